@@ -1,0 +1,1 @@
+"""The middle: trading as plain values and pure functions. Time and ids come in as arguments."""

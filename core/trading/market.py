@@ -1,0 +1,127 @@
+"""Market data as the gateway and the venue judge by it: quotes in their order of arrival.
+
+Every subscriber of a feed meets its messages in one common order. A decision that was caused by a
+message is judged at the quote that stood when that message arrived, not at the newest one, so two
+runs of a replay decide alike however far the processes are apart.
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Generic, TypeVar
+
+from trading.signals import Cause
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Quote:
+    """Best bid and ask. Floats as they came: most quotes are never looked at again.
+
+    Not frozen, for speed: a quote is made per tick; nobody changes one.
+    """
+
+    symbol: str
+    sequence: int
+    at_ns: int
+    bid_price: float
+    bid_size: float
+    ask_price: float
+    ask_size: float
+    arrived_ns: int = 0  # monotonic
+    place: int = 0
+
+    @property
+    def bid(self) -> Decimal:
+        return exact(self.bid_price)
+
+    @property
+    def ask(self) -> Decimal:
+        return exact(self.ask_price)
+
+    @property
+    def mid(self) -> Decimal:
+        return (self.bid + self.ask) / 2
+
+
+def exact(number: float) -> Decimal:
+    """The decimal that was written, not the binary fraction nearest to it: 0.1 is Decimal("0.1")."""
+    return Decimal(repr(number))
+
+
+class Tape:
+    """The last `depth` messages of a feed, by stream and by place (their order of arrival)."""
+
+    def __init__(self, depth: int = 16_384) -> None:
+        self.depth = depth
+        self.arrived = 0
+        self._streams: dict[str, _Column[int]] = {}
+        self._quotes: dict[str, _Column[Quote]] = {}
+
+    def append(self, stream: str, sequence: int, quote: Quote | None = None) -> int:
+        """Notes the next message and answers its place. Sequences rise within a stream."""
+        self.arrived += 1
+        place = self.arrived
+        self._column(self._streams, stream).append(sequence, place)
+        if quote is not None:
+            quote.place = place
+            self._column(self._quotes, quote.symbol).append(place, quote)
+        return place
+
+    def place(self, cause: Cause) -> int | None:
+        """Where the causing message, or the last one of its stream before it, arrived.
+
+        None when it has not arrived yet; 0 when it is older than the tape.
+        """
+        column = self._streams.get(cause.stream)
+        if column is None or column.last_key < cause.sequence:
+            return None
+        return column.at_or_before(cause.sequence) or 0
+
+    def quote(self, symbol: str, place: int) -> Quote | None:
+        """The quote that stood when the message at `place` had arrived."""
+        column = self._quotes.get(symbol)
+        return column.at_or_before(place) if column else None
+
+    def latest(self, symbol: str) -> Quote | None:
+        column = self._quotes.get(symbol)
+        return column.values[-1] if column else None
+
+    def after(self, symbol: str, place: int) -> Iterator[Quote]:
+        """The quotes that arrived after `place`, oldest first."""
+        column = self._quotes.get(symbol)
+        return column.after(place) if column else iter(())
+
+    def _column(self, columns: "dict[str, _Column[T]]", name: str) -> "_Column[T]":
+        column = columns.get(name)
+        if column is None:
+            column = columns[name] = _Column(self.depth)
+        return column
+
+
+class _Column(Generic[T]):
+    """Values under rising keys; the oldest leave once there are twice `depth` of them."""
+
+    def __init__(self, depth: int) -> None:
+        self.keys: list[int] = []
+        self.values: list[T] = []
+        self._most = 2 * depth
+
+    @property
+    def last_key(self) -> int:
+        return self.keys[-1]
+
+    def append(self, key: int, value: T) -> None:
+        self.keys.append(key)
+        self.values.append(value)
+        if len(self.keys) > self._most:  # in one go: a shift per message would cost more
+            del self.keys[: self._most // 2], self.values[: self._most // 2]
+
+    def at_or_before(self, key: int) -> T | None:
+        found = bisect_right(self.keys, key)
+        return self.values[found - 1] if found else None
+
+    def after(self, key: int) -> Iterator[T]:
+        return iter(self.values[bisect_right(self.keys, key) :])

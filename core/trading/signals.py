@@ -1,0 +1,92 @@
+"""Signals: what a strategy asks for, and the verdict it gets.
+
+Prices and quantities are exact here; the SDK made them Decimal and put them on the instrument's
+increments. Times are nanoseconds since 1970 UTC.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import StrEnum
+from types import MappingProxyType
+
+from trading.reasons import Reason
+
+DEFAULT_PRIORITY = 5
+_NOTHING: Mapping[str, str] = MappingProxyType({})
+
+
+class Side(StrEnum):
+    BUY = "buy"
+    SELL = "sell"
+
+    @property
+    def sign(self) -> int:
+        return 1 if self is Side.BUY else -1
+
+
+class OrderType(StrEnum):
+    MARKET = "market"
+    LIMIT = "limit"
+    STOP = "stop"
+    STOP_LIMIT = "stop_limit"
+
+
+class TimeInForce(StrEnum):
+    GTC = "GTC"
+    IOC = "IOC"
+    FOK = "FOK"
+
+
+class Action(StrEnum):
+    ORDER = "order"
+    CANCEL = "cancel"
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """The message of market data that caused something: its stream and its place there."""
+
+    symbol: str
+    type: str  # tick, trade, book, candle
+    sequence: int
+    at_ns: int
+
+    @property
+    def stream(self) -> str:
+        return f"{self.symbol}/{self.type}"
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    id: str
+    symbol: str
+    cause: Cause
+    at_ns: int
+    action: Action = Action.ORDER
+    side: Side = Side.BUY
+    order_type: OrderType = OrderType.MARKET
+    quantity: Decimal = Decimal(0)
+    price: Decimal | None = None
+    stop_price: Decimal | None = None
+    time_in_force: TimeInForce = TimeInForce.GTC
+    priority: int = DEFAULT_PRIORITY  # 1 to 10, 10 first
+    max_slippage: Decimal | None = None  # fraction of the price
+    confidence: Decimal | None = None  # 0 to 1
+    expires_ns: int | None = None
+    cancels: str | None = None  # with Action.CANCEL: id of the signal whose order it cancels
+    closing: bool = False  # only ever reduces the position
+    metadata: Mapping[str, str] = field(default=_NOTHING)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Accepted when there is no reason against it; `message` has the numbers."""
+
+    signal_id: str
+    reason: Reason | None = None
+    message: str = ""
+
+    @property
+    def accepted(self) -> bool:
+        return self.reason is None

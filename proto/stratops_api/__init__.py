@@ -1,0 +1,1 @@
+"""The wire contracts of StratOps, generated from the .proto files beside them."""
