@@ -76,7 +76,7 @@ class Signal:
     expires_ns: int | None = None
     cancels: str | None = None  # with Action.CANCEL: id of the signal whose order it cancels
     closing: bool = False  # only ever reduces the position
-    metadata: Mapping[str, str] = field(default=_NOTHING)
+    metadata: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
 
 
 @dataclass(frozen=True, slots=True)
