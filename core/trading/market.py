@@ -47,7 +47,7 @@ class Quote:
 
 
 def exact(number: float) -> Decimal:
-    """The decimal that was written, not the binary fraction nearest to it: 0.1 is Decimal("0.1")."""
+    """The decimal that was written, not the nearest binary fraction: 0.1 is Decimal("0.1")."""
     return Decimal(repr(number))
 
 

@@ -17,7 +17,7 @@ MOST_DIGITS = 40
 
 
 class InvalidMessage(ValueError):
-    """A message from the wire that cannot be meant; names the field, the value, the expectation."""
+    """A message that cannot be meant; names the field, the value and the expectation."""
 
     def __init__(self, field: str, value: object, expected: str) -> None:
         super().__init__(f"{field}: {str(value)[:LONGEST_TEXT]!r}, expected {expected}")
