@@ -1,0 +1,276 @@
+"""A consumer's subscription to its channels, kept up for as long as it runs.
+
+One Redis connection: data, heartbeats, PING, and our own progress. A link that went silent without
+closing is found by PING with a deadline, on monotonic time; while this process itself was held up,
+no deadline runs.
+"""
+
+import asyncio
+import random
+import uuid
+from collections import Counter, deque
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from time import monotonic_ns
+from typing import Any
+
+import hiredis
+import msgspec
+
+from market_data.intake import MAX_SIZE, Dropped
+from market_data.progress import (
+    HEARTBEATS,
+    Heartbeat,
+    Progress,
+    decode_heartbeat,
+    encode,
+    progress_channel,
+)
+from market_data.redis_link import Address, RedisLink, command, connect
+
+_PROGRESS_MESSAGES = 256
+_HEARTBEATS = HEARTBEATS.encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Seconds."""
+
+    look_s: float = 0.1  # progress is published, and the link looked at, this often
+    connect_s: float = 2.0  # to be connected, and from then to be subscribed
+    ping_s: float = 1.0
+    pong_s: float = 1.5
+    heartbeat_s: float = 3.0  # a feed without a heartbeat for longer is stale
+    backoff_s: float = 0.05  # the first wait; each is twice the last one, jittered
+    backoff_most_s: float = 1.0
+
+
+def _nothing(*_: object) -> None:
+    pass
+
+
+class Subscription:
+    """`run()` it as a task. All callbacks come on its loop, in the order of the connection.
+
+    `on_payload` gets each message of the channels (those over 1 MB are counted as `too_large` in
+    `dropped`, never passed on); `on_drained` follows each read. `on_subscribed(n)` says that the
+    nth subscription is complete: everything published from now on arrives. `on_lost(reason)` says
+    that this no longer holds. An exception of a callback ends `run()`.
+
+    With `consumer` and `progress` (last sequence processed by "SYMBOL/type") it takes part in the
+    replay's window. A channel with `*`, `?` or `[` in it is a pattern.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        channels: Sequence[str],
+        *,
+        on_payload: Callable[[bytes], object],
+        on_drained: Callable[[], object] = _nothing,
+        on_subscribed: Callable[[int], object] = _nothing,
+        on_lost: Callable[[str], object] = _nothing,
+        consumer: str = "",
+        progress: Callable[[], Mapping[str, int]] | None = None,
+        symbols: Collection[str] = (),
+        dropped: Counter[str] | None = None,
+        timing: Timing = Timing(),  # frozen
+    ) -> None:
+        self.dropped: Counter[str] = Counter() if dropped is None else dropped
+        self.heartbeat: Heartbeat | None = None
+        self.subscriptions = 0
+        self.trouble = ""  # why it is not connected
+        self._address = Address.parse(url)
+        self._patterns = [HEARTBEATS, *(name for name in channels if _is_pattern(name))]
+        self._channels = [name for name in channels if not _is_pattern(name)]
+        self._on_payload = on_payload
+        self._on_drained = on_drained
+        self._on_subscribed = on_subscribed
+        self._on_lost = on_lost
+        self._consumer = consumer
+        self._progress = progress
+        self._symbols = tuple(symbols)
+        self._life = uuid.uuid4().hex[:12]
+        self._timing = timing
+        self._link: RedisLink | None = None
+        self._unconfirmed = 0
+        self._pongs: deque[Callable[[], object]] = deque()
+        self._pinged_ns = 0
+        self._awaited_since_ns = 0  # of the oldest PING not answered; 0 when none is out
+        self._heartbeat_ns = 0
+        self._news = 0
+
+    @property
+    def connected(self) -> bool:
+        """Everything published arrives."""
+        return self._link is not None and self._unconfirmed == 0
+
+    @property
+    def session(self) -> str:
+        """The feed's session by its last heartbeat; empty before the first."""
+        return self.heartbeat.session if self.heartbeat else ""
+
+    @property
+    def age_ns(self) -> int | None:
+        """Monotonic time since anything came over the link; None while there is no link."""
+        return monotonic_ns() - self._link.received_ns if self._link else None
+
+    @property
+    def stale(self) -> bool:
+        """True without a link, or when the feed that had heartbeats has none any more."""
+        if not self.connected:
+            return True
+        silent_ns = monotonic_ns() - self._heartbeat_ns
+        return self.heartbeat is not None and silent_ns > self._timing.heartbeat_s * 1e9
+
+    async def run(self) -> None:
+        """Until cancelled, or until a callback raises."""
+        waits = _waits(self._timing)
+        while True:
+            before = self.subscriptions
+            self.trouble = await self._serve()
+            if self.subscriptions > before:
+                waits = _waits(self._timing)
+                self._on_lost(self.trouble)
+            await asyncio.sleep(next(waits))
+
+    def barrier(self, callback: Callable[[], object]) -> None:
+        """Calls back when everything published before now has been passed on.
+
+        Not at all when the link is lost before; `on_lost` is the answer then.
+        """
+        if self._link is not None:
+            self._pongs.append(callback)
+            self._ping(self._link)
+
+    def note_progress(self) -> None:
+        """One more message is processed; says so to the feed after every 256."""
+        self._news += 1
+        if self._news >= _PROGRESS_MESSAGES:
+            self.publish_progress()
+
+    def publish_progress(self) -> None:
+        """At once, if the feed is known and everything is subscribed."""
+        self._news = 0
+        if self._link is None or not self.connected or not self.session or self._progress is None:
+            return
+        report = Progress(
+            consumer=self._consumer,
+            streams=dict(self._progress()),
+            channels=(*self._channels, *self._patterns[1:]),
+            symbols=self._symbols,
+            life=self._life,
+            subscription=self.subscriptions,
+        )
+        self._link.send(command("PUBLISH", progress_channel(self.session), encode(report)))
+
+    async def _serve(self) -> str:
+        """One connection, from dialling to its end; answers why it ended."""
+        try:
+            link = await connect(self._address, self._make_link, self._timing.connect_s)
+        except TimeoutError:
+            return f"no connection in {self._timing.connect_s} s"
+        except OSError as error:
+            return f"no connection: {error}"
+        try:
+            self._subscribe(link)
+            await self._watch(link)
+            return link.closed.result()
+        finally:
+            self._link = None
+            link.close("given up")
+
+    def _make_link(self) -> RedisLink:
+        return RedisLink(self._on_payload, self._on_other, self._on_drained, MAX_SIZE)
+
+    def _subscribe(self, link: RedisLink) -> None:
+        self._link = link
+        self._unconfirmed = len(self._channels) + len(self._patterns)
+        self._pongs.clear()
+        self._awaited_since_ns = 0
+        self._pinged_ns = monotonic_ns()
+        if self._channels:
+            link.send(command("SUBSCRIBE", *self._channels))
+        link.send(command("PSUBSCRIBE", *self._patterns))
+
+    async def _watch(self, link: RedisLink) -> None:
+        """Looks after the link until it is closed."""
+        opened_ns = looked_ns = monotonic_ns()
+        while not link.closed.done():
+            await asyncio.wait({link.closed}, timeout=self._timing.look_s)
+            now_ns = monotonic_ns()
+            # A process that was stopped, or a handler that took long, is not the link's fault.
+            held_up_ns = max(0, now_ns - looked_ns - round(2e9 * self._timing.look_s))
+            opened_ns += held_up_ns
+            if self._awaited_since_ns:
+                self._awaited_since_ns += held_up_ns
+            looked_ns = now_ns
+            self._look(link, now_ns, opened_ns)
+
+    def _look(self, link: RedisLink, now_ns: int, opened_ns: int) -> None:
+        timing = self._timing
+        if self._unconfirmed and now_ns - opened_ns > timing.connect_s * 1e9:
+            link.close(f"not subscribed in {timing.connect_s} s")
+        heard_ns = max(self._awaited_since_ns, link.received_ns)
+        if self._awaited_since_ns and now_ns - heard_ns > timing.pong_s * 1e9:
+            link.close(f"no answer to PING in {timing.pong_s} s")
+        elif not self._awaited_since_ns and now_ns - self._pinged_ns > timing.ping_s * 1e9:
+            self._pongs.append(_nothing)
+            self._ping(link)
+        self.publish_progress()
+
+    def _ping(self, link: RedisLink) -> None:
+        self._pinged_ns = monotonic_ns()
+        self._awaited_since_ns = self._awaited_since_ns or self._pinged_ns
+        link.send(command("PING", "-"))
+
+    def _on_other(self, item: Any) -> None:
+        """Everything but a message of a plain channel."""
+        if item.__class__ is bytes:
+            self._on_pong()
+        elif isinstance(item, hiredis.ReplyError):
+            assert self._link is not None
+            self._link.close(f"refused by Redis: {item}")
+        elif isinstance(item, hiredis.PushNotification):
+            self._on_push(item)
+
+    def _on_push(self, item: Any) -> None:
+        if item[0] in (b"subscribe", b"psubscribe"):
+            self._unconfirmed -= 1
+            if self._unconfirmed == 0:
+                self.subscriptions += 1
+                self.trouble = ""
+                self._on_subscribed(self.subscriptions)
+        elif item[0] == b"pmessage" and item[1] == _HEARTBEATS:
+            self._on_heartbeat(item[3])
+        elif len(item[-1]) > MAX_SIZE:
+            self.dropped[Dropped.TOO_LARGE] += 1
+        else:
+            self._on_payload(item[-1])
+
+    def _on_pong(self) -> None:
+        self._awaited_since_ns = 0 if len(self._pongs) == 1 else monotonic_ns()
+        self._pongs.popleft()()
+
+    def _on_heartbeat(self, payload: bytes) -> None:
+        known = self.session
+        try:
+            self.heartbeat = decode_heartbeat(payload)
+        except (msgspec.MsgspecError, RecursionError):
+            self.dropped[Dropped.MALFORMED] += 1
+            return
+        self._heartbeat_ns = monotonic_ns()
+        if self.session != known:
+            self.publish_progress()
+
+
+def _is_pattern(channel: str) -> bool:
+    return any(sign in channel for sign in "*?[")
+
+
+def _waits(timing: Timing) -> Iterator[float]:
+    """Seconds before each further attempt."""
+    wait = timing.backoff_s
+    while True:
+        yield wait * random.uniform(0.5, 1)  # noqa: S311  # spreads reconnects, guards nothing
+        wait = min(2 * wait, timing.backoff_most_s)
