@@ -1,0 +1,113 @@
+"""The desk's own folder: everything that `up` leaves behind is in here, and one `up` at a time.
+
+lock              held by the running `up`
+desk.json         (0600) where the running desk is, and its operator token
+runs              how many runs there were; names the feed's session
+logs/             a bounded log for each process
+specs/            the checked spec of each revision a runner was started for
+gateway/ venue/   journal and book: they stay between runs
+nats/ redis/ feed/
+"""
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+
+class DeskIsRunning(Exception):
+    """Another `up` holds this folder."""
+
+
+class NoDesk(Exception):
+    """No `up` runs in this folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """Where a running desk can be reached."""
+
+    pid: int
+    session: str
+    gateway: str
+    venue: str
+    redis: str
+    nats: str
+    operator_token: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeskFolder:
+    path: Path
+
+    @property
+    def logs(self) -> Path:
+        return self.part("logs")
+
+    @property
+    def feed_report(self) -> Path:
+        return self.part("feed") / "report.json"
+
+    def part(self, name: str) -> Path:
+        folder = self.path / name
+        folder.mkdir(mode=0o700, exist_ok=True)
+        return folder
+
+    def next_session(self) -> str:
+        """`run-1`, `run-2`, ...: never the same twice in one folder."""
+        counter = self.path / "runs"
+        number = int(counter.read_text()) + 1 if counter.exists() else 1
+        _replace(counter, f"{number}\n")
+        return f"run-{number}"
+
+    def write_spec(self, strategy: str, revision: str, spec: str) -> Path:
+        path = self.part("specs") / f"{strategy.replace('/', '.')}-{revision}.json"
+        _replace(path, spec)
+        return path
+
+    def announce(self, running: Running) -> None:
+        _replace(self.path / "desk.json", json.dumps(asdict(running), indent=2) + "\n")
+
+    def withdraw(self) -> None:
+        (self.path / "desk.json").unlink(missing_ok=True)
+
+
+@contextmanager
+def taken(path: Path) -> Iterator[DeskFolder]:
+    """The folder for one `up`, made if need be. Raises DeskIsRunning."""
+    path = path.absolute()
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise DeskIsRunning(f"{path}: another `stratops up` runs in this folder") from None
+        folder = DeskFolder(path)
+        folder.withdraw()  # of an `up` that was killed
+        yield folder
+        folder.withdraw()
+    finally:
+        os.close(lock)
+
+
+def running_in(path: Path) -> Running:
+    """The desk that runs in this folder. Raises NoDesk."""
+    try:
+        return Running(**json.loads((path / "desk.json").read_text()))
+    except FileNotFoundError:
+        raise NoDesk(f"{path}: no desk runs here (no desk.json); is --state right?") from None
+    except (TypeError, ValueError) as error:
+        raise NoDesk(f"{path / 'desk.json'}: not readable: {error}") from error
+
+
+def _replace(path: Path, text: str) -> None:
+    """Whole or not at all, and for the user's eyes only."""
+    fresh = path.with_name(f".{path.name}.new")
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
+    fresh.replace(path)
