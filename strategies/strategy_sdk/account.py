@@ -1,0 +1,119 @@
+"""The account as its strategy sees it: what is settled, and what it has asked for since.
+
+The position a strategy reads is the ledger's plus its own market orders that are not yet filled;
+a refusal takes them out again. With filled orders only, a reversal that comes before the fill of
+the order before it would be lost.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+from trading.reasons import Reason
+from trading.signals import Action, OrderType, Side, Signal
+
+_NONE = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Fill:
+    """A part of an own order that was filled."""
+
+    signal_id: str
+    fill_id: str
+    symbol: str
+    side: Side
+    price: Decimal
+    quantity: Decimal
+    fee: Decimal
+    at_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """An own order that will be filled no further. `state` as trading.orders.OrderState has it."""
+
+    signal_id: str
+    state: str
+    reason: Reason | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """What is filled, signed: more than zero is long."""
+
+    symbol: str
+    quantity: Decimal
+
+    @property
+    def side(self) -> str:
+        return "flat" if not self.quantity else "long" if self.quantity > 0 else "short"
+
+
+@dataclass(frozen=True, slots=True)
+class Working:
+    """An own order that is asked for and not yet filled; `quantity` is what is left of it."""
+
+    signal_id: str
+    symbol: str
+    side: Side
+    order_type: OrderType
+    quantity: Decimal
+
+    @property
+    def signed(self) -> Decimal:
+        return self.quantity * self.side.sign
+
+
+class Account:
+    def __init__(self) -> None:
+        self._settled: dict[str, Decimal] = {}
+        self._working: dict[str, Working] = {}
+
+    def settled(self, symbol: str) -> Decimal:
+        """The ledger's position, signed."""
+        return self._settled.get(symbol, _NONE)
+
+    def position(self, symbol: str) -> Decimal:
+        """Settled, and as if own market orders that are under way were filled."""
+        if not self._working:
+            return self._settled.get(symbol, _NONE)
+        return self._settled.get(symbol, _NONE) + sum(
+            (
+                order.signed
+                for order in self.working(symbol)
+                if order.order_type == OrderType.MARKET
+            ),
+            _NONE,
+        )
+
+    def working(self, symbol: str | None = None) -> tuple[Working, ...]:
+        """Own orders under way, oldest first."""
+        orders = self._working.values()
+        return tuple(order for order in orders if symbol is None or order.symbol == symbol)
+
+    def positions(self) -> Mapping[str, Decimal]:
+        return dict(self._settled)
+
+    def expect(self, signal: Signal) -> None:
+        """Counts an order that was just asked for."""
+        if signal.action is Action.ORDER and signal.quantity:
+            self._working[signal.id] = Working(
+                signal.id, signal.symbol, signal.side, signal.order_type, signal.quantity
+            )
+
+    def fill(self, fill: Fill) -> Position:
+        self._settled[fill.symbol] = self.settled(fill.symbol) + fill.quantity * fill.side.sign
+        order = self._working.pop(fill.signal_id, None)
+        if order is not None and order.quantity > fill.quantity:
+            left = replace(order, quantity=order.quantity - fill.quantity)
+            self._working[fill.signal_id] = left
+        return Position(fill.symbol, self._settled[fill.symbol])
+
+    def end(self, ended: Ended) -> None:
+        self._working.pop(ended.signal_id, None)
+
+    def set(self, positions: Mapping[str, Decimal], working: Iterable[Working]) -> None:
+        """Takes the ledger's word for everything."""
+        self._settled = dict(positions)
+        self._working = {order.signal_id: order for order in working}
