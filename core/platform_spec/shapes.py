@@ -1,0 +1,176 @@
+"""The written forms that fields take: names, symbols, addresses, decimals.
+
+Each has a phrase that tells a person what is wanted; a value of another form is refused with it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Annotated, Any, TypeVar
+
+from pydantic import AfterValidator, BeforeValidator, Field, GetCoreSchemaHandler
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+from platform_spec.decimals import MOST_DIGITS, number, spelling
+
+WRONG = "wrong"  # the type of our own errors; their context has `expected`, and maybe `field`
+
+
+def wrong(expected: str, *, field: str = "") -> PydanticCustomError:
+    """A validator's error: what was expected of its value, or of the `field` below it."""
+    return PydanticCustomError(WRONG, "expected {expected}", {"expected": expected, "field": field})
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """Text of one pattern, at most `longest` characters."""
+
+    pattern: str
+    phrase: str
+    longest: int = 63
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        text = core_schema.str_schema(
+            pattern=f"^(?:{self.pattern})$", min_length=0, max_length=self.longest, strict=True
+        )
+        expected = f"{self.phrase}; at most {self.longest} characters"
+        return core_schema.custom_error_schema(
+            text,
+            custom_error_type=WRONG,
+            custom_error_message="expected {expected}",
+            custom_error_context={"expected": expected},
+        )
+
+
+_DNS = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+_PYTHON_NAME = r"[A-Za-z_][A-Za-z0-9_]*"
+_HOST = r"[A-Za-z0-9._\[\]:-]+"  # no user info: secrets do not belong in manifests
+_LABEL = r"[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?"
+_CHANNEL = r"([^\s,{}]|\{symbol\})+"  # commas separate channels in the environment
+_PLACEHOLDER = "without spaces and commas, {symbol} standing for each symbol"
+
+Text = Annotated[str, Shape(r"(?s:.+)", "text", 253)]
+Name = Annotated[str, Shape(_DNS, "lower-case letters, digits and '-' within", 40)]
+Namespace = Annotated[str, Shape(_DNS, "lower-case letters, digits and '-' within")]
+ObjectName = Annotated[
+    str, Shape(rf"{_DNS}(\.{_DNS})*", "an object's name: lower-case letters, digits, '-', '.'", 253)
+]
+DataKey = Annotated[str, Shape(r"[-._A-Za-z0-9]+", "a key: letters, digits, '-', '_', '.'", 253)]
+LabelKey = Annotated[
+    str, Shape(rf"({_DNS}(\.{_DNS})*/)?{_LABEL}", "a key, as in app or example.com/app", 317)
+]
+LabelValue = Annotated[str, Shape(rf"({_LABEL})?", "letters, digits, '-', '_', '.'")]
+BuiltinName = Annotated[str, Shape(r"[a-z][a-z0-9_]*", "lower-case letters, digits, '_'")]
+ClassPath = Annotated[
+    str,
+    Shape(
+        rf"{_PYTHON_NAME}(\.{_PYTHON_NAME})*:{_PYTHON_NAME}",
+        "module:Class, as in my_package.momentum:Momentum",
+        253,
+    ),
+]
+ParameterName = Annotated[str, Shape(_PYTHON_NAME, "a Python name", 64)]
+Image = Annotated[
+    str, Shape(r"[A-Za-z0-9][A-Za-z0-9._:/@-]*", "an image, as in example/momentum:1.4", 512)
+]
+Version = Annotated[
+    str, Shape(r"[A-Za-z0-9][A-Za-z0-9._+-]*", "a version as text, as in 1.4.0 or '1.4'")
+]
+Symbol = Annotated[str, Shape(r"[A-Z0-9][A-Z0-9._-]*", "a symbol in upper case, as in BTCUSDT", 32)]
+Currency = Annotated[str, Shape(r"[A-Z][A-Z0-9]*", "a currency in upper case, as in USDT", 12)]
+RedisUrl = Annotated[
+    str, Shape(rf"rediss?://{_HOST}(/[0-9]+)?", "redis://host:port, no user, no password", 512)
+]
+NatsUrl = Annotated[
+    str, Shape(rf"(nats|tls)://{_HOST}", "nats://host:port, no user, no password", 512)
+]
+Channel = Annotated[str, Shape(_CHANNEL, f"a channel {_PLACEHOLDER}", 255)]
+Subject = Annotated[str, Shape(_CHANNEL, f"a subject {_PLACEHOLDER}", 255)]
+
+
+def _quantity(value: object) -> object:
+    """Kubernetes takes a plain number where a quantity is text: `cpu: 1`."""
+    exact = None if isinstance(value, str) else number(value)
+    return value if exact is None else spelling(exact)
+
+
+Cpu = Annotated[
+    str,
+    Shape(r"[0-9]{1,9}m|[0-9]{1,6}(\.[0-9]{1,3})?", "processors, as in 50m or 0.5"),
+    BeforeValidator(_quantity),
+]
+Memory = Annotated[
+    str,
+    Shape(r"[0-9]{1,18}(Ki|Mi|Gi|Ti|k|M|G|T)?", "bytes, as in 128Mi"),
+    BeforeValidator(_quantity),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Within:
+    """A decimal number between two bounds, written as a number or as decimal text."""
+
+    phrase: str
+    above: Decimal | None = None
+    least: Decimal | None = None
+    most: Decimal | None = None
+    whole: bool = False
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        bounded = core_schema.decimal_schema(
+            gt=self.above,
+            ge=self.least,
+            le=self.most,
+            multiple_of=Decimal(1) if self.whole else None,
+        )
+        return core_schema.custom_error_schema(
+            core_schema.no_info_before_validator_function(_exact, bounded),
+            custom_error_type=WRONG,
+            custom_error_message="expected {expected}",
+            custom_error_context={"expected": self.phrase},
+        )
+
+
+def _exact(value: object) -> Decimal:
+    exact = number(value)
+    if exact is None:
+        raise ValueError(f"not a decimal number of at most {MOST_DIGITS} digits")
+    return exact
+
+
+_ZERO, _ONE = Decimal(0), Decimal(1)
+Positive = Annotated[Decimal, Within('a number above 0, as in "50000"', above=_ZERO)]
+NotNegative = Annotated[Decimal, Within('a number, 0 or more, as in "10000"', least=_ZERO)]
+Fraction = Annotated[Decimal, Within("a number from 0 to 1", least=_ZERO, most=_ONE)]
+Share = Annotated[Decimal, Within("a number above 0, at most 1", above=_ZERO, most=_ONE)]
+Rate = Annotated[
+    Decimal, Within("a whole number from 1 to 1000000", least=_ONE, most=Decimal(10**6), whole=True)
+]
+
+Item = TypeVar("Item")
+
+
+def _each_once(items: Sequence[Item]) -> Sequence[Item]:
+    for place, item in enumerate(items):
+        if item in items[:place]:
+            raise wrong(f"each only once; {item} is written twice")
+    return items
+
+
+Symbols = Annotated[
+    tuple[Symbol, ...], Field(min_length=1, max_length=64), AfterValidator(_each_once)
+]
+SymbolSet = Annotated[tuple[Symbol, ...], Field(max_length=256), AfterValidator(_each_once)]
+Channels = Annotated[
+    tuple[Channel, ...], Field(min_length=1, max_length=64), AfterValidator(_each_once)
+]
+Subjects = Annotated[
+    tuple[Subject, ...], Field(min_length=1, max_length=64), AfterValidator(_each_once)
+]
+CodeText = Annotated[
+    str, Shape(r"(?s:.+)", "the code of a strategy", 900_000)
+]  # a ConfigMap ends at 1 MiB
