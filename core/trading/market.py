@@ -6,12 +6,12 @@ runs of a replay decide alike however far the processes are apart.
 """
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Generic, TypeVar
 
-from trading.signals import Cause
+from trading.signals import Cause, Side
 
 T = TypeVar("T")
 
@@ -44,6 +44,30 @@ class Quote:
     @property
     def mid(self) -> Decimal:
         return (self.bid + self.ask) / 2
+
+
+@dataclass(frozen=True, slots=True)
+class Touch:
+    """The best bid and ask that a decision is judged by, and how old they are by arrival."""
+
+    bid: Decimal
+    ask: Decimal
+    age_ns: int = 0
+
+    @classmethod
+    def of(cls, quote: Quote, age_ns: int = 0) -> "Touch":
+        return cls(quote.bid, quote.ask, age_ns)
+
+    @property
+    def mid(self) -> Decimal:
+        return (self.bid + self.ask) / 2
+
+    def taken_by(self, side: Side) -> Decimal:
+        """The price that an order of that side meets: it buys at the ask, sells at the bid."""
+        return self.ask if side is Side.BUY else self.bid
+
+
+Market = Callable[[str], Touch | None]  # by symbol; None: no price is known
 
 
 def exact(number: float) -> Decimal:
@@ -94,6 +118,11 @@ class Tape:
         column = self._quotes.get(symbol)
         return column.after(place) if column else iter(())
 
+    def forgot(self, symbol: str) -> bool:
+        """Whether quotes of the symbol have left the tape already."""
+        column = self._quotes.get(symbol)
+        return column is not None and column.cut
+
     def _column(self, columns: "dict[str, _Column[T]]", name: str) -> "_Column[T]":
         column = columns.get(name)
         if column is None:
@@ -107,6 +136,7 @@ class _Column(Generic[T]):
     def __init__(self, depth: int) -> None:
         self.keys: list[int] = []
         self.values: list[T] = []
+        self.cut = False
         self._most = 2 * depth
 
     @property
@@ -118,6 +148,7 @@ class _Column(Generic[T]):
         self.values.append(value)
         if len(self.keys) > self._most:  # in one go: a shift per message would cost more
             del self.keys[: self._most // 2], self.values[: self._most // 2]
+            self.cut = True
 
     def at_or_before(self, key: int) -> T | None:
         found = bisect_right(self.keys, key)
