@@ -30,7 +30,7 @@ class Instrument:
 
     def quantity(self, wanted: Decimal) -> Decimal:
         """`wanted` rounded down to the lot; zero means it is too small to trade."""
-        return wanted - wanted % self.lot_size
+        return wanted // self.lot_size * self.lot_size
 
     def price(self, wanted: Decimal, side: Side) -> Decimal:
         """`wanted` on the increment, rounded to the safer side: down to buy, up to sell."""

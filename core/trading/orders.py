@@ -1,6 +1,20 @@
-"""The life cycle of an order."""
+"""The life cycle of an order, as a table.
 
+Two streams tell about one order, the venue's answers and its fills, and neither waits for the
+other: a fill may come before the order's acceptance and after its cancellation. A fill therefore
+always counts, in every state; only the word for the state depends on what came first.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from decimal import Decimal, localcontext
 from enum import StrEnum
+
+from trading.fills import Fill
+from trading.money import EXACT
+from trading.signals import Cause, OrderType, Side, TimeInForce
+
+_ZERO = Decimal(0)
 
 
 class OrderState(StrEnum):
@@ -13,3 +27,227 @@ class OrderState(StrEnum):
     CANCELLED = "cancelled"
     EXPIRED = "expired"
     UNKNOWN = "unknown"  # no answer in time: counts as exposure until the venue settles it
+
+    @property
+    def has_ended(self) -> bool:
+        return self in _ENDED
+
+
+_ENDED = frozenset(
+    {OrderState.FILLED, OrderState.REJECTED, OrderState.CANCELLED, OrderState.EXPIRED}
+)
+
+
+class OrderEvent(StrEnum):
+    SUBMIT = "submit"
+    ACCEPT = "accept"
+    REJECT = "reject"
+    FILL = "fill"  # in part
+    COMPLETE = "complete"  # the fill that reaches the quantity
+    CANCEL = "cancel"
+    EXPIRE = "expire"
+    LOSE = "lose"  # no answer in time
+
+
+class IllegalTransition(ValueError):
+    def __init__(self, state: OrderState, event: OrderEvent) -> None:
+        super().__init__(f"an order that is {state} cannot {event}")
+        self.state = state
+        self.event = event
+
+
+class ForeignFill(ValueError):
+    """A fill that does not belong to the order it was given to."""
+
+
+def _pending() -> dict[OrderEvent, OrderState]:
+    return {
+        OrderEvent.SUBMIT: OrderState.SUBMITTED,  # also again: a retry
+        OrderEvent.ACCEPT: OrderState.ACCEPTED,
+        OrderEvent.REJECT: OrderState.REJECTED,
+        OrderEvent.FILL: OrderState.PARTIALLY_FILLED,
+        OrderEvent.COMPLETE: OrderState.FILLED,
+        OrderEvent.CANCEL: OrderState.CANCELLED,
+        OrderEvent.EXPIRE: OrderState.EXPIRED,
+        OrderEvent.LOSE: OrderState.UNKNOWN,
+    }
+
+
+TRANSITIONS: Mapping[OrderState, Mapping[OrderEvent, OrderState]] = {
+    OrderState.PENDING: _pending(),  # a crash can hide that it was sent: any answer may come
+    OrderState.SUBMITTED: _pending(),
+    OrderState.ACCEPTED: {
+        OrderEvent.ACCEPT: OrderState.ACCEPTED,
+        OrderEvent.REJECT: OrderState.REJECTED,  # the paper venue, when no price came in time
+        OrderEvent.FILL: OrderState.PARTIALLY_FILLED,
+        OrderEvent.COMPLETE: OrderState.FILLED,
+        OrderEvent.CANCEL: OrderState.CANCELLED,
+        OrderEvent.EXPIRE: OrderState.EXPIRED,
+        OrderEvent.LOSE: OrderState.UNKNOWN,
+    },
+    OrderState.PARTIALLY_FILLED: {
+        OrderEvent.ACCEPT: OrderState.PARTIALLY_FILLED,  # the fill overtook the answer
+        OrderEvent.FILL: OrderState.PARTIALLY_FILLED,
+        OrderEvent.COMPLETE: OrderState.FILLED,
+        OrderEvent.CANCEL: OrderState.CANCELLED,
+        OrderEvent.EXPIRE: OrderState.EXPIRED,
+        OrderEvent.LOSE: OrderState.UNKNOWN,  # what became of its rest
+    },
+    OrderState.UNKNOWN: {
+        OrderEvent.ACCEPT: OrderState.ACCEPTED,
+        OrderEvent.REJECT: OrderState.REJECTED,
+        OrderEvent.FILL: OrderState.UNKNOWN,  # says nothing about its rest
+        OrderEvent.COMPLETE: OrderState.FILLED,
+        OrderEvent.CANCEL: OrderState.CANCELLED,
+        OrderEvent.EXPIRE: OrderState.EXPIRED,
+        OrderEvent.LOSE: OrderState.UNKNOWN,
+    },
+    OrderState.FILLED: {
+        OrderEvent.ACCEPT: OrderState.FILLED,
+        OrderEvent.FILL: OrderState.FILLED,  # more than was ordered
+        OrderEvent.COMPLETE: OrderState.FILLED,
+        OrderEvent.CANCEL: OrderState.FILLED,  # the fill won the race
+        OrderEvent.EXPIRE: OrderState.FILLED,
+        OrderEvent.LOSE: OrderState.FILLED,
+    },
+    OrderState.REJECTED: {
+        OrderEvent.REJECT: OrderState.REJECTED,
+        OrderEvent.FILL: OrderState.REJECTED,
+        OrderEvent.COMPLETE: OrderState.FILLED,
+        OrderEvent.LOSE: OrderState.REJECTED,
+    },
+    OrderState.CANCELLED: {
+        OrderEvent.ACCEPT: OrderState.CANCELLED,  # a late answer
+        OrderEvent.REJECT: OrderState.CANCELLED,  # the tombstone refused a late copy
+        OrderEvent.FILL: OrderState.CANCELLED,
+        OrderEvent.COMPLETE: OrderState.FILLED,
+        OrderEvent.CANCEL: OrderState.CANCELLED,
+        OrderEvent.LOSE: OrderState.CANCELLED,
+    },
+    OrderState.EXPIRED: {
+        OrderEvent.ACCEPT: OrderState.EXPIRED,
+        OrderEvent.REJECT: OrderState.EXPIRED,
+        OrderEvent.FILL: OrderState.EXPIRED,
+        OrderEvent.COMPLETE: OrderState.FILLED,
+        OrderEvent.CANCEL: OrderState.EXPIRED,  # by tombstone
+        OrderEvent.EXPIRE: OrderState.EXPIRED,
+        OrderEvent.LOSE: OrderState.EXPIRED,
+    },
+}
+
+# What a venue states about an order, as the event it is to us. FILLED and PARTIALLY_FILLED are only
+# an acceptance: the fills themselves come on their own stream and move the order there.
+STATED: Mapping[OrderState, OrderEvent] = {
+    OrderState.PENDING: OrderEvent.ACCEPT,
+    OrderState.SUBMITTED: OrderEvent.ACCEPT,
+    OrderState.ACCEPTED: OrderEvent.ACCEPT,
+    OrderState.PARTIALLY_FILLED: OrderEvent.ACCEPT,
+    OrderState.FILLED: OrderEvent.ACCEPT,
+    OrderState.REJECTED: OrderEvent.REJECT,
+    OrderState.CANCELLED: OrderEvent.CANCEL,
+    OrderState.EXPIRED: OrderEvent.EXPIRE,
+    OrderState.UNKNOWN: OrderEvent.LOSE,
+}
+
+
+def next_state(state: OrderState, event: OrderEvent) -> OrderState:
+    """Raises IllegalTransition."""
+    following = TRANSITIONS[state].get(event)
+    if following is None:
+        raise IllegalTransition(state, event)
+    return following
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    client_order_id: str
+    signal_id: str
+    strategy: str
+    revision: str
+    epoch: int
+    symbol: str
+    side: Side
+    order_type: OrderType
+    quantity: Decimal
+    cause: Cause
+    at_ns: int  # by the desk's clock, when it was approved
+    price: Decimal | None = None
+    stop_price: Decimal | None = None
+    time_in_force: TimeInForce = TimeInForce.GTC
+    closing: bool = False  # approved as one that only reduces
+    state: OrderState = OrderState.PENDING
+    filled_quantity: Decimal = _ZERO
+    filled_notional: Decimal = _ZERO  # sum of price * quantity, exact
+    fee: Decimal = _ZERO
+    announced_quantity: Decimal = _ZERO  # filled by the venue's word, whether or not a fill came
+    venue_order_id: str = ""
+
+    @property
+    def is_open(self) -> bool:
+        return self.state not in _ENDED
+
+    @property
+    def remaining(self) -> Decimal:
+        """What is not yet filled; never less than zero."""
+        return max(_ZERO, self.quantity - self.filled_quantity)
+
+    @property
+    def overfilled(self) -> Decimal:
+        """What was filled beyond the quantity: a fault of the venue, counted all the same."""
+        return max(_ZERO, self.filled_quantity - self.quantity)
+
+    @property
+    def outstanding(self) -> Decimal:
+        """What can still change the position: the rest, or, once ended, fills that were announced
+        and have not come."""
+        if self.is_open:
+            return self.remaining
+        return max(_ZERO, self.announced_quantity - self.filled_quantity)
+
+    @property
+    def average_price(self) -> Decimal | None:
+        return self.filled_notional / self.filled_quantity if self.filled_quantity else None
+
+    def after(self, event: OrderEvent) -> "Order":
+        """Raises IllegalTransition."""
+        state = next_state(self.state, event)
+        if state is OrderState.ACCEPTED and self.filled_quantity:  # settled from UNKNOWN
+            state = OrderState.PARTIALLY_FILLED
+        return self if state is self.state else replace(self, state=state)
+
+    def after_answer(
+        self, state: OrderState, filled_quantity: Decimal = _ZERO, venue_order_id: str = ""
+    ) -> "Order":
+        """As the venue states it. Raises IllegalTransition when that contradicts what is known."""
+        order = self.after(STATED[state])
+        return replace(
+            order,
+            announced_quantity=max(self.announced_quantity, filled_quantity),
+            venue_order_id=venue_order_id or self.venue_order_id,
+        )
+
+    def after_fill(self, fill: Fill) -> "Order":
+        """One more fill, in whatever state. Raises ForeignFill."""
+        self._check_own(fill)
+        with localcontext(EXACT):
+            filled = self.filled_quantity + fill.quantity
+            notional = self.filled_notional + fill.price * fill.quantity
+            fee = self.fee + fill.fee
+        event = OrderEvent.COMPLETE if filled >= self.quantity else OrderEvent.FILL
+        return replace(
+            self,
+            state=next_state(self.state, event),
+            filled_quantity=filled,
+            filled_notional=notional,
+            fee=fee,
+            venue_order_id=self.venue_order_id or fill.order_id,
+        )
+
+    def _check_own(self, fill: Fill) -> None:
+        own = (self.client_order_id, self.symbol, self.side)
+        theirs = (fill.client_order_id, fill.symbol, fill.side)
+        if own != theirs:
+            raise ForeignFill(
+                f"fill {fill.fill_id} is of {fill.side} {fill.symbol} {fill.client_order_id}, "
+                f"the order is {self.side} {self.symbol} {self.client_order_id}"
+            )

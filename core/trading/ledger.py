@@ -1,0 +1,99 @@
+"""The ledger of one strategy: its positions and its money, from its fills alone."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal, localcontext
+
+from trading.fills import Fill
+from trading.money import EXACT
+from trading.positions import Position
+
+_ZERO = Decimal(0)
+_ONE = Decimal(1)
+
+MarkOf = Callable[[str], Decimal | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Booking:
+    """What one fill did to the books."""
+
+    fill: Fill
+    position: Position  # after it
+    realized_pnl: Decimal  # by this fill, before its fee
+
+
+@dataclass(frozen=True, slots=True)
+class Pnl:
+    realized: Decimal  # before fees
+    fees: Decimal
+    unrealized: Decimal | None  # None: something is held whose price is not known
+    equity: Decimal | None
+
+
+class Ledger:
+    """Mutable: one task owns it. Replaying the same fills in the same order rebuilds it.
+
+    It remembers every fill id, so that counting a fill twice is impossible here too.
+    """
+
+    def __init__(self, capital: Decimal) -> None:
+        self.capital = capital
+        self.positions: dict[str, Position] = {}
+        self.cash = capital  # after everything that was paid and received
+        self.realized_pnl = _ZERO
+        self.fees = _ZERO
+        self._counted: set[str] = set()
+
+    @property
+    def balance(self) -> Decimal:
+        """Capital and what was realised, fees paid; what is held counts at cost."""
+        return EXACT.subtract(EXACT.add(self.capital, self.realized_pnl), self.fees)
+
+    def position(self, symbol: str) -> Position:
+        return self.positions.get(symbol) or Position(symbol)
+
+    def has_counted(self, fill_id: str) -> bool:
+        return fill_id in self._counted
+
+    def apply(self, fill: Fill, multiplier: Decimal = _ONE) -> Booking | None:
+        """None when this fill was counted before. `multiplier` matters for a new symbol only."""
+        if fill.fill_id in self._counted:
+            return None
+        before = self.positions.get(fill.symbol) or Position(fill.symbol, multiplier=multiplier)
+        after = before.after(fill)
+        self._counted.add(fill.fill_id)
+        self.positions[fill.symbol] = after
+        with localcontext(EXACT):
+            realized = after.realized_pnl - before.realized_pnl
+            self.realized_pnl += realized
+            self.fees += fill.fee
+            paid = fill.price * fill.quantity * fill.side.sign * after.multiplier
+            self.cash -= paid + fill.fee
+        return Booking(fill, after, realized)
+
+    def unrealized(self, mark: MarkOf) -> Decimal | None:
+        """At the prices that `mark` knows; None when it does not know one that is needed."""
+        total = _ZERO
+        for symbol, position in self.positions.items():
+            if position.quantity:
+                price = mark(symbol)
+                if price is None:
+                    return None
+                total = EXACT.add(total, position.unrealized_pnl(price))
+        return total
+
+    def equity(self, mark: MarkOf) -> Decimal | None:
+        """Capital + realised - fees + unrealised."""
+        unrealized = self.unrealized(mark)
+        return None if unrealized is None else EXACT.add(self.balance, unrealized)
+
+    def pnl(self, mark: MarkOf) -> Pnl:
+        unrealized = self.unrealized(mark)
+        equity = None if unrealized is None else EXACT.add(self.balance, unrealized)
+        return Pnl(self.realized_pnl, self.fees, unrealized, equity)
+
+    def change_capital(self, capital: Decimal) -> None:
+        """Pays in, or out, the difference."""
+        self.cash = EXACT.add(self.cash, EXACT.subtract(capital, self.capital))
+        self.capital = capital

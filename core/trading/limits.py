@@ -1,0 +1,86 @@
+"""Risk limits: names and defaults of the contract. Each is the largest, or least, allowed value."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+
+class InvalidLimits(ValueError):
+    """Limits that cannot be used; the message names the limit, its value and what was expected."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    allowed_symbols: frozenset[str] = frozenset()  # empty: the manifest's symbols
+    blocked_symbols: frozenset[str] = frozenset()
+    max_order_value: Decimal = Decimal(50_000)
+    max_position_size: Decimal = Decimal(1_000)  # per symbol, long or short
+    max_daily_loss: Decimal = Decimal(5_000)
+    max_drawdown: Decimal = Decimal("0.1")  # of peak equity, capital included
+    min_account_balance: Decimal = Decimal(10_000)
+    max_orders_per_second: int = 10
+    max_orders_per_minute: int = 100
+    min_confidence: Decimal = Decimal("0.6")  # where a signal has one
+
+
+DEFAULT_LIMITS = Limits()
+
+
+def parse_limits(document: Mapping[str, Any]) -> Limits:
+    """Limits as manifests have them: money as decimal strings or numbers; absent: the default.
+
+    Raises InvalidLimits.
+    """
+    unknown = sorted(set(document) - set(_READERS))
+    if unknown:
+        raise InvalidLimits(f"limit {unknown[0]}: unknown, expected one of {', '.join(_READERS)}")
+    return Limits(**{name: _READERS[name](name, value) for name, value in document.items()})
+
+
+def _symbols(name: str, value: Any) -> frozenset[str]:
+    if isinstance(value, str) or not all(isinstance(one, str) for one in _items(value)):
+        raise InvalidLimits(f"limit {name}: {value!r}, expected a list of symbols")
+    return frozenset(value)
+
+
+def _items(value: Any) -> Any:
+    return value if isinstance(value, list | tuple | frozenset | set) else (None,)
+
+
+def _amount(name: str, value: Any) -> Decimal:
+    try:
+        number = Decimal(str(value)) if not isinstance(value, bool) else None
+    except InvalidOperation:
+        number = None
+    if number is None or not number.is_finite() or number < 0:
+        raise InvalidLimits(f"limit {name}: {value!r}, expected a decimal number, 0 or more")
+    return number
+
+
+def _fraction(name: str, value: Any) -> Decimal:
+    number = _amount(name, value)
+    if number > 1:
+        raise InvalidLimits(f"limit {name}: {value!r}, expected a fraction from 0 to 1")
+    return number
+
+
+def _count(name: str, value: Any) -> int:
+    number = _amount(name, value)
+    if number != number.to_integral_value():
+        raise InvalidLimits(f"limit {name}: {value!r}, expected a whole number")
+    return int(number)
+
+
+_Reader = Callable[[str, Any], Any]
+_KINDS: Mapping[str, _Reader] = {
+    "allowed_symbols": _symbols,
+    "blocked_symbols": _symbols,
+    "max_drawdown": _fraction,
+    "min_confidence": _fraction,
+    "max_orders_per_second": _count,
+    "max_orders_per_minute": _count,
+}
+_READERS: Mapping[str, _Reader] = {
+    field.name: _KINDS.get(field.name, _amount) for field in fields(Limits)
+}

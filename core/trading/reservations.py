@@ -1,0 +1,55 @@
+"""Reservations: approved orders count against the limits until they are filled or have ended."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from trading.orders import Order
+from trading.signals import Side
+
+_ZERO = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Working:
+    """What may still be bought and sold of one symbol. Both may happen, or only one of them."""
+
+    buys: Decimal = _ZERO
+    sells: Decimal = _ZERO
+
+    def on(self, side: Side) -> Decimal:
+        return self.buys if side is Side.BUY else self.sells
+
+
+_NOTHING = Working()
+
+
+class Reservations:
+    """Mutable. What is held for an order is what is outstanding of it, neither more nor less."""
+
+    def __init__(self) -> None:
+        self._held: dict[str, tuple[str, Side, Decimal]] = {}
+        self._working: dict[str, Working] = {}
+
+    def hold(self, order: Order) -> None:
+        """Makes the reservation match the order as it stands now; none when nothing can come."""
+        self.release(order.client_order_id)
+        outstanding = order.outstanding
+        if outstanding:
+            self._held[order.client_order_id] = (order.symbol, order.side, outstanding)
+            self._add(order.symbol, order.side, outstanding)
+
+    def release(self, client_order_id: str) -> None:
+        held = self._held.pop(client_order_id, None)
+        if held is not None:
+            symbol, side, quantity = held
+            self._add(symbol, side, -quantity)
+
+    def working(self, symbol: str) -> Working:
+        return self._working.get(symbol, _NOTHING)
+
+    def _add(self, symbol: str, side: Side, quantity: Decimal) -> None:
+        held = self.working(symbol)
+        if side is Side.BUY:
+            self._working[symbol] = Working(held.buys + quantity, held.sells)
+        else:
+            self._working[symbol] = Working(held.buys, held.sells + quantity)

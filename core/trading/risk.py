@@ -1,0 +1,140 @@
+"""Risk: what a signal is judged by, and what comes of it.
+
+Everything a check reads is in the `Request`; a check is a pure function of it. What is not known is
+None there, and a check that needs it refuses.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+
+from trading.ids import client_order_id
+from trading.instruments import Instrument
+from trading.limits import Limits
+from trading.market import Touch
+from trading.orders import Order
+from trading.reasons import Reason
+from trading.signals import OrderType, Side, Signal, Verdict
+
+
+class Standing(StrEnum):
+    """What a strategy may do at all."""
+
+    TRADING = "trading"
+    REDUCING = "reducing"  # may close only
+    PAUSED = "paused"
+    HALTED = "halted"  # the desk is
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    reason: Reason
+    message: str
+
+    def verdict(self, signal_id: str) -> Verdict:
+        return Verdict(signal_id, self.reason, self.message)
+
+
+@dataclass(frozen=True, slots=True)
+class Approved:
+    """Proof that every check let this order through: the only thing that a venue is sent."""
+
+    order: Order
+
+    @property
+    def verdict(self) -> Verdict:
+        return Verdict(self.order.signal_id)
+
+
+@dataclass(slots=True)
+class Request:
+    """One signal and all that it is judged by. Not frozen, for speed; nobody changes one."""
+
+    signal: Signal
+    strategy: str
+    revision: str
+    epoch: int
+    now_ns: int
+    standing: Standing
+    limits: Limits
+    symbols: frozenset[str]  # the manifest's
+    instrument: Instrument  # or UNLISTED
+    touch: Touch | None
+    max_quote_age_ns: int
+    quantity: Decimal  # on the lot; zero when it cannot be traded
+    position: Decimal
+    reducible: Decimal  # how much of the position no working order closes yet, for this side
+    exposure: Decimal  # the position if this and all that works on its side were filled, for it
+    closing: bool
+    balance: Decimal
+    equity: Decimal | None
+    day_start: Decimal
+    peak: Decimal
+    left_this_second: int
+    left_this_minute: int
+
+    @property
+    def price(self) -> Decimal | None:
+        """The most that one unit may turn out to be worth; None when that cannot be known."""
+        signal = self.signal
+        if signal.side is Side.BUY and takes_price(signal.order_type):
+            return signal.price
+        if self.touch is None:
+            return None
+        worst = self.touch.taken_by(signal.side)
+        for stated in (signal.price, signal.stop_price):
+            if stated is not None and stated > worst:
+                worst = stated
+        return worst
+
+    @property
+    def notional(self) -> Decimal | None:
+        price = self.price
+        return (
+            None if price is None else self.quantity * price * self.instrument.contract_multiplier
+        )
+
+
+# Stands in for an instrument that the catalogue does not have, until the check that refuses it.
+UNLISTED = Instrument("", Decimal(1), Decimal(1), Decimal(0), Decimal(0), "", "")
+
+Check = Callable[[Request], Rejection | None]
+
+
+def review(request: Request, checks: tuple[Check, ...]) -> Approved | Rejection:
+    """The first check that objects decides."""
+    for check in checks:
+        rejection = check(request)
+        if rejection is not None:
+            return rejection
+    return Approved(_order(request))
+
+
+def takes_price(order_type: OrderType) -> bool:
+    return order_type is OrderType.LIMIT or order_type is OrderType.STOP_LIMIT
+
+
+def takes_stop_price(order_type: OrderType) -> bool:
+    return order_type is OrderType.STOP or order_type is OrderType.STOP_LIMIT
+
+
+def _order(request: Request) -> Order:
+    signal = request.signal
+    return Order(
+        client_order_id=client_order_id(signal.id),
+        signal_id=signal.id,
+        strategy=request.strategy,
+        revision=request.revision,
+        epoch=request.epoch,
+        symbol=signal.symbol,
+        side=signal.side,
+        order_type=signal.order_type,
+        quantity=request.quantity,
+        cause=signal.cause,
+        at_ns=request.now_ns,
+        price=signal.price if takes_price(signal.order_type) else None,
+        stop_price=signal.stop_price,
+        time_in_force=signal.time_in_force,
+        closing=request.closing,
+    )
