@@ -1,0 +1,108 @@
+"""The journal's read side: what was made durable, by number, key, outcome or order.
+
+Reads see committed records only. One archive belongs to one thread.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+
+from risk_gateway.journal import OrderRow
+
+_PAGE = 5_000
+_MOST_KEYS = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    number: int
+    kind: str
+    strategy: str
+    outcome: int | None
+    at_ns: int
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
+class OrderPlaced:
+    """An order as it stands, and the log record that made it."""
+
+    order: OrderRow
+    made: Row
+
+
+_ROW = "log.number, log.kind, log.strategy, log.outcome, log.at_ns, log.body"
+
+
+class Archive:
+    def __init__(self, path: Path) -> None:
+        self._connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def read(self, after: int = 0) -> Iterator[Row]:
+        """The whole log after record number `after`, in order."""
+        while True:
+            page = self._rows("WHERE number > ? ORDER BY number LIMIT ?", (after, _PAGE))
+            yield from page
+            if len(page) < _PAGE:
+                return
+            after = page[-1].number
+
+    def known(self, kind: str, keys: Sequence[str]) -> set[str]:
+        """Those of `keys` that were journalled before."""
+        found: set[str] = set()
+        for start in range(0, len(keys), _MOST_KEYS):
+            some = keys[start : start + _MOST_KEYS]
+            marks = ", ".join("?" * len(some))
+            query = f"SELECT key FROM log WHERE kind = ? AND key IN ({marks})"  # noqa: S608  # marks only
+            found.update(key for (key,) in self._connection.execute(query, (kind, *some)))
+        return found
+
+    def record(self, kind: str, key: str) -> Row | None:
+        rows = self._rows("WHERE kind = ? AND key = ?", (kind, key))
+        return rows[0] if rows else None
+
+    def outcomes(self, strategy: str, after: int, most: int) -> list[Row]:
+        return self._rows(
+            "WHERE strategy = ? AND outcome > ? ORDER BY outcome LIMIT ?", (strategy, after, most)
+        )
+
+    def orders(self, after: str = "", strategy: str = "", most: int = 1_000) -> list[OrderPlaced]:
+        """Orders in the order they were journalled, after the one of that client order id."""
+        query = (
+            "SELECT orders.client_order_id, orders.strategy, orders.state,"  # noqa: S608  # constants
+            f" filled_quantity, filled_notional, fee, {_ROW}"
+            " FROM orders JOIN log USING (number)"
+            " WHERE orders.number > coalesce("
+            "     (SELECT number FROM orders WHERE client_order_id = ?), 0)"
+            " AND (? = '' OR orders.strategy = ?)"
+            " ORDER BY orders.number, orders.client_order_id LIMIT ?"
+        )
+        found = self._connection.execute(query, (after, strategy, strategy, most))
+        return [_placed(values) for values in found]
+
+    def order(self, client_order_id: str) -> OrderRow | None:
+        query = (
+            "SELECT client_order_id, strategy, state, filled_quantity, filled_notional, fee"
+            " FROM orders WHERE client_order_id = ?"
+        )
+        found = self._connection.execute(query, (client_order_id,)).fetchone()
+        return _order(found) if found else None
+
+    def _rows(self, where: str, values: Iterable[object]) -> list[Row]:
+        query = f"SELECT {_ROW} FROM log {where}"  # noqa: S608  # `where` is a constant of this class
+        return [Row(*found) for found in self._connection.execute(query, tuple(values))]
+
+
+def _placed(values: Sequence[object]) -> OrderPlaced:
+    return OrderPlaced(_order(values[:6]), Row(*values[6:]))  # type: ignore[arg-type]  # by column
+
+
+def _order(values: Sequence[object]) -> OrderRow:
+    order_id, strategy, state, *money = (str(value) for value in values)
+    quantity, notional, fee = (Decimal(text) for text in money)
+    return OrderRow(order_id, strategy, state, quantity, notional, fee)

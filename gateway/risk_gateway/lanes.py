@@ -1,0 +1,99 @@
+"""The way out to the venue: one lane a strategy, so that its orders leave in their order.
+
+What gathers in a lane while a call is under way leaves together in the next one. All lanes share
+a bound on calls under way.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from risk_gateway.venue import Venue, VenueRefused, VenueUnavailable
+from stratops_api.v1 import order_execution_pb2 as pb
+
+MOST_CALLS = 64
+MOST_ORDERS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Leaving:
+    """An order, or the cancel of one, on its way to the venue."""
+
+    strategy: str
+    client_order_id: str
+    request: pb.OrderRequest | None  # None: cancel it
+
+
+class Sender(Protocol):
+    """Who is asked before anything leaves, and told what came of it."""
+
+    def may_leave(self, leaving: Leaving) -> bool: ...
+
+    def answered(self, leaving: Leaving, answer: pb.OrderResponse) -> None: ...
+
+    def unanswered(self, leaving: Leaving, why: str) -> None: ...
+
+    def refused(self, leaving: Leaving, why: str) -> None: ...
+
+
+class Lanes:
+    def __init__(self, venue: Venue, tasks: asyncio.TaskGroup, sender: Sender) -> None:
+        self._venue = venue
+        self._tasks = tasks
+        self._sender = sender
+        self._lanes: dict[str, deque[Leaving]] = {}
+        self._calls = asyncio.Semaphore(MOST_CALLS)
+
+    def put(self, leaving: Leaving) -> None:
+        lane = self._lanes.get(leaving.strategy)
+        if lane is None:
+            lane = self._lanes[leaving.strategy] = deque()
+            self._tasks.create_task(self._run(leaving.strategy, lane))
+        lane.append(leaving)
+
+    async def _run(self, strategy: str, lane: deque[Leaving]) -> None:
+        """Lives as long as its lane has something in it."""
+        while lane:
+            async with self._calls:
+                together = [each for each in _next(lane) if self._sender.may_leave(each)]
+                if together:
+                    await self._send(together)
+        del self._lanes[strategy]
+
+    async def _send(self, together: Sequence[Leaving]) -> None:
+        try:
+            answers = await self._call(together)
+        except VenueUnavailable as error:
+            for leaving in together:
+                self._sender.unanswered(leaving, str(error))
+        except VenueRefused as error:
+            for leaving in together:
+                self._sender.refused(leaving, str(error))
+        else:
+            self._tell(together, answers)
+
+    def _tell(self, together: Sequence[Leaving], answers: Sequence[pb.OrderResponse]) -> None:
+        by_id = {answer.client_order_id: answer for answer in answers}
+        for leaving in together:
+            answer = by_id.get(leaving.client_order_id)
+            if answer is None:
+                self._sender.unanswered(leaving, "no answer about this order")
+            else:
+                self._sender.answered(leaving, answer)
+
+    async def _call(self, together: Sequence[Leaving]) -> Sequence[pb.OrderResponse]:
+        first = together[0]
+        if first.request is None:
+            return [await self._venue.cancel(first.client_order_id, first.strategy)]
+        return await self._venue.submit([each.request for each in together if each.request])
+
+
+def _next(lane: deque[Leaving]) -> list[Leaving]:
+    """One cancel, or the orders up to the next cancel."""
+    taken = [lane.popleft()]
+    if taken[0].request is not None:
+        while lane and lane[0].request is not None and len(taken) < MOST_ORDERS:
+            taken.append(lane.popleft())
+    return taken

@@ -1,0 +1,104 @@
+"""Positions on their way to the world: `trading.positions`, after what they rest on is durable.
+
+A position is a state: while NATS is away, older ones of the same strategy and symbol give way.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+from decimal import Decimal
+
+import msgspec
+from nats.aio.client import Client
+
+from risk_gateway.bus import POSITIONS_STREAM, POSITIONS_SUBJECT, Bus, ensure_stream
+from stratops_wire.scalars import text_of
+
+MOST_WAITING = 1_000
+_ACK_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class PositionUpdate:
+    """`number` is the strategy's outcome that made it so: it rises, and names the message."""
+
+    strategy: str
+    symbol: str
+    number: int
+    quantity: Decimal  # signed
+    average_price: Decimal | None
+    price: Decimal | None
+    realized_pnl: Decimal
+    unrealized_pnl: Decimal | None
+    at_ns: int
+
+    @property
+    def message_id(self) -> str:
+        return f"{self.strategy}:{self.number}"
+
+    def payload(self) -> bytes:
+        side = "flat" if not self.quantity else "long" if self.quantity > 0 else "short"
+        return msgspec.json.encode(
+            {
+                "symbol": self.symbol,
+                "side": side,
+                "quantity": text_of(abs(self.quantity)),
+                "avg_entry_price": text_of(self.average_price) or "0",
+                "current_price": text_of(self.price) or None,
+                "unrealized_pnl": text_of(self.unrealized_pnl) or None,
+                "realized_pnl": text_of(self.realized_pnl),
+                "timestamp": self.at_ns,
+                "strategy": self.strategy,
+            }
+        )
+
+
+class PositionPublisher:
+    """`run()` it as a task. In order, one at a time, each until JetStream has it."""
+
+    def __init__(self, bus: Bus, most: int = MOST_WAITING) -> None:
+        self._bus = bus
+        self._most = most
+        self._waiting: deque[PositionUpdate] = deque()
+        self._news = asyncio.Event()
+        self.published = 0
+
+    @property
+    def unpublished(self) -> int:
+        return len(self._waiting)
+
+    def publish(self, update: PositionUpdate) -> None:
+        self._waiting.append(update)
+        if len(self._waiting) > self._most:
+            self._waiting = _newest_of_each(self._waiting)
+        self._news.set()
+
+    async def run(self) -> None:
+        await self._bus.serve("positions", self._publish)
+
+    async def _publish(self, client: Client) -> None:
+        await ensure_stream(client, POSITIONS_STREAM, POSITIONS_SUBJECT)
+        stream = client.jetstream()
+        while True:
+            while not self._waiting:
+                self._news.clear()
+                await self._news.wait()
+            update = self._waiting[0]
+            await stream.publish(
+                POSITIONS_SUBJECT,
+                update.payload(),
+                timeout=_ACK_S,
+                headers={"Nats-Msg-Id": update.message_id},
+            )
+            if self._waiting and self._waiting[0] is update:
+                self._waiting.popleft()
+            self.published += 1
+
+
+def _newest_of_each(updates: Iterable[PositionUpdate]) -> deque[PositionUpdate]:
+    newest: dict[tuple[str, str], PositionUpdate] = {}
+    for each in updates:
+        newest.pop((each.strategy, each.symbol), None)  # so that it moves to the end
+        newest[each.strategy, each.symbol] = each
+    return deque(newest.values())

@@ -1,0 +1,41 @@
+"""The environment the gateway starts from."""
+
+import pytest
+
+from risk_gateway.settings import Clock, InvalidSettings, Settings
+
+WHOLE = {
+    "STRATOPS_LISTEN": "127.0.0.1:0",
+    "STRATOPS_STATE_DIR": "/desk",
+    "STRATOPS_OPERATOR_TOKEN": "secret",
+    "STRATOPS_VENUE": "127.0.0.1:7001",
+    "STRATOPS_REDIS_URL": "redis://127.0.0.1:6379",
+    "STRATOPS_NATS_URL": "nats://127.0.0.1:4222",
+    "STRATOPS_SYMBOLS": "BTCUSDT,ETHUSDT",
+    "STRATOPS_CLOCK": "market",
+}
+
+
+def test_channels_are_made_of_symbols():
+    settings = Settings.from_environment(WHOLE)
+    assert settings.channels == ("market:btcusdt", "market:ethusdt")
+    assert settings.clock is Clock.MARKET
+
+
+def test_live_is_off_until_it_is_allowed():
+    assert not Settings.from_environment(WHOLE).allow_live
+    assert Settings.from_environment(WHOLE | {"STRATOPS_ALLOW_LIVE": "true"}).allow_live
+
+
+@pytest.mark.parametrize("name", ["LISTEN", "STATE_DIR", "OPERATOR_TOKEN", "VENUE", "SYMBOLS"])
+def test_what_is_missing_is_named(name):
+    with pytest.raises(InvalidSettings, match=f"STRATOPS_{name}: not set"):
+        Settings.from_environment(WHOLE | {f"STRATOPS_{name}": ""})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("CLOCK", "sun"), ("ALLOW_LIVE", "yes"), ("METRICS_PORT", "high")]
+)
+def test_what_is_wrong_is_named(name, value):
+    with pytest.raises(InvalidSettings, match=f"STRATOPS_{name}: '{value}', expected"):
+        Settings.from_environment(WHOLE | {f"STRATOPS_{name}": value})
