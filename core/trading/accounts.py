@@ -134,7 +134,7 @@ class StrategyAccount:
         working = self._reservations.working(symbol).on(signal.side)
         reached = position * sign + working  # as this side sees it: less than 0 can be reduced
         reducible = max(_ZERO, -reached)
-        touch = market(symbol)
+        touch = _priced(market(symbol))
         equity = self.mark(lambda other: touch if other == symbol else market(other), now_ns)
         return Request(
             signal=signal,
@@ -277,5 +277,11 @@ def _fresh(touch: Touch | None, most_ns: int) -> Touch | None:
     return touch if touch is not None and touch.age_ns <= most_ns else None
 
 
+def _priced(touch: Touch | None) -> Touch | None:
+    """A book with one side only, or sides that cross, has no price."""
+    return touch if touch is not None and 0 < touch.bid <= touch.ask else None
+
+
 def _mid(touch: Touch | None) -> Decimal | None:
-    return touch.mid if touch is not None and touch.bid > 0 else None
+    priced = _priced(touch)
+    return None if priced is None else priced.mid

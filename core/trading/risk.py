@@ -17,6 +17,10 @@ from trading.orders import Order
 from trading.reasons import Reason
 from trading.signals import OrderType, Side, Signal, Verdict
 
+# Tuples: `in` compares members by identity first, which is faster than hashing an enum.
+PRICED = (OrderType.LIMIT, OrderType.STOP_LIMIT)
+TRIGGERED = (OrderType.STOP, OrderType.STOP_LIMIT)
+
 
 class Standing(StrEnum):
     """What a strategy may do at all."""
@@ -60,7 +64,7 @@ class Request:
     limits: Limits
     symbols: frozenset[str]  # the manifest's
     instrument: Instrument  # or UNLISTED
-    touch: Touch | None
+    touch: Touch | None  # None: no price; else 0 < bid <= ask
     max_quote_age_ns: int
     quantity: Decimal  # on the lot; zero when it cannot be traded
     position: Decimal
@@ -78,22 +82,24 @@ class Request:
     def price(self) -> Decimal | None:
         """The most that one unit may turn out to be worth; None when that cannot be known."""
         signal = self.signal
-        if signal.side is Side.BUY and takes_price(signal.order_type):
+        if signal.side is Side.BUY and signal.order_type in PRICED:
             return signal.price
         if self.touch is None:
             return None
         worst = self.touch.taken_by(signal.side)
-        for stated in (signal.price, signal.stop_price):
-            if stated is not None and stated > worst:
-                worst = stated
+        if signal.stop_price is not None and signal.stop_price > worst:
+            worst = signal.stop_price
+        if signal.order_type in PRICED and signal.price is not None and signal.price > worst:
+            worst = signal.price
         return worst
 
     @property
     def notional(self) -> Decimal | None:
+        """Likewise of the whole order."""
         price = self.price
-        return (
-            None if price is None else self.quantity * price * self.instrument.contract_multiplier
-        )
+        if price is None:
+            return None
+        return self.quantity * price * self.instrument.contract_multiplier
 
 
 # Stands in for an instrument that the catalogue does not have, until the check that refuses it.
@@ -111,14 +117,6 @@ def review(request: Request, checks: tuple[Check, ...]) -> Approved | Rejection:
     return Approved(_order(request))
 
 
-def takes_price(order_type: OrderType) -> bool:
-    return order_type is OrderType.LIMIT or order_type is OrderType.STOP_LIMIT
-
-
-def takes_stop_price(order_type: OrderType) -> bool:
-    return order_type is OrderType.STOP or order_type is OrderType.STOP_LIMIT
-
-
 def _order(request: Request) -> Order:
     signal = request.signal
     return Order(
@@ -133,7 +131,7 @@ def _order(request: Request) -> Order:
         quantity=request.quantity,
         cause=signal.cause,
         at_ns=request.now_ns,
-        price=signal.price if takes_price(signal.order_type) else None,
+        price=signal.price if signal.order_type in PRICED else None,
         stop_price=signal.stop_price,
         time_in_force=signal.time_in_force,
         closing=request.closing,

@@ -8,15 +8,15 @@ from decimal import Decimal
 
 from trading.reasons import Reason
 from trading.risk import (
+    PRICED,
+    TRIGGERED,
     UNLISTED,
     Check,
     Rejection,
     Request,
     Standing,
-    takes_price,
-    takes_stop_price,
 )
-from trading.signals import Action, OrderType
+from trading.signals import Action, OrderType, Side
 
 LARGEST = Decimal(10) ** 15  # beyond it, prices and quantities are nonsense
 
@@ -82,7 +82,7 @@ def prices_fit_the_order_type(request: Request) -> Rejection | None:
     """A price on a market order is not the order's: it is what slippage is measured from."""
     signal = request.signal
     kind = signal.order_type
-    wants_price, wants_stop = takes_price(kind), takes_stop_price(kind)
+    wants_price, wants_stop = kind in PRICED, kind in TRIGGERED
     if (wants_price or signal.price is not None) and not _is_price(signal.price):
         return Rejection(Reason.INVALID_PRICE, f"price {signal.price} of a {kind} order")
     if (wants_stop or signal.stop_price is not None) and not _is_price(signal.stop_price):
@@ -190,11 +190,8 @@ def symbol_is_not_blocked(request: Request) -> Rejection | None:
 
 
 def price_is_known(request: Request) -> Rejection | None:
-    touch = request.touch
-    if touch is None:
-        return Rejection(Reason.NO_PRICE, f"no bid and ask of {request.signal.symbol} yet")
-    if touch.bid <= 0 or touch.ask < touch.bid:
-        return Rejection(Reason.NO_PRICE, f"bid {touch.bid}, ask {touch.ask}")
+    if request.touch is None:
+        return Rejection(Reason.NO_PRICE, f"no bid and ask of {request.signal.symbol}")
     return None
 
 
@@ -337,16 +334,19 @@ def _slippage(request: Request) -> Decimal | None:
     """How much worse than expected it may trade, as a fraction; less than 0 is better."""
     signal, touch = request.signal, request.touch
     if signal.order_type is OrderType.STOP_LIMIT:
-        expected, worst = signal.stop_price, signal.price
-    elif signal.order_type is OrderType.STOP or touch is None:
+        return _worse(signal.stop_price, signal.price, signal.side)
+    if signal.order_type is OrderType.STOP or touch is None or price_is_fresh(request):
         return None
-    elif signal.order_type is OrderType.LIMIT:
-        expected, worst = touch.taken_by(signal.side), signal.price
-    else:
-        expected, worst = signal.price or touch.mid, touch.taken_by(signal.side)
-    if not expected or worst is None:
+    met = touch.taken_by(signal.side)
+    if signal.order_type is OrderType.LIMIT:
+        return _worse(met, signal.price, signal.side)
+    return _worse(touch.mid if signal.price is None else signal.price, met, signal.side)
+
+
+def _worse(expected: Decimal | None, price: Decimal | None, side: Side) -> Decimal | None:
+    if expected is None or price is None:
         return None
-    return (worst - expected) * signal.side.sign / expected
+    return (price - expected) * side.sign / expected
 
 
 def _listed(symbols: frozenset[str]) -> str:
