@@ -1,9 +1,11 @@
 """From manifest files to checked strategies, ready for `stratops up`.
 
-`read(paths)` answers `Checked(strategies, problems)`. A `CheckedStrategy` knows `ref` (`<name>`, with
-a namespace `<namespace>/<name>`), `model`, `revision` (ten hex digits), `state_key`, `code_digest`,
-`files` (what to watch: the manifest and its source file), and makes two JSON documents. Both are
-canonical: sorted keys, no spaces, UTF-8, no floats; quantities and money are decimal strings.
+`read(paths)` answers `Checked(strategies, problems, warnings, elsewhere)`; with problems nothing of
+it should be put to work. A `CheckedStrategy` knows `ref` (`<name>`, with a namespace
+`<namespace>/<name>`), `model`, `revision` (ten hex digits), `state_key`, `code_digest`,
+`suspended`, `files` (what to watch: the manifest and its source file), and makes two JSON
+documents. Both are canonical: sorted keys, no spaces, UTF-8, no floats; quantities and money are
+decimal strings.
 
 `content`, for the gateway's Deploy (all limits with the values in force, lists for the symbols):
 
@@ -23,13 +25,200 @@ canonical: sorted keys, no spaces, UTF-8, no floats; quantities and money are de
     {"strategy": ref, "revision": ..., "state_key": ..., "code_digest": ..., "version": ...,
      "source": {"builtin": "momentum"} | {"class": "package.module:Class"}
                | {"inline": "<the code>", "name": "<path or name, for messages>"},
-     "parameters": {"lookback_period": "200", "allow_short": false, ...},
+     "parameters": {"lookback_period": "200", "allow_short": false, ...},  (numbers as text)
      "symbols": ["BTCUSDT"], "channels": ["market:btcusdt"], "redis_url": "redis://...",
      "mode": ..., "rollout": {"workingOrders": "Cancel|Keep" or null},
      "memory_limit_bytes": 134217728 or null, "manifest_dir": "/absolute/folder"}
 
 A `file` source is read once, here, and travels as `inline`: a runner that is restarted later runs
-the code of its revision, whatever the file has become. `workingOrders` null means the strategy's own
-default (Cancel when it declares quotes, else Keep). Channels have their symbol filled in; one with
-`*`, `?` or `[` is a pattern.
+the code of its revision, whatever the file has become. `workingOrders` null means the strategy's
+own default (Cancel when it declares quotes, else Keep). Channels have their symbol filled in; one
+with `*`, `?` or `[` is a pattern. The feed is the desk's own, whatever `spec.feed` says for a cluster.
 """
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from platform_spec import revision
+from platform_spec.documents import LARGEST
+from platform_spec.manifest import Manifest, Written, parse
+from platform_spec.problems import InvalidManifest, Problem, shown
+from platform_spec.strategy import DEFAULT_CHANNEL, Strategy
+from stratops.inspection import Finding, inspect
+from stratops.sources import ConfigMaps, Elsewhere, Located, locate, read_at_most
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedStrategy:
+    """A strategy that was found to be right, with its code as it was then."""
+
+    model: Strategy
+    code_digest: str
+    source: Mapping[str, str]
+    files: tuple[Path, ...]
+    manifest_dir: Path
+
+    @property
+    def ref(self) -> str:
+        return self.model.ref
+
+    @property
+    def revision(self) -> str:
+        return revision.revision_name(self.model.spec, self.code_digest)
+
+    @property
+    def state_key(self) -> str:
+        return revision.state_key(self.model.spec, self.code_digest)
+
+    @property
+    def suspended(self) -> bool:
+        return bool(self.model.spec.suspend)
+
+    @property
+    def content(self) -> bytes:
+        """What the gateway is told of the revision; see the module's docstring."""
+        spec = self.model.spec
+        rollout = spec.rollout
+        capital = spec.capital_in_force()
+        told = {
+            "capital": {"amount": capital.amount, "currency": capital.currency},
+            "limits": spec.limits_in_force(),
+            "account": spec.account or "",
+            "policy": (spec.risk and spec.risk.policy) or "",
+            "rollout": {"type": (rollout and rollout.type) or "Rolling", **self._working_orders()},
+        }
+        return revision.canonical({**self._identity(), **told})
+
+    def runner_spec(self, redis_url: str) -> bytes:
+        """What a runner is told; see the module's docstring."""
+        spec = self.model.spec
+        told = {
+            "source": self.source,
+            "channels": spec.channels_in_force(),
+            "redis_url": redis_url,
+            "rollout": self._working_orders(),
+            "memory_limit_bytes": spec.memory_limit_bytes(),
+            "manifest_dir": str(self.manifest_dir),
+        }
+        return revision.canonical({**self._identity(), **told})
+
+    def _identity(self) -> dict[str, Any]:
+        spec = self.model.spec
+        return {
+            "strategy": self.ref,
+            "revision": self.revision,
+            "state_key": self.state_key,
+            "code_digest": self.code_digest,
+            "version": spec.version or "",
+            "symbols": spec.symbols,
+            "mode": spec.mode_in_force(),
+            "parameters": revision.normalised(spec.parameters or {}),
+        }
+
+    def _working_orders(self) -> dict[str, Any]:
+        rollout = self.model.spec.rollout
+        return {"workingOrders": rollout.working_orders if rollout else None}
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What manifests say: all that is right, and all that is wrong."""
+
+    strategies: tuple[CheckedStrategy, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    warnings: tuple[Problem, ...] = ()  # nothing is wrong, but perhaps not as meant
+    elsewhere: tuple[Strategy, ...] = ()  # right as far as one can see, but not for this machine
+
+
+def read(paths: Sequence[Path], *, here: bool = True) -> Checked:
+    """Reads and checks manifests. With `here`, what only a cluster can run is a problem."""
+    problems: list[Problem] = []
+    manifests: list[tuple[Path, Manifest]] = []
+    for path in paths:
+        try:
+            manifests.append((path, parse(_bytes(path), str(path))))
+        except InvalidManifest as invalid:
+            problems += invalid.problems
+    config_maps = {ref: data for _, each in manifests for ref, data in each.config_maps.items()}
+    written = [(path, each) for path, manifest in manifests for each in manifest.strategies]
+    problems += _in_two_files(each for _, each in written)
+    checked = [_check(each, path, config_maps, here=here) for path, each in written]
+    return _joined(problems, checked)
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return read_at_most(path, LARGEST)
+    except OSError as error:
+        found = f"cannot be read ({error.strerror})"
+        raise InvalidManifest([Problem(str(path), 0, "", found, "a manifest file")]) from None
+
+
+def _in_two_files(strategies: Iterable[Written]) -> list[Problem]:
+    first: dict[str, Written] = {}
+    problems = []
+    for written in strategies:
+        before = first.setdefault(written.strategy.ref, written)
+        if before is not written:
+            expected = f"each strategy once; {before.file} has it"
+            value = f"{written.strategy.ref!r} again"
+            problems.append(written.problem(("metadata", "name"), value, expected))
+    return problems
+
+
+def _joined(problems: Sequence[Problem], checked: Sequence[Checked]) -> Checked:
+    return Checked(
+        tuple(strategy for each in checked for strategy in each.strategies),
+        (*problems, *(problem for each in checked for problem in each.problems)),
+        tuple(warning for each in checked for warning in each.warnings),
+        tuple(strategy for each in checked for strategy in each.elsewhere),
+    )
+
+
+def _check(written: Written, path: Path, config_maps: ConfigMaps, *, here: bool) -> Checked:
+    folder = path.absolute().parent
+    located = locate(written, folder, config_maps)
+    if isinstance(located, Problem):
+        return Checked(problems=(located,))
+    if isinstance(located, Elsewhere):
+        return (
+            Checked(problems=(located.problem,)) if here else Checked(elsewhere=(written.strategy,))
+        )
+    values = revision.normalised(written.strategy.spec.parameters or {})
+    inspection = inspect(located.source, values)
+    if inspection.findings:
+        return Checked(problems=tuple(_problem(written, located, f) for f in inspection.findings))
+    files = (path.absolute(), *located.files)
+    strategy = CheckedStrategy(
+        written.strategy, inspection.code_digest, located.source, files, folder
+    )
+    return Checked((strategy,), warnings=tuple(_warnings(written)))
+
+
+def _problem(written: Written, located: Located, finding: Finding) -> Problem:
+    if finding.parameter is not None:
+        return _of_parameter(written, finding, finding.parameter)
+    value, expected = finding.value, finding.expected or "code of one strategy that loads"
+    if finding.line and located.files:
+        return Problem(str(located.files[0]), finding.line, "", value, expected)
+    if finding.line:
+        value = f"line {finding.line} of the code: {value}"
+    return written.problem(located.path, value, expected, finding.did_you_mean)
+
+
+def _of_parameter(written: Written, finding: Finding, name: str) -> Problem:
+    path = ("spec", "parameters", name) if name else ("spec", "parameters")
+    as_written = (written.strategy.spec.parameters or {}).get(name)
+    value = finding.value
+    if name and not value.startswith("unknown"):
+        value = shown(as_written)
+    return written.problem(path, value, finding.expected, finding.did_you_mean)
+
+
+def _warnings(written: Written) -> Iterable[Problem]:
+    feed = written.strategy.spec.feed
+    if feed is not None and feed.redis is not None and feed.redis.channels is None:
+        path = ("spec", "feed", "redis", "channels")
+        yield written.problem(path, f"not written, {DEFAULT_CHANNEL} is used", "")

@@ -98,7 +98,7 @@ def _documents(text: str) -> Iterator[Document]:
     reading, line, count = _Reading(), 1, 0
     for event in yaml.parse(text, Loader=_Loader):
         if isinstance(event, yaml.DocumentStartEvent):
-            reading, line = _Reading(), event.start_mark.line + 1
+            reading, line = _Reading(), _line(event)
         elif isinstance(event, yaml.DocumentEndEvent):
             count += 1
             if count > MOST_DOCUMENTS:
@@ -109,8 +109,12 @@ def _documents(text: str) -> Iterator[Document]:
             _take(reading, event)
 
 
+def _line(event: Any) -> int:
+    return event.start_mark.line + 1 if event.start_mark else 1
+
+
 def _take(reading: _Reading, event: Any) -> None:
-    line = event.start_mark.line + 1 if event.start_mark else 1
+    line = _line(event)
     if isinstance(event, yaml.ScalarEvent):
         _scalar(reading, event, line)
     elif isinstance(event, yaml.AliasEvent):

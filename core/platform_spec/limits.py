@@ -1,26 +1,17 @@
 """Risk limits as written in a manifest, and the values in force where nothing is written."""
 
 from collections.abc import Mapping
+from dataclasses import fields
 from decimal import Decimal
-from types import MappingProxyType
 
 from pydantic import Field
 
+import trading.limits
 from platform_spec.resource import Resource
 from platform_spec.shapes import Fraction, NotNegative, Positive, Rate, Share, SymbolSet
 
-DEFAULTS: Mapping[str, Decimal] = MappingProxyType(
-    {
-        "max_order_value": Decimal(50_000),
-        "max_position_size": Decimal(1_000),
-        "max_daily_loss": Decimal(5_000),
-        "max_drawdown": Decimal("0.1"),
-        "min_account_balance": Decimal(10_000),
-        "max_orders_per_second": Decimal(10),
-        "max_orders_per_minute": Decimal(100),
-        "min_confidence": Decimal("0.6"),
-    }
-)
+_DEFAULTS = trading.limits.Limits()
+_NUMBERS = tuple(field.name for field in fields(_DEFAULTS) if not field.name.endswith("_symbols"))
 
 
 class Limits(Resource):
@@ -53,8 +44,7 @@ class Limits(Resource):
 
     def numbers_in_force(self) -> Mapping[str, Decimal]:
         """Every limit that is a number, by name: as written, else its default."""
-        written = {name: getattr(self, name) for name in DEFAULTS}
-        return {name: DEFAULTS[name] if value is None else value for name, value in written.items()}
+        return {name: Decimal(self._in_force(name)) for name in _NUMBERS}
 
     def symbols_in_force(self, symbols: tuple[str, ...]) -> Mapping[str, tuple[str, ...]]:
         """The two limits that are symbols, for a strategy of `symbols`."""
@@ -62,3 +52,8 @@ class Limits(Resource):
             "allowed_symbols": self.allowed_symbols or symbols,
             "blocked_symbols": self.blocked_symbols or (),
         }
+
+    def _in_force(self, name: str) -> Decimal | int:
+        written = getattr(self, name)
+        value: Decimal | int = getattr(_DEFAULTS, name) if written is None else written
+        return value

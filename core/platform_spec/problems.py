@@ -15,7 +15,7 @@ from platform_spec.shapes import WRONG
 
 MOST_PROBLEMS = 100  # of one resource; nobody reads more
 _LONGEST_VALUE = 60
-_UNKNOWN = "unknown field"
+_UNKNOWN = "unknown field"  # a hint says more than the list of all that is known
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,8 @@ class Problem:
         place = f"{self.file}:{self.line}: " if self.line else f"{self.file}: "
         field = f"{self.path}: " if self.path else ""
         hint = f"; did you mean {self.did_you_mean}?" if self.did_you_mean else ""
-        expected = "" if hint and self.value == _UNKNOWN else f", expected {self.expected}"
+        known = not self.expected or (hint and self.value.startswith("unknown"))
+        expected = "" if known else f", expected {self.expected}"
         return f"{place}{field}{self.value}{expected}{hint}"
 
 

@@ -73,12 +73,15 @@ def canonical(value: Any) -> bytes:
 
 
 def normalised(value: Any) -> Any:
-    """`value` with every number in it, and every text that spells one, as its decimal string."""
+    """`value` with every number in it as its decimal string, so that `0.1` is `"0.1"`.
+
+    Text stays as it is: "1.10" may be a name.
+    """
     if isinstance(value, Mapping):
         return {key: normalised(each) for key, each in value.items()}
     if isinstance(value, list | tuple):
         return [normalised(each) for each in value]
-    exact = number(value)
+    exact = None if isinstance(value, str) else number(value)
     return value if exact is None else spelling(exact)
 
 

@@ -108,6 +108,24 @@ Memory = Annotated[
 ]
 
 
+_UNITS = {
+    "Ki": 2**10,
+    "Mi": 2**20,
+    "Gi": 2**30,
+    "Ti": 2**40,
+    "k": 10**3,
+    "M": 10**6,
+    "G": 10**9,
+    "T": 10**12,
+}
+
+
+def bytes_of(memory: str) -> int:
+    """The bytes that a Memory means."""
+    digits = memory.rstrip("KMGTik")
+    return int(digits) * _UNITS.get(memory[len(digits) :], 1)
+
+
 @dataclass(frozen=True, slots=True)
 class Within:
     """A decimal number between two bounds, written as a number or as decimal text."""

@@ -37,6 +37,7 @@ from platform_spec.shapes import (
     Symbols,
     Text,
     Version,
+    bytes_of,
     wrong,
 )
 
@@ -227,7 +228,7 @@ class Spec(Resource):
     @property
     def limits(self) -> Limits:
         """The limits as written; unset where nothing is."""
-        return (self.risk and self.risk.limits) or Limits()
+        return (self.risk and self.risk.limits) or Limits.model_validate({})
 
     def limits_in_force(self) -> Mapping[str, Decimal | tuple[str, ...]]:
         """Every limit of the contract by name, with its default where nothing is written."""
@@ -236,6 +237,11 @@ class Spec(Resource):
     def capital_in_force(self) -> CapitalInForce:
         written = self.capital.model_dump(exclude_none=True) if self.capital else {}
         return CapitalInForce.model_validate(written)
+
+    def memory_limit_bytes(self) -> int | None:
+        """What the runner may hold in memory at most; None where nothing is written."""
+        most = self.resources.limits if self.resources else None
+        return bytes_of(most.memory) if most and most.memory else None
 
     def mode_in_force(self) -> Mode:
         return self.mode or Mode.SIMULATION
