@@ -28,6 +28,7 @@ class Mark:
     outcome: int = 0  # number of the last outcome applied
     digest: int = 0  # of the strategy's state; 0: not taken
     sequences: Mapping[str, int] = field(default_factory=dict)  # "BTCUSDT/tick" -> last one
+    session: str = ""  # of the feed, without what a restart appended: sequences count within it
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +169,8 @@ class Welcome:
 
 @dataclass(frozen=True, slots=True)
 class WantSnapshot:
+    """For that runner's subscription. No instance: nobody follows any more."""
+
     instance: str
     subscription: int
 
@@ -204,16 +207,21 @@ class Go:
 
 @dataclass(frozen=True, slots=True)
 class Arm:
+    """Decide, from `mark` on. Fresh: begin where you are, with a new strategy and these holdings;
+    the mark then says what was decided before (its sequences), which is not decided again."""
+
     epoch: int
-    mark: Mark | None = None  # None: begin here
+    mark: Mark | None = None
     outcomes: tuple[Outcome, ...] = ()  # after the mark
     holdings: Holdings = Holdings()
+    fresh: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Follow:
     epoch: int
     following: int
+    alike: bool = False  # same state key: its signals can be made again, its digests compared
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +235,7 @@ class Refused:
     batch: int
     signals: int
     reason: Reason
+    epoch: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,12 +68,18 @@ def mark_to_proto(mark: m.Mark) -> pb.Mark:
         sequences=mark.sequences,
         outcome=mark.outcome,
         digest=mark.digest,
+        session=mark.session,
     )
 
 
 def mark_from_proto(message: pb.Mark) -> m.Mark:
     return m.Mark(
-        message.count, message.crc, message.outcome, message.digest, dict(message.sequences)
+        message.count,
+        message.crc,
+        message.outcome,
+        message.digest,
+        dict(message.sequences),
+        message.session,
     )
 
 
@@ -348,6 +354,7 @@ def _arm_to_proto(arm: m.Arm) -> pb.Arm:
         mark=None if arm.mark is None else mark_to_proto(arm.mark),
         outcomes=[outcome_to_proto(outcome) for outcome in arm.outcomes],
         holdings=holdings_to_proto(arm.holdings),
+        fresh=arm.fresh,
     )
 
 
@@ -357,6 +364,7 @@ def _arm_from_proto(message: pb.Arm) -> m.Arm:
         mark_from_proto(message.mark) if message.HasField("mark") else None,
         tuple(outcome_from_proto(outcome) for outcome in message.outcomes),
         holdings_from_proto(message.holdings),
+        message.fresh,
     )
 
 
@@ -365,6 +373,7 @@ def _refused_to_proto(refused: m.Refused) -> pb.Refused:
         batch=refused.batch,
         signals=refused.signals,
         reason=reason_number(refused.reason),  # type: ignore[arg-type]  # the stubs' own enum type
+        epoch=refused.epoch,
     )
 
 
@@ -379,7 +388,10 @@ _GATEWAY_TO_PROTO: dict[type, tuple[str, Callable[[Any], Any]]] = {
     m.Stop: ("stop", lambda _: pb.Stop()),
     m.Go: ("go", lambda _: pb.Go()),
     m.Arm: ("arm", _arm_to_proto),
-    m.Follow: ("follow", lambda x: pb.Follow(epoch=x.epoch, following=x.following)),
+    m.Follow: (
+        "follow",
+        lambda x: pb.Follow(epoch=x.epoch, following=x.following, alike=x.alike),
+    ),
     m.Ack: (
         "ack",
         lambda x: pb.Ack(batch=x.batch, verdicts=[verdict_to_proto(v) for v in x.verdicts]),
@@ -399,9 +411,11 @@ _GATEWAY_FROM_PROTO: dict[str, Callable[[Any], Any]] = {
     "stop": lambda _: m.Stop(),
     "go": lambda _: m.Go(),
     "arm": _arm_from_proto,
-    "follow": lambda x: m.Follow(x.epoch, x.following),
+    "follow": lambda x: m.Follow(x.epoch, x.following, x.alike),
     "ack": lambda x: m.Ack(x.batch, tuple(verdict_from_proto(v) for v in x.verdicts)),
-    "refused": lambda x: m.Refused(x.batch, x.signals, REASONS.member("reason", x.reason)),
+    "refused": lambda x: m.Refused(
+        x.batch, x.signals, REASONS.member("reason", x.reason), x.epoch
+    ),
     "outcomes": lambda x: m.Outcomes(tuple(outcome_from_proto(each) for each in x.outcomes)),
     "release": lambda x: m.Release(x.reason),
 }

@@ -214,6 +214,7 @@ class Mark(_message.Message):
     SEQUENCES_FIELD_NUMBER: _builtins.int
     OUTCOME_FIELD_NUMBER: _builtins.int
     DIGEST_FIELD_NUMBER: _builtins.int
+    SESSION_FIELD_NUMBER: _builtins.int
     count: _builtins.int
     """messages since the origin that snapshots hand on"""
     crc: _builtins.int
@@ -222,6 +223,8 @@ class Mark(_message.Message):
     """number of the last outcome applied"""
     digest: _builtins.int
     """of the strategy's state; 0: not taken"""
+    session: _builtins.str
+    """of the feed, without what a restart appended"""
     @_builtins.property
     def sequences(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
         """"BTCUSDT/tick" -> last sequence"""
@@ -234,10 +237,11 @@ class Mark(_message.Message):
         sequences: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
         outcome: _builtins.int = ...,
         digest: _builtins.int = ...,
+        session: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "crc", b"crc", "digest", b"digest", "outcome", b"outcome", "sequences", b"sequences"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "crc", b"crc", "digest", b"digest", "outcome", b"outcome", "sequences", b"sequences", "session", b"session"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -562,6 +566,8 @@ Global___Welcome: _TypeAlias = Welcome  # noqa: Y015
 
 @_typing.final
 class WantSnapshot(_message.Message):
+    """For that runner's subscription. No instance: nobody follows any more."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     INSTANCE_FIELD_NUMBER: _builtins.int
@@ -693,17 +699,21 @@ Global___Go: _TypeAlias = Go  # noqa: Y015
 
 @_typing.final
 class Arm(_message.Message):
+    """Decide, from the mark on. Fresh: begin where you are, with a new strategy and these holdings; the
+    mark then says what was decided before (its sequences), which is not decided again.
+    """
+
     DESCRIPTOR: _descriptor.Descriptor
 
     EPOCH_FIELD_NUMBER: _builtins.int
     MARK_FIELD_NUMBER: _builtins.int
     OUTCOMES_FIELD_NUMBER: _builtins.int
     HOLDINGS_FIELD_NUMBER: _builtins.int
+    FRESH_FIELD_NUMBER: _builtins.int
     epoch: _builtins.int
+    fresh: _builtins.bool
     @_builtins.property
-    def mark(self) -> Global___Mark:
-        """absent: begin here"""
-
+    def mark(self) -> Global___Mark: ...
     @_builtins.property
     def outcomes(self) -> _containers.RepeatedCompositeFieldContainer[Global___Outcome]:
         """after the mark"""
@@ -717,10 +727,11 @@ class Arm(_message.Message):
         mark: Global___Mark | None = ...,
         outcomes: _abc.Iterable[Global___Outcome] | None = ...,
         holdings: Global___Holdings | None = ...,
+        fresh: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["holdings", b"holdings", "mark", b"mark"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "holdings", b"holdings", "mark", b"mark", "outcomes", b"outcomes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "fresh", b"fresh", "holdings", b"holdings", "mark", b"mark", "outcomes", b"outcomes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -732,17 +743,21 @@ class Follow(_message.Message):
 
     EPOCH_FIELD_NUMBER: _builtins.int
     FOLLOWING_FIELD_NUMBER: _builtins.int
+    ALIKE_FIELD_NUMBER: _builtins.int
     epoch: _builtins.int
     following: _builtins.int
+    alike: _builtins.bool
+    """same state key: its signals can be made again, its digests compared"""
     def __init__(
         self,
         *,
         epoch: _builtins.int = ...,
         following: _builtins.int = ...,
+        alike: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "following", b"following"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alike", b"alike", "epoch", b"epoch", "following", b"following"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -780,19 +795,22 @@ class Refused(_message.Message):
     BATCH_FIELD_NUMBER: _builtins.int
     SIGNALS_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    EPOCH_FIELD_NUMBER: _builtins.int
     batch: _builtins.int
     signals: _builtins.int
     reason: _types_pb2.Reason.ValueType
+    epoch: _builtins.int
     def __init__(
         self,
         *,
         batch: _builtins.int = ...,
         signals: _builtins.int = ...,
         reason: _types_pb2.Reason.ValueType = ...,
+        epoch: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "reason", b"reason", "signals", b"signals"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "epoch", b"epoch", "reason", b"reason", "signals", b"signals"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
