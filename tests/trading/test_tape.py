@@ -1,0 +1,90 @@
+"""The tape: quotes in their order of arrival, found by what caused a decision."""
+
+from decimal import Decimal
+
+import pytest
+
+from trading.market import Quote, Tape, Touch, exact
+from trading.signals import Cause, Side
+
+
+def quote_of(symbol: str, sequence: int, bid: float = 99.0, ask: float = 101.0) -> Quote:
+    return Quote(symbol, sequence, sequence * 10, bid, 1.0, ask, 2.0)
+
+
+def cause_of(sequence: int, kind: str = "tick") -> Cause:
+    return Cause("BTCUSDT", kind, sequence, sequence * 10)
+
+
+def tape_of(*sequences: int, depth: int = 100) -> Tape:
+    tape = Tape(depth)
+    for sequence in sequences:
+        tape.append("BTCUSDT/tick", sequence, quote_of("BTCUSDT", sequence))
+    return tape
+
+
+def test_a_price_is_the_decimal_that_was_written() -> None:
+    assert exact(0.1) == Decimal("0.1")
+    assert (quote_of("BTCUSDT", 1, 0.1, 0.3).bid, quote_of("BTCUSDT", 1, 0.1, 0.3).mid) == (
+        Decimal("0.1"),
+        Decimal("0.2"),
+    )
+
+
+def test_an_order_meets_the_other_side() -> None:
+    touch = Touch.of(quote_of("BTCUSDT", 1), age_ns=5)
+    assert touch.taken_by(Side.BUY) == 101
+    assert touch.taken_by(Side.SELL) == 99
+    assert touch.mid == 100
+    assert touch.age_ns == 5
+
+
+def test_places_count_the_messages_of_all_streams() -> None:
+    tape = tape_of(3)
+    assert tape.append("BTCUSDT/trade", 1) == 2
+    assert tape.append("BTCUSDT/tick", 5, quote_of("BTCUSDT", 5)) == 3
+    assert tape.place(cause_of(1, "trade")) == 2
+
+
+@pytest.mark.parametrize(
+    ("sequence", "place"),
+    [(3, 1), (4, 1), (5, 2), (6, None), (1, 0)],
+    ids=["first", "in a gap", "last", "not yet here", "before the tape"],
+)
+def test_a_cause_is_found_by_its_sequence(sequence: int, place: int | None) -> None:
+    assert tape_of(3, 5).place(cause_of(sequence)) == place
+
+
+def test_a_stream_never_seen_has_no_place() -> None:
+    assert Tape().place(cause_of(1)) is None
+
+
+def test_a_decision_is_judged_at_the_quote_that_stood_then() -> None:
+    tape = tape_of(1, 2, 3)
+    stood = tape.quote("BTCUSDT", 2)
+    assert stood is not None
+    assert (stood.sequence, stood.place) == (2, 2)
+    assert [quote.sequence for quote in tape.after("BTCUSDT", 2)] == [3]
+    assert tape.quote("BTCUSDT", 0) is None
+
+
+def test_the_latest_quote_is_the_last_that_came() -> None:
+    latest = tape_of(1, 2).latest("BTCUSDT")
+    assert latest is not None
+    assert latest.sequence == 2
+
+
+def test_a_symbol_never_quoted_has_nothing() -> None:
+    tape = Tape()
+    assert (tape.quote("ETHUSDT", 1), tape.latest("ETHUSDT")) == (None, None)
+    assert list(tape.after("ETHUSDT", 0)) == []
+    assert not tape.forgot("ETHUSDT")
+
+
+def test_a_full_tape_forgets_the_oldest_and_says_so() -> None:
+    tape = tape_of(*range(1, 22), depth=10)
+    assert tape.forgot("BTCUSDT")
+    assert not tape_of(1, 2).forgot("BTCUSDT")
+    assert tape.place(cause_of(1)) == 0
+    assert tape.place(cause_of(21)) == 21
+    assert tape.quote("BTCUSDT", 10) is None
