@@ -33,7 +33,7 @@ decimal strings.
 A `file` source is read once, here, and travels as `inline`: a runner that is restarted later runs
 the code of its revision, whatever the file has become. `workingOrders` null means the strategy's
 own default (Cancel when it declares quotes, else Keep). Channels have their symbol filled in; one
-with `*`, `?` or `[` is a pattern. The feed is the desk's own, whatever `spec.feed` says for a cluster.
+with `*`, `?` or `[` is a pattern. The feed is the desk's own: `spec.feed` names a cluster's.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
