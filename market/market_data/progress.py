@@ -24,6 +24,7 @@ class Progress(msgspec.Struct, frozen=True):
 
     `symbols` empty means every symbol on its channels. `life` tells one process from its successor;
     `subscription` counts the times it subscribed, so the replay knows that a link was lost between.
+    `session` is the one it has heard of last. With `leaving` it needs no more messages.
     """
 
     consumer: str
@@ -32,6 +33,8 @@ class Progress(msgspec.Struct, frozen=True):
     symbols: tuple[str, ...] = ()
     life: str = ""
     subscription: int = 1
+    session: str = ""
+    leaving: bool = False
 
 
 encode = msgspec.json.Encoder().encode

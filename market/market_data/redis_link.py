@@ -107,6 +107,10 @@ class RedisLink(asyncio.Protocol):
         if self._transport is not None and not self.closed.done():
             self._transport.writelines(commands)
 
+    def mute(self) -> None:
+        """Passes on no more messages; replies still come."""
+        self._on_payload = self._on_drained = _ignore
+
     def close(self, reason: str) -> None:
         if not self.closed.done():
             self.closed.set_result(reason)
@@ -120,6 +124,10 @@ class RedisLink(asyncio.Protocol):
     def _abort(self) -> None:
         if self._transport is not None:
             self._transport.abort()  # close() would first wait for a peer that may be gone
+
+
+def _ignore(*_: object) -> None:
+    pass
 
 
 async def connect(address: Address, link: Callable[[], RedisLink], timeout_s: float) -> RedisLink:

@@ -9,7 +9,7 @@ import asyncio
 import random
 import uuid
 from collections import Counter, deque
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from time import monotonic_ns
 from typing import Any
@@ -29,6 +29,7 @@ from market_data.progress import (
 from market_data.redis_link import Address, RedisLink, command, connect
 
 _PROGRESS_MESSAGES = 256
+_GOODBYE_LOOKS = 20
 _HEARTBEATS = HEARTBEATS.encode()
 
 
@@ -92,6 +93,7 @@ class Subscription:
         self._symbols = tuple(symbols)
         self._life = uuid.uuid4().hex[:12]
         self._timing = timing
+        self.unanswered = 0  # PUBLISHes that Redis has not worked off
         self._link: RedisLink | None = None
         self._unconfirmed = 0
         self._pongs: deque[Callable[[], object]] = deque()
@@ -149,10 +151,17 @@ class Subscription:
         if self._news >= _PROGRESS_MESSAGES:
             self.publish_progress()
 
-    def publish_progress(self) -> None:
+    def publish(self, messages: Iterable[tuple[str, bytes]]) -> None:
+        """Sends (channel, payload) pairs over the same connection; lost without one."""
+        if self._link is not None:
+            commands = [command(b"PUBLISH", channel, payload) for channel, payload in messages]
+            self.unanswered += len(commands)
+            self._link.send(*commands)
+
+    def publish_progress(self, leaving: bool = False) -> None:
         """At once, if the feed is known and everything is subscribed."""
         self._news = 0
-        if self._link is None or not self.connected or not self.session or self._progress is None:
+        if not self.connected or not self.session or self._progress is None:
             return
         report = Progress(
             consumer=self._consumer,
@@ -161,8 +170,10 @@ class Subscription:
             symbols=self._symbols,
             life=self._life,
             subscription=self.subscriptions,
+            session=self.session,
+            leaving=leaving,
         )
-        self._link.send(command("PUBLISH", progress_channel(self.session), encode(report)))
+        self.publish([(progress_channel(self.session), encode(report))])
 
     async def _serve(self) -> str:
         """One connection, from dialling to its end; answers why it ended."""
@@ -176,6 +187,9 @@ class Subscription:
             self._subscribe(link)
             await self._watch(link)
             return link.closed.result()
+        except asyncio.CancelledError:
+            await self._say_goodbye(link)
+            raise
         finally:
             self._link = None
             link.close("given up")
@@ -187,11 +201,21 @@ class Subscription:
         self._link = link
         self._unconfirmed = len(self._channels) + len(self._patterns)
         self._pongs.clear()
+        self.unanswered = 0
         self._awaited_since_ns = 0
         self._pinged_ns = monotonic_ns()
         if self._channels:
             link.send(command("SUBSCRIBE", *self._channels))
         link.send(command("PSUBSCRIBE", *self._patterns))
+
+    async def _say_goodbye(self, link: RedisLink) -> None:
+        """Or the replay would wait for us. Redis has to have read it before we hang up."""
+        link.mute()
+        self.publish_progress(leaving=True)
+        for _ in range(_GOODBYE_LOOKS):
+            if self._progress is None or not self.unanswered or link.closed.done():
+                return
+            await asyncio.sleep(0.01)
 
     async def _watch(self, link: RedisLink) -> None:
         """Looks after the link until it is closed."""
@@ -226,7 +250,9 @@ class Subscription:
 
     def _on_other(self, item: Any) -> None:
         """Everything but a message of a plain channel."""
-        if item.__class__ is bytes:
+        if item.__class__ is int:
+            self.unanswered -= 1
+        elif item.__class__ is bytes:
             self._on_pong()
         elif isinstance(item, hiredis.ReplyError):
             assert self._link is not None

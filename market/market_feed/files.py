@@ -28,6 +28,10 @@ class InvalidFile(ValueError):
 class InvalidRow(ValueError):
     """A row that is left out; the message names file and line, column, value and expectation."""
 
+    def __init__(self, path: Path, line: int, what: str) -> None:
+        super().__init__(f"{path}:{line}: {what}")
+        self.file = path.name
+
 
 class Row(msgspec.Struct, gc=False):
     """One message to be, without its place in the stream's sequence if the file gives none."""
@@ -47,7 +51,7 @@ class Row(msgspec.Struct, gc=False):
             self.source.explain(self.text)
         except InvalidCell as error:
             what = str(error)
-        return InvalidRow(f"{self.source.path}:{self.line}: {what}")
+        return InvalidRow(self.source.path, self.line, what)
 
 
 class Source:
@@ -105,14 +109,14 @@ class Source:
             found, wanted = text.count(",") + 1, len(self._layout.columns)
             if found != wanted:
                 what = f"{found} columns, expected {wanted}"
-        return InvalidRow(f"{self.path}:{line}: {what}")
+        return InvalidRow(self.path, line, what)
 
     def _lines(self, on_invalid: Callable[[InvalidRow], None]) -> Iterator[tuple[int, str]]:
         line, text = 1, self._first
         try:
             while True:
                 if len(text) >= MAX_SIZE and not text.endswith("\n"):
-                    on_invalid(InvalidRow(f"{self.path}:{line}: longer than {MAX_SIZE} characters"))
+                    on_invalid(InvalidRow(self.path, line, f"longer than {MAX_SIZE} characters"))
                     while text and not text.endswith("\n"):
                         text = self._file.readline(MAX_SIZE)
                 elif stripped := text.rstrip("\r\n"):
@@ -122,7 +126,7 @@ class Source:
                     return
                 line += 1
         except (OSError, EOFError, zlib.error) as error:
-            on_invalid(InvalidRow(f"{self.path}:{line + 1}: the rest cannot be read: {error}"))
+            on_invalid(InvalidRow(self.path, line + 1, f"the rest cannot be read: {error}"))
 
     def _csv_row(self, line: int, text: str) -> Row:
         layout = self._layout
