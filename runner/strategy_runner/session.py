@@ -1,0 +1,138 @@
+"""The session with the gateway: one bidirectional gRPC stream, opened again whenever it ends.
+
+Messages go out in their order. What was not yet written when a stream ends is forgotten: the
+replica repeats what matters once the next stream has said Welcome.
+"""
+
+import asyncio
+import random
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+import grpc.aio
+
+from handover.messages import GatewayMessage, RunnerMessage
+from stratops_api.v1 import risk_gateway_pb2_grpc
+from stratops_wire import InvalidMessage
+from stratops_wire.session import gateway_message_from_proto, runner_message_to_proto
+
+_UNKNOWN_HERE = (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED)
+
+
+class Refused(Exception):
+    """The gateway does not know this runner, and still did not after some time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Seconds."""
+
+    backoff_s: float = 0.05  # the first wait; each is twice the last one, jittered
+    backoff_most_s: float = 1.0
+    refused_s: float = 10.0  # an unknown runner asks this long again: its revision may come yet
+
+
+_OPTIONS = (
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 1000),
+)
+
+
+class GatewaySession:
+    """`run()` it as a task; `send` from the same loop.
+
+    `on_open()` comes when a stream is open, before anything is written to it; `on_message` for
+    each message of the gateway; `on_closed(why)` when the stream has ended.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        *,
+        on_open: Callable[[], object],
+        on_message: Callable[[GatewayMessage], object],
+        on_closed: Callable[[str], object],
+        timing: Timing = Timing(),  # frozen
+    ) -> None:
+        self.connected = False
+        self._address = address
+        self._on_open = on_open
+        self._on_message = on_message
+        self._on_closed = on_closed
+        self._timing = timing
+        self._outbox: deque[RunnerMessage] = deque()
+        self._written = asyncio.Event()
+
+    def send(self, message: RunnerMessage) -> None:
+        """Queued for the stream that is open; without one it is forgotten."""
+        if self.connected:
+            self._outbox.append(message)
+            self._written.set()
+
+    async def run(self) -> None:
+        """Until cancelled. Raises Refused."""
+        waits = _waits(self._timing)
+        unknown_since: float | None = None
+        while True:
+            code, heard = await self._serve()
+            waits = _waits(self._timing) if heard else waits
+            now = asyncio.get_running_loop().time()
+            unknown_since = (unknown_since or now) if code in _UNKNOWN_HERE else None
+            if unknown_since is not None and now - unknown_since > self._timing.refused_s:
+                raise Refused(f"{self._address}: {code}")
+            await asyncio.sleep(next(waits))
+
+    async def _serve(self) -> tuple[grpc.StatusCode | None, bool]:
+        """One stream; answers how it ended, and whether the gateway said anything on it."""
+        async with grpc.aio.insecure_channel(self._address, options=_OPTIONS) as channel:
+            call = risk_gateway_pb2_grpc.RiskGatewayStub(channel).Trade()
+            self._open()
+            writer = asyncio.create_task(self._write(call))
+            heard = False
+            try:
+                async for message in call:
+                    heard = True
+                    self._on_message(gateway_message_from_proto(message))
+            except grpc.aio.AioRpcError as error:
+                self._why = f"{error.code().name}: {error.details()}"
+                return error.code(), heard
+            except InvalidMessage as error:
+                self._why = f"message of the gateway: {error}"
+            finally:
+                await self._close(call, writer)
+            return None, heard
+
+    def _open(self) -> None:
+        self._why = "ended by the gateway"
+        self._outbox.clear()
+        self.connected = True
+        self._on_open()
+
+    async def _close(self, call: Any, writer: asyncio.Task[None]) -> None:
+        self.connected = False
+        writer.cancel()
+        call.cancel()
+        await asyncio.wait({writer})
+        self._on_closed(self._why)
+
+    async def _write(self, call: Any) -> None:
+        try:
+            while True:
+                while self._outbox:
+                    await call.write(runner_message_to_proto(self._outbox.popleft()))
+                self._written.clear()
+                await self._written.wait()
+        except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
+            return  # the reader meets the same end, and says why
+
+
+def _waits(timing: Timing) -> Iterator[float]:
+    """Seconds before each further attempt."""
+    wait = timing.backoff_s
+    while True:
+        yield wait * random.uniform(0.5, 1)  # noqa: S311  # spreads reconnects, guards nothing
+        wait = min(2 * wait, timing.backoff_most_s)

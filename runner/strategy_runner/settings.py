@@ -1,0 +1,81 @@
+"""What the runner reads from its environment, once, at the start.
+
+What it runs, on which market data, stands in the spec file (see `spec`).
+"""
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+class InvalidSettings(ValueError):
+    """An environment the runner cannot start with; names the variable, its value, what it needs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    spec: Path
+    gateway: str
+    token: str = field(repr=False)
+    instance: str  # one life of one runner process
+    consumer: str = ""  # its name in the feed's window; empty: <strategy>@<revision>
+    catalogue: Path | None = None  # None: the one that ships with market_data
+    metrics_port: int | None = None
+    metrics_host: str = "127.0.0.1"
+    api_key: str = field(default="", repr=False)  # of /status; empty: nobody may read it
+    uvloop: bool = False
+    log_level: str = "info"
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str]) -> "Settings":
+        """Raises InvalidSettings."""
+        read = _Reader(environ)
+        catalogue = read.text("CATALOGUE", "")
+        return cls(
+            spec=Path(read.text("SPEC")),
+            gateway=read.address("GATEWAY"),
+            token=read.text("TOKEN"),
+            instance=read.text("INSTANCE", "") or uuid.uuid4().hex,
+            consumer=read.text("CONSUMER", ""),
+            catalogue=Path(catalogue) if catalogue else None,
+            metrics_port=read.port("METRICS_PORT"),
+            metrics_host=read.text("METRICS_HOST", "127.0.0.1"),
+            api_key=environ.get("STRATEGY_ENGINE_API_KEY", ""),
+            uvloop=read.text("UVLOOP", "0") in ("1", "true"),
+            log_level=read.level("LOG_LEVEL"),
+        )
+
+
+class _Reader:
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+
+    def text(self, name: str, default: str | None = None) -> str:
+        value = self._environ.get(f"STRATOPS_{name}") or default
+        if value is None:
+            raise InvalidSettings(f"STRATOPS_{name}: not set, expected a value")
+        return value
+
+    def address(self, name: str) -> str:
+        value = self.text(name)
+        host, _, port = value.rpartition(":")
+        if not host or not port.isdigit():
+            raise InvalidSettings(f"STRATOPS_{name}: {value!r}, expected host:port")
+        return value
+
+    def port(self, name: str) -> int | None:
+        value = self.text(name, "")
+        if not value:
+            return None
+        if not value.isdigit() or int(value) > 65_535:
+            raise InvalidSettings(f"STRATOPS_{name}: {value!r}, expected a port")
+        return int(value)
+
+    def level(self, name: str) -> str:
+        value = self.text(name, "info").lower()
+        if value not in ("debug", "info", "warning", "error"):
+            raise InvalidSettings(
+                f"STRATOPS_{name}: {value!r}, expected debug, info, warning or error"
+            )
+        return value
