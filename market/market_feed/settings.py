@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from market_data.redis_link import Address
+from market_feed import sample
 
 _SESSION = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _DEFAULT_CHANNEL = "market:{symbol}"
@@ -34,7 +35,7 @@ class Settings:
         """Raises InvalidSettings."""
         return cls(
             redis_url=_redis_url(_needed(environ, "STRATOPS_REDIS_URL")),
-            files=_files(_needed(environ, "STRATOPS_DATA_FILES")),
+            files=_files(environ.get("STRATOPS_DATA_FILES", "")),
             speed=_speed(environ.get("STRATOPS_SPEED", "1")),
             session=_session(environ.get("STRATOPS_SESSION", "run-1")),
             channel=_channel(environ.get("STRATOPS_CHANNELS", "")),
@@ -65,7 +66,8 @@ def _redis_url(value: str) -> str:
 
 
 def _files(value: str) -> tuple[Path, ...]:
-    paths = tuple(Path(part) for part in value.split(os.pathsep) if part)
+    """The shipped sample when nothing is said."""
+    paths = tuple(Path(part) for part in value.split(os.pathsep) if part) or sample.paths()
     for path in paths:
         if not path.is_file():
             raise InvalidSettings(f"STRATOPS_DATA_FILES: {path}: expected a file")
