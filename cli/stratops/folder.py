@@ -60,16 +60,16 @@ class DeskFolder:
         """`run-1`, `run-2`, ...: never the same twice in one folder."""
         counter = self.path / "runs"
         number = int(counter.read_text()) + 1 if counter.exists() else 1
-        _replace(counter, f"{number}\n")
+        _replace(counter, f"{number}\n".encode())
         return f"run-{number}"
 
-    def write_spec(self, strategy: str, revision: str, spec: str) -> Path:
+    def write_spec(self, strategy: str, revision: str, spec: bytes) -> Path:
         path = self.part("specs") / f"{strategy.replace('/', '.')}-{revision}.json"
         _replace(path, spec)
         return path
 
     def announce(self, running: Running) -> None:
-        _replace(self.path / "desk.json", json.dumps(asdict(running), indent=2) + "\n")
+        _replace(self.path / "desk.json", json.dumps(asdict(running)).encode())
 
     def withdraw(self) -> None:
         (self.path / "desk.json").unlink(missing_ok=True)
@@ -104,10 +104,10 @@ def running_in(path: Path) -> Running:
         raise NoDesk(f"{path / 'desk.json'}: not readable: {error}") from error
 
 
-def _replace(path: Path, text: str) -> None:
+def _replace(path: Path, content: bytes) -> None:
     """Whole or not at all, and for the user's eyes only."""
     fresh = path.with_name(f".{path.name}.new")
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
     fresh.replace(path)

@@ -58,13 +58,13 @@ class GatewayClient:
         self._term = answer.term
         return self._term
 
-    async def deploy(self, strategy: str, revision: str, content: str, runner_token: str) -> None:
+    async def deploy(self, strategy: str, revision: str, content: bytes, runner_token: str) -> None:
         request = pb.DeployRequest(
             token=self._token,
             term=self._term,
             strategy=strategy,
             revision=revision,
-            content=content,
+            content=content.decode(),
             runner_token_sha256=hashlib.sha256(runner_token.encode()).hexdigest(),
         )
         await _asked(self._gateway.Deploy(request, timeout=CALL_S))

@@ -14,6 +14,7 @@ class Kind(StrEnum):
     DIED = "died"
     RESTARTED = "restarted"
     DEPLOYED = "deployed"
+    ARMED = "armed"
     SWITCHED = "switched"
     RELEASED = "released"
     WITHDRAWN = "withdrawn"

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from stratops.crew import RUNNER
 from stratops.processes import Command
 
 GATEWAY = "risk-gateway"
@@ -166,7 +167,7 @@ def runner(plan: DeskPlan, environ: Mapping[str, str], life: RunnerLife) -> Comm
 
 
 def runner_name(strategy: str, revision: str) -> str:
-    return f"runner {strategy} {revision}"
+    return f"{RUNNER}{strategy} {revision}"
 
 
 def inherited(environ: Mapping[str, str]) -> dict[str, str]:

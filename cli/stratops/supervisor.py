@@ -67,6 +67,7 @@ class Child:
         self.name = name
         self.process: Process | None = None
         self.lives = 0
+        self.last_death: Death | None = None
         self._command = command
         self._log = LogFile(logs, name)
         self._on_death = on_death
@@ -100,6 +101,8 @@ class Child:
                 delay_s = death.delay_s
                 await self._pause(delay_s)
         finally:
+            if self.process is not None:
+                self.process.kill()  # only ever alive here when this task was cancelled
             self._ended.set()
 
     async def stop(self, grace_s: float = GRACE_S) -> None:
@@ -107,6 +110,12 @@ class Child:
         self._stopping.set()
         if self.process is not None and self.process.alive:
             await self.process.stop(grace_s)
+
+    def dismiss(self) -> None:
+        """Ends it for good and at once, without waiting to see it gone."""
+        self._stopping.set()
+        if self.process is not None:
+            self.process.kill()
 
     def kill(self, why: str) -> None:
         """Ends this life only; `why` is what its death will say."""
@@ -133,6 +142,7 @@ class Child:
         words = process.last_words()
         death = Death(self.name, code, lived_s, words, self._why, following)
         self._why = ""
+        self.last_death = death
         self._on_death(death)
         return death
 

@@ -1,0 +1,320 @@
+"""One run of a desk: its processes from the first to the last, and what is asked of them.
+
+`Desk.run` starts redis and nats, venue and gateway, the runners, and at last the feed; it ends them
+in the opposite order. Everything it starts has an owner here.
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+import time
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from stratops import plan as plans
+from stratops.crew import Crew, all_stopped
+from stratops.folder import DeskFolder, Running
+from stratops.gateway_client import GatewayClient, GatewayRefused, GatewayUnavailable
+from stratops.manifests import Checked, CheckedStrategy
+from stratops.notices import Kind, Notices
+from stratops.observer import Observer, end_unhealthy
+from stratops.plan import DeskPlan, RunnerLife
+from stratops.processes import Command
+from stratops.report import Document, Seen, document
+from stratops.rollouts import Rollouts, Runner
+from stratops.screen import View
+from stratops.supervisor import Child, Death
+from stratops.watch import POLL_S, ManifestWatch
+from stratops_api.v1 import risk_gateway_pb2 as pb
+
+QUIET_S = 20.0  # after the end of a replay, for what is under way
+HURRIED_QUIET_S = 1.0  # the same, when the user asked to stop
+STEP_S = 0.05
+QUIET_LOOKS = 4  # so many equal answers in a row mean that nothing is under way
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """When a run ends by itself."""
+
+    seconds: float | None = None
+    at_end_of_replay: bool = False
+
+
+class Desk:
+    def __init__(
+        self,
+        plan: DeskPlan,
+        folder: DeskFolder,
+        watch: ManifestWatch,
+        notices: Notices,
+        environ: Mapping[str, str],
+    ) -> None:
+        self._plan = plan
+        self._folder = folder
+        self._watch = watch
+        self._notices = notices
+        self._environ = environ
+        self._began = time.monotonic()
+        self._symbols: dict[str, Sequence[str]] = {}
+        self._final: pb.Desk | None = None
+        self._crew: Crew
+        self._gateway: GatewayClient
+        self._rollouts: Rollouts
+        self._observer: Observer
+
+    async def run(self, checked: Checked, limits: Limits, stop: asyncio.Event) -> Document:
+        """Until `limits` or `stop` end it; answers with the report. Raises StartFailed."""
+        loops: list[asyncio.Task[None]] = []
+        async with (
+            GatewayClient(self._plan.gateway, self._plan.operator_token) as self._gateway,
+            asyncio.TaskGroup() as tasks,
+        ):
+            self._crew = Crew(tasks, self._folder.logs, self._notices)
+            self._rollouts = Rollouts(self._gateway, self, self._notices)
+            self._observer = Observer(
+                self._gateway, self._folder.feed_report, self._notices, self._rollouts.observe
+            )
+            try:
+                if await self._until(stop, self._start(checked, tasks, loops)):
+                    await self._until(stop, self._last(limits))
+                    await self._settle(hurried=stop.is_set())
+            finally:
+                for task in loops:
+                    task.cancel()
+                await self._crew.stop()
+        return self._report()
+
+    def view(self) -> View:
+        observer = self._observer
+        return View(
+            session=self._plan.session,
+            up_s=time.monotonic() - self._began,
+            desk=observer.desk,
+            rate=observer.rate,
+            feed=observer.feed(),
+            restarts=dict(self._crew.restarts),
+            notices=self._notices.all,
+            problems=self._notices.problems,
+        )
+
+    def kill(self) -> None:
+        """Ends all processes now; `run` ends as it can."""
+        self._crew.kill()
+
+    # ---- Seats for the runners
+
+    def write_spec(self, strategy: CheckedStrategy) -> Path:
+        spec = strategy.runner_spec(self._plan.redis_url)
+        if not self._plan.feed_url:  # the manifest's channels are those of its own feed
+            channels = [f"market:{symbol.lower()}" for symbol in strategy.model.spec.symbols]
+            spec = json.dumps(json.loads(spec) | {"channels": channels}).encode()
+        return self._folder.write_spec(strategy.ref, strategy.revision, spec)
+
+    def seat(
+        self, runner: Runner, on_death: Callable[[Death], None], again: Callable[[int], bool]
+    ) -> Child:
+        def command(life: int) -> Command:
+            told = _runner_life(self._plan, runner, runner.next_instance(life))
+            return plans.runner(self._plan, self._environ, told)
+
+        name = plans.runner_name(runner.strategy.ref, runner.strategy.revision)
+        self._symbols[runner.strategy.ref] = tuple(runner.strategy.model.spec.symbols)
+        return self._crew.keep(name, command, on_death, again)
+
+    # ---- Start
+
+    async def _start(
+        self, checked: Checked, tasks: asyncio.TaskGroup, loops: list[asyncio.Task[None]]
+    ) -> None:
+        await self._start_servers()
+        await self._start_core()
+        self._folder.announce(_running(self._plan))
+        known = await self._begin_term()
+        self._rollouts.want(_active(checked))
+        self._rollouts.forget_others(known)
+        work = (self._rollouts.run, self._observer.run, self._tend, self._follow_manifests)
+        loops.extend(tasks.create_task(loop()) for loop in work)
+        await self._rollouts.settled()
+        if not self._plan.feed_url:
+            self._start_feed(_active(checked))
+
+    async def _start_servers(self) -> None:
+        self._folder.part("redis")
+        ports = {self._crew.keep_told(plans.nats(self._plan, self._environ)): self._plan.ports.nats}
+        if not self._plan.feed_url:
+            ports[self._crew.keep_told(plans.redis(self._plan, self._environ))] = (
+                self._plan.ports.redis
+            )
+        for child, port in ports.items():
+            await self._crew.answers(child.name, partial(_connects, port))
+
+    async def _start_core(self) -> None:
+        for command in (plans.venue, plans.gateway):
+            child = self._crew.keep_told(command(self._plan, self._environ))
+            self._folder.part(child.name)
+        await self._crew.answers("venue", partial(_connects, self._plan.ports.venue))
+        await self._crew.answers("gateway", self._gateway_answers)
+
+    def _start_feed(self, strategies: Iterable[CheckedStrategy]) -> None:
+        self._folder.part("feed")
+        self._folder.feed_report.unlink(missing_ok=True)  # an earlier run's
+        runners = tuple(plans.consumer(one.ref, one.revision) for one in strategies)
+        self._crew.keep_told(plans.feed(self._plan, self._environ, runners))
+
+    async def _gateway_answers(self) -> bool:
+        try:
+            await self._gateway.desk(timeout_s=1.0)
+        except GatewayUnavailable:
+            return False
+        return True
+
+    async def _begin_term(self) -> list[str]:
+        """Takes charge, and answers with the strategies that the gateway already wants."""
+        await self._gateway.begin_term(f"stratops up, process {os.getpid()}")
+        desk = await self._gateway.desk()
+        return [one.strategy for one in desk.strategies if one.wanted_revision]
+
+    # ---- While it runs
+
+    async def _last(self, limits: Limits) -> None:
+        """Returns when the run is over by itself."""
+        deadline = None if limits.seconds is None else self._began + limits.seconds
+        while deadline is None or time.monotonic() < deadline:
+            if limits.at_end_of_replay and self._observer.feed().get("ended"):
+                return
+            await asyncio.sleep(STEP_S)
+
+    async def _tend(self) -> None:
+        while True:
+            since, now = self._observer.answering_since, time.monotonic()
+            end_unhealthy(self._rollouts.runners, since, self._notices, now)
+            self._crew.bound_logs()
+            await asyncio.sleep(POLL_S)
+
+    async def _follow_manifests(self) -> None:
+        while True:
+            await asyncio.sleep(POLL_S)
+            checked = self._watch.poll()
+            if checked is not None:
+                self._take(checked)
+
+    def _take(self, checked: Checked) -> None:
+        """A valid set of manifests becomes what is wanted; an invalid one only a problem."""
+        if checked.problems:
+            text = "\n".join(str(problem) for problem in checked.problems)
+            if self._notices.problems.get("manifests") != text:
+                self._notices.say(Kind.INVALID, "manifests", text)
+                self._notices.stands("manifests", text)
+            return
+        self._notices.solved("manifests")
+        self._rollouts.want(_active(checked))
+
+    # ---- End
+
+    async def _settle(self, *, hurried: bool) -> None:
+        """Waits until nothing is under way, and asks whether ledger and venue agree."""
+        deadline = time.monotonic() + (HURRIED_QUIET_S if hurried else QUIET_S)
+        if not self._observer.feed().get("ended"):
+            await self._cut_the_data()
+        with contextlib.suppress(GatewayUnavailable, GatewayRefused):
+            await self._quiet(deadline)
+            while True:
+                remaining = max(deadline - time.monotonic(), 0.5)
+                self._final = await self._gateway.desk(reconcile=True, timeout_s=remaining)
+                if self._final.reconciliation.equal or time.monotonic() > deadline:
+                    return
+                await asyncio.sleep(2 * STEP_S)
+
+    async def _cut_the_data(self) -> None:
+        """No more ticks, so that what is counted stands still."""
+        feed = self._crew.children.get("feed")
+        if feed is not None:
+            await feed.stop(0.4)
+        else:
+            await all_stopped((runner.child for runner in self._rollouts.runners), 0.4)
+
+    async def _quiet(self, deadline: float) -> None:
+        equal, before = 0, b""
+        while equal < QUIET_LOOKS and time.monotonic() < deadline:
+            desk = await self._gateway.desk(timeout_s=1.0)
+            self._final, now = desk, _counts(desk)
+            equal, before = (equal + 1 if now == before and not desk.queued else 0), now
+            await asyncio.sleep(STEP_S)
+
+    async def _until(self, stop: asyncio.Event, work: Coroutine[None, None, None]) -> bool:
+        """Runs `work` unless `stop` comes first; True if it was done."""
+        working = asyncio.ensure_future(work)
+        stopping = asyncio.ensure_future(stop.wait())
+        await asyncio.wait((working, stopping), return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        if working.done():
+            working.result()
+            return True
+        working.cancel()
+        await asyncio.wait((working,))
+        return False
+
+    def _report(self) -> Document:
+        return document(
+            Seen(
+                session=self._plan.session,
+                desk=self._final or self._observer.desk,
+                feed=self._observer.feed(),
+                symbols=self._symbols,
+                restarts=self._crew.restarts,
+                notices=self._notices.all,
+                problems=self._notices.problems,
+            )
+        )
+
+
+def _runner_life(plan: DeskPlan, runner: Runner, instance: str) -> RunnerLife:
+    strategy = runner.strategy
+    return RunnerLife(
+        strategy=strategy.ref,
+        revision=strategy.revision,
+        instance=instance,
+        token=runner.token,
+        spec=runner.spec,
+        symbols=tuple(strategy.model.spec.symbols),
+        channels=plan.channels if not plan.feed_url else strategy.model.spec.channels_in_force(),
+        rss_bytes=strategy.model.spec.memory_limit_bytes() or plans.RUNNER_RSS_BYTES,
+    )
+
+
+def _running(plan: DeskPlan) -> Running:
+    return Running(
+        pid=os.getpid(),
+        session=plan.session,
+        gateway=plan.gateway,
+        venue=plan.venue,
+        redis=plan.redis_url,
+        nats=plan.nats_url,
+        operator_token=plan.operator_token,
+    )
+
+
+def _active(checked: Checked) -> list[CheckedStrategy]:
+    return [strategy for strategy in checked.strategies if not strategy.suspended]
+
+
+def _counts(desk: pb.Desk) -> bytes:
+    """Everything that moves while something is under way."""
+    moving = [desk.signals, desk.accepted, desk.orders, desk.fills, desk.feed.received]
+    for status in desk.strategies:
+        moving += [status.ticks, status.signals, status.fills]
+        moving += [runner.counters.ticks for runner in status.runners]
+    return repr(moving).encode()
+
+
+async def _connects(port: int) -> bool:
+    try:
+        _reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return False
+    writer.close()
+    return True

@@ -1,0 +1,138 @@
+"""The command `stratops`. What a command needs is imported when it runs: `--help` stays quick."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    name="stratops",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Run trading strategies: one manifest, one risk gateway, reloads that lose nothing.",
+)
+
+State = Annotated[Path, typer.Option("--state", help="Folder of the desk.")]
+Why = Annotated[str, typer.Option("--reason", help="Why; kept in the gateway's journal.")]
+STATE = Path(".stratops")
+HERE = Path()
+
+
+@app.command()
+def up(
+    manifest: Annotated[
+        list[Path] | None,
+        typer.Option("-f", "--file", help="Manifest; more than one may be given.", exists=True),
+    ] = None,
+    data: Annotated[
+        list[Path] | None,
+        typer.Option("--data", help="Market data file to replay, gzip or not.", exists=True),
+    ] = None,
+    feed: Annotated[str, typer.Option("--feed", help="Live feed instead: redis://HOST:PORT.")] = "",
+    speed: Annotated[str, typer.Option(help="Of the replay: 1, 10, any number, or max.")] = "1",
+    fill: Annotated[str, typer.Option(help="Paper fills: next-tick or touch.")] = "next-tick",
+    fill_sizes: Annotated[
+        bool, typer.Option("--fill-sizes/--no-fill-sizes", help="Fill no more than is quoted.")
+    ] = True,
+    for_: Annotated[
+        str, typer.Option("--for", help="End after this time: 20s, 5m, 1h. Else at Ctrl-C.")
+    ] = "",
+    until_end: Annotated[
+        bool, typer.Option("--until-end", help="End with the replay, as -o json does.")
+    ] = False,
+    state: State = STATE,
+    output: Annotated[
+        str, typer.Option("-o", "--output", help="json: one document at the end.")
+    ] = "",
+    no_color: Annotated[bool, typer.Option("--no-color", help="As NO_COLOR does.")] = False,
+    session: Annotated[str, typer.Option(hidden=True)] = "",
+) -> None:
+    """Start a desk: servers, venue, gateway, a runner for each strategy, and a feed.
+
+    Save a manifest while it runs and the desk rolls over to the new revision. Ctrl-C ends it.
+    """
+    from stratops.options import InvalidOption, options
+
+    try:
+        chosen = options(
+            manifests=manifest or [],
+            data=data or [],
+            feed=feed,
+            speed=speed,
+            fill=fill,
+            fill_sizes=fill_sizes,
+            duration=for_,
+            until_end=until_end,
+            state=state,
+            output=output,
+            color=not no_color,
+            session=session,
+        )
+    except InvalidOption as error:
+        raise typer.BadParameter(str(error)) from error
+    from stratops import up as desk
+
+    raise typer.Exit(desk.up(chosen))
+
+
+@app.command()
+def check(
+    manifests: Annotated[list[Path], typer.Argument(help="Manifest files.")],
+    output: Annotated[
+        str, typer.Option("-o", "--output", help="How to print the result: text or json.")
+    ] = "text",
+) -> None:
+    """Check manifests, their strategies' code and parameters, without running them."""
+    from stratops.check import Output, check_command
+
+    if output not in set(Output):
+        raise typer.BadParameter(f"-o: {output!r}, expected text or json")
+    check_command(manifests, Output(output))
+
+
+@app.command()
+def init(
+    name: Annotated[str, typer.Argument(help="Name of the strategy and of its folder.")],
+    directory: Annotated[
+        Path, typer.Option("--dir", help="Where the folder is made.", file_okay=False)
+    ] = HERE,
+) -> None:
+    """Make a folder with a strategy, its test and its manifest, which run at once."""
+    from stratops.init import init_command
+
+    init_command(name, directory)
+
+
+@app.command()
+def halt(reason: Why, state: State = STATE) -> None:
+    """Stop all orders of the running desk, until `resume`; survives restarts."""
+    from stratops.operate import halt as ask
+
+    raise typer.Exit(ask(state, reason))
+
+
+@app.command()
+def resume(reason: Why = "", state: State = STATE) -> None:
+    """Let orders leave again."""
+    from stratops.operate import resume as ask
+
+    raise typer.Exit(ask(state, reason))
+
+
+@app.command()
+def status(
+    state: State = STATE,
+    output: Annotated[str, typer.Option("-o", "--output", help="json, else a screen.")] = "",
+) -> None:
+    """Show the running desk once."""
+    from stratops.operate import status as ask
+
+    raise typer.Exit(ask(state, as_json=output == "json"))
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    from importlib.metadata import version as installed
+
+    typer.echo(installed("stratops"))

@@ -1,0 +1,202 @@
+"""The live screen of `stratops up`, and the plain lines in its place. Draws, decides nothing.
+
+The data of a strategy comes first in its box: who is armed, who stands by, what it holds, what it
+last wanted and what became of that.
+"""
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from io import StringIO
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.markup import escape
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from stratops.notices import Notice
+from stratops_api.v1 import risk_gateway_pb2 as pb
+from stratops_api.v1 import types_pb2
+
+NOTICES_SHOWN = 8
+SIGNALS_SHOWN = 4
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One moment of the desk."""
+
+    session: str
+    up_s: float
+    desk: pb.Desk | None
+    rate: float = 0.0
+    feed: Mapping[str, object] = field(default_factory=dict)
+    restarts: Mapping[str, int] = field(default_factory=dict)
+    notices: Sequence[Notice] = ()
+    problems: Mapping[str, str] = field(default_factory=dict)
+
+
+def draw(view: View) -> RenderableType:
+    desk = view.desk
+    parts: list[RenderableType] = [_headline(view)]
+    if desk is not None:
+        parts += [_strategy(status) for status in desk.strategies]
+        parts.append(_gateway(desk))
+    parts += _problems(view.problems)
+    parts.append(_notices(view.notices))
+    return Group(*parts)
+
+
+def line(view: View) -> str:
+    """The desk in one line, for a log or a terminal without colours."""
+    if view.desk is None:
+        return f"{view.up_s:.0f} s  the gateway does not answer yet"
+    strategies = "; ".join(_short(status) for status in view.desk.strategies)
+    return f"{view.up_s:.0f} s  feed {view.rate:.0f}/s  {strategies}"
+
+
+def plain(view: View) -> str:
+    """The screen as text."""
+    console = Console(width=120, color_system=None, file=StringIO(), highlight=False)
+    with console.capture() as captured:
+        console.print(draw(view))
+    return captured.get().rstrip()
+
+
+def said(notice: Notice) -> str:
+    return f"{_clock(notice.at)} {notice.kind} {notice.subject}: {notice.message}"
+
+
+def summary(report: Mapping[str, Any]) -> RenderableType:
+    """The report in a table, for the end of a run without `-o json`."""
+    table = Table(
+        "strategy", "ticks", "signals", "orders", "fills", "position", "realised", "unrealised"
+    )
+    for name, one in report["strategies"].items():
+        held = ", ".join(f"{value} {symbol}" for symbol, value in sorted(one["position"].items()))
+        counts = (str(one[column]) for column in ("ticks", "signals", "orders", "fills"))
+        table.add_row(name, *counts, held, one["realized_pnl"], one["unrealized_pnl"] or "unknown")
+    agreed = "ledger and venue agree" if report["ledger_equals_venue"] else "NOT RECONCILED: "
+    agreed += "; ".join(report["differences"])
+    return Group(
+        table, Text(f"{agreed}; {report['handovers']} hand-overs, {report['restarts']} restarts")
+    )
+
+
+def _headline(view: View) -> RenderableType:
+    text = Text.assemble(("StratOps ", "bold"), f"{view.session}  up {view.up_s:.0f} s  ")
+    if view.desk is None:
+        return text.append("starting", "yellow")
+    text.append(f"feed {_age(view.desk.feed.age_ns)} old, {view.rate:,.0f}/s  ")
+    if view.feed.get("ended"):
+        text.append("replay ended  ", "cyan")
+    if view.desk.halted:
+        text.append(f" HALTED: {view.desk.halted} ", "bold white on red")
+    return text
+
+
+def _strategy(status: pb.StrategyStatus) -> Panel:
+    title = f"[bold]{escape(status.strategy)}[/] {escape(status.mode)}"
+    body = Group(_runners(status), Text(_holdings(status)), *_signals(status))
+    return Panel(body, title=title, title_align="left", border_style=_border(status))
+
+
+def _border(status: pb.StrategyStatus) -> str:
+    return "green" if status.role == "armed" else "red"
+
+
+def _runners(status: pb.StrategyStatus) -> RenderableType:
+    if not status.runners:
+        return Text(f"no runner: {status.none_reason or 'starting'}", "yellow")
+    table = Table.grid(padding=(0, 2))
+    for runner in status.runners:
+        role = _role(runner)
+        table.add_row(
+            Text(role, "green" if runner.role == "armed" else "yellow"),
+            f"revision {runner.revision}",
+            f"epoch {runner.epoch}" if runner.epoch else "",
+            f"{runner.counters.ticks:,} ticks",
+            f"{runner.counters.rss_bytes >> 20} MiB",
+            f"{runner.counters.errors} errors" if runner.counters.errors else "",
+            "" if runner.connected else Text("not connected", "red"),
+        )
+    return table
+
+
+def _role(runner: pb.RunnerStatus) -> str:
+    phase = pb.Phase.Name(runner.phase).removeprefix("PHASE_").lower()
+    ready = ", ready" if runner.ready and runner.role != "armed" else ""
+    return runner.role if phase == runner.role else f"{runner.role} ({phase}{ready})"
+
+
+def _holdings(status: pb.StrategyStatus) -> str:
+    held = ", ".join(f"{value} {symbol}" for symbol, value in sorted(status.positions.items()))
+    return (
+        f"position {held or 'flat'}   realised {status.realized_pnl or '0'}"
+        f"   unrealised {status.unrealized_pnl or 'unknown'}   fees {status.fees or '0'}   "
+        f"signals {status.signals} (accepted {status.accepted}), orders {status.orders},"
+        f" fills {status.fills}"
+    )
+
+
+def _signals(status: pb.StrategyStatus) -> Iterable[Text]:
+    for recent in status.recent[:SIGNALS_SHOWN]:
+        signal, verdict = recent.signal, recent.verdict
+        text = Text(f"  {_market_time(signal.at_ns)} {_wish(signal)}  ")
+        if verdict.accepted:
+            yield text.append("accepted", "green")
+        else:
+            reason = types_pb2.Reason.Name(verdict.reason).removeprefix("REASON_").lower()
+            yield text.append(f"{reason} {verdict.message}", "red")
+
+
+def _wish(signal: pb.Signal) -> str:
+    if signal.action == pb.ACTION_CANCEL:
+        return f"cancel {signal.cancels}"
+    side = types_pb2.Side.Name(signal.side).removeprefix("SIDE_").lower()
+    kind = types_pb2.OrderType.Name(signal.order_type).removeprefix("ORDER_TYPE_").lower()
+    at = f" at {signal.price}" if signal.price else ""
+    return f"{side} {signal.quantity} {signal.symbol} {kind}{at}"
+
+
+def _gateway(desk: pb.Desk) -> Text:
+    rejected = ", ".join(f"{reason} {count}" for reason, count in sorted(desk.rejected.items()))
+    return Text(
+        f"gateway: {desk.signals} signals, {desk.accepted} accepted, rejected {rejected or 'none'};"
+        f" {desk.orders} orders ({desk.working} working), {desk.fills} fills;"
+        f" queue {desk.queued} of {desk.queue_limit}; {desk.handovers} hand-overs"
+    )
+
+
+def _problems(problems: Mapping[str, str]) -> Iterable[RenderableType]:
+    if problems:
+        lines = [Text.assemble((subject, "bold"), f": {why}") for subject, why in problems.items()]
+        yield Panel(Group(*lines), title="problems", title_align="left", border_style="red")
+
+
+def _notices(notices: Sequence[Notice]) -> RenderableType:
+    return Group(*(Text(said(notice), "dim") for notice in notices[-NOTICES_SHOWN:]))
+
+
+def _short(status: pb.StrategyStatus) -> str:
+    held = " ".join(f"{value} {symbol}" for symbol, value in sorted(status.positions.items()))
+    armed = f"{status.revision}/{status.epoch}" if status.role == "armed" else status.none_reason
+    return (
+        f"{status.strategy} {armed or 'none armed'} {status.fills} fills {held or 'flat'}"
+        f" pnl {status.realized_pnl or '0'}/{status.unrealized_pnl or '?'}"
+    )
+
+
+def _age(age_ns: int) -> str:
+    return f"{age_ns / 1e9:.1f} s" if age_ns >= 0 else "never"
+
+
+def _market_time(at_ns: int) -> str:
+    return time.strftime("%H:%M:%S", time.gmtime(at_ns // 1_000_000_000)) if at_ns else "--:--:--"
+
+
+def _clock(at: float) -> str:
+    return datetime.fromtimestamp(at).astimezone().strftime("%H:%M:%S")
