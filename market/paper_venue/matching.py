@@ -93,7 +93,8 @@ def _offered(order: Order, quote: Quote, terms: Terms) -> Decimal:
     if not terms.sizes or not size:
         return order.remaining
     offered = min(order.remaining, exact(size))
-    return EXACT.subtract(offered, EXACT.remainder(offered, terms.instrument.lot_size))
+    lot = terms.instrument.lot_size
+    return EXACT.multiply(EXACT.divide_int(offered, lot), lot)
 
 
 def _left_over(order: Order) -> Order:

@@ -18,9 +18,6 @@ from trading.market import Quote, Tape
 from trading.reasons import Reason
 from trading.signals import Cause
 
-MOST_OPEN = 10_000
-PATIENCE_S = 5.0
-
 Record = Callable[[Order, tuple[Fill, ...]], None]
 
 
@@ -39,7 +36,8 @@ class Rules:
     fill_model: FillModel = FillModel.NEXT_TICK
     sizes: bool = True
     clock: Clock = Clock.MARKET
-    patience_s: float = PATIENCE_S  # how long an order waits for its cause
+    patience_s: float = 5.0  # how long an order waits for its cause
+    most_open: int = 10_000  # orders; more are refused
 
 
 class PaperVenue:
@@ -124,10 +122,9 @@ class PaperVenue:
         return None
 
     def _refusal(self, request: Request) -> Refusal | None:
-        if len(self._book) >= MOST_OPEN:
-            return Refusal(
-                Reason.QUEUE_FULL, f"open orders: {len(self._book)}, at most {MOST_OPEN}"
-            )
+        most = self._rules.most_open
+        if len(self._book) >= most:
+            return Refusal(Reason.QUEUE_FULL, f"open orders: {len(self._book)}, at most {most}")
         return refusal(request, self._instruments)
 
     def _place(self, cause: Cause | None) -> int | None:
