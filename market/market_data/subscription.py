@@ -59,7 +59,7 @@ class Subscription:
     that this no longer holds. An exception of a callback ends `run()`.
 
     With `consumer` and `progress` (last sequence processed by "SYMBOL/type") it takes part in the
-    replay's window. A channel with `*`, `?` or `[` in it is a pattern.
+    replay's window; while `progress` answers None it says nothing there. A channel with `*`, `?` or `[` in it is a pattern.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class Subscription:
         on_subscribed: Callable[[int], object] = _nothing,
         on_lost: Callable[[str], object] = _nothing,
         consumer: str = "",
-        progress: Callable[[], Mapping[str, int]] | None = None,
+        progress: Callable[[], Mapping[str, int] | None] | None = None,
         symbols: Collection[str] = (),
         dropped: Counter[str] | None = None,
         timing: Timing = Timing(),  # frozen
@@ -163,9 +163,12 @@ class Subscription:
         self._news = 0
         if not self.connected or not self.session or self._progress is None:
             return
+        streams = self._progress()
+        if streams is None:
+            return
         report = Progress(
             consumer=self._consumer,
-            streams=dict(self._progress()),
+            streams=dict(streams),
             channels=(*self._channels, *self._patterns[1:]),
             symbols=self._symbols,
             life=self._life,

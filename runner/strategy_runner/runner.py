@@ -133,8 +133,8 @@ class Runner:
     def _barrier(self, reached: Callable[[], None]) -> None:
         self.market.barrier(reached)
 
-    def _progress(self) -> Mapping[str, int]:
-        return self.replica.progress or {}
+    def _progress(self) -> Mapping[str, int] | None:
+        return self.replica.progress
 
     def _tell_progress(self) -> None:
         if self.host.ticks - self._published >= _PROGRESS_MESSAGES:
