@@ -205,6 +205,7 @@ def _problem(written: Written, located: Located, finding: Finding) -> Problem:
         return Problem(str(located.files[0]), finding.line, "", value, expected)
     if finding.line:
         value = f"line {finding.line} of the code: {value}"
+    value = value.removeprefix(f"{located.path[-1]}: ")  # the path says it
     return written.problem(located.path, value, expected, finding.did_you_mean)
 
 

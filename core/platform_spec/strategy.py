@@ -98,7 +98,7 @@ class Source(OneOf):
 
 
 class Runnable(OneOf):
-    """What runs: exactly one of four."""
+    """A built-in, a class, source code or an image: exactly one of them."""
 
     builtin: BuiltinName | None = Field(None, description="Name of a strategy that ships along.")
     class_: ClassPath | None = Field(
