@@ -10,6 +10,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+import strategy_runner.spec
 from stratops import inspection
 from stratops.check import check, check_command
 from stratops.manifests import CheckedStrategy, read
@@ -292,3 +293,10 @@ def test_the_command_answers_in_json(write: Write) -> None:
 
 def test_the_command_wants_a_manifest() -> None:
     assert run().exit_code == 2
+
+
+def test_a_runner_makes_the_strategy_of_its_spec(write: Write, tmp_path: Path) -> None:
+    file = tmp_path / "spec.json"
+    file.write_bytes(checked(write(CODE, parameters={"period": 7})).runner_spec("redis://h:1"))
+    spec = strategy_runner.spec.read(file)
+    assert repr(spec.make_strategy()) == "Quiet(period=7)"
