@@ -59,7 +59,8 @@ class Subscription:
     that this no longer holds. An exception of a callback ends `run()`.
 
     With `consumer` and `progress` (last sequence processed by "SYMBOL/type") it takes part in the
-    replay's window; while `progress` answers None it says nothing there. A channel with `*`, `?` or `[` in it is a pattern.
+    replay's window; while `progress` answers None it says nothing there. A channel with `*`, `?`
+    or `[` in it is a pattern.
     """
 
     def __init__(
