@@ -3,6 +3,7 @@ import sys
 from collections import deque
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -27,7 +28,7 @@ class Window:
 
 plain = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
 hashable = plain | st.binary() | st.decimals(allow_nan=False, allow_infinity=False)
-memories = st.recursive(
+memories: st.SearchStrategy[Any] = st.recursive(
     hashable,
     lambda inner: (
         st.lists(inner)
@@ -78,11 +79,9 @@ def test_torn_bytes_are_refused(data: bytes) -> None:
 
 def test_a_set_makes_the_same_bytes_whatever_order_a_process_gives_it() -> None:
     code = "from strategy_sdk.keeping import pack; print(pack({'a', 'b', 'c', 'd'}, 'x').hex())"
-    made = {
-        subprocess.run(
-            [sys.executable, "-c", code], env={"PYTHONHASHSEED": seed, "PYTHONPATH": ":".join(sys.path)},
-            check=True, capture_output=True, text=True,
-        ).stdout
-        for seed in ("1", "2", "3")
-    }  # fmt: skip
-    assert len(made) == 1
+    assert len({_output(code, hash_seed) for hash_seed in ("1", "2", "3")}) == 1
+
+
+def _output(code: str, hash_seed: str) -> bytes:
+    environment = {"PYTHONHASHSEED": hash_seed, "PYTHONPATH": ":".join(sys.path)}
+    return subprocess.check_output([sys.executable, "-c", code], env=environment)
