@@ -1,0 +1,39 @@
+# `make` lists the targets. Nothing here needs root, Docker, or servers installed.
+
+VENV ?= .venv
+PYTHON ?= python3
+BIN = $(VENV)/bin
+BOOTSTRAP = $(PYTHON) scripts/bootstrap.py $(VENV)
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help install up check test bench proto clean
+
+help: ## List the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-16s %s\n", $$1, $$2}'
+
+install: ## Make the environment for development
+	@$(BOOTSTRAP) dev
+
+up: ## Install and start a desk on real quotes (ARGS="--speed 10 --for 20s")
+	@$(BOOTSTRAP) local
+	@exec $(BIN)/stratops up $(ARGS)
+
+check: install ## The fast gate: style, types, layers, unit tests; under a minute
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest -q -n auto -m "not servers and not long"
+
+test: check ## Everything: the gate, then real servers, then the long runs
+	$(BIN)/pytest -q -m "servers or long"
+
+bench: install ## Measure speed and memory; prints a table, writes benchmarks/results
+	$(BIN)/python -m benchmarks $(ARGS)
+
+proto: ## Generate the gRPC modules from proto/
+	sh scripts/generate_proto.sh
+
+clean: ## Remove the environment and what tools cached
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
