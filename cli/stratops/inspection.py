@@ -1,12 +1,12 @@
 """What a strategy's code says of itself: whether it loads, and whether it takes the parameters.
 
-An author's code runs in a process of its own with a deadline: it may hang, exit or eat memory, and
-it must be read afresh each time. `python -m stratops.inspection` is that process.
+An author's code runs in a process of its own with a deadline, which ends with ours: it may hang,
+exit or eat memory, and it must be read afresh each time. That process is
+`python -m stratops.inspection`.
 """
 
 import json
 import os
-import resource
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from strategy_sdk import loading, parameters
+from stratops import launch
 
 DEADLINE_S = 10.0
 _MOST_BYTES = 2 * 1024**3  # libraries for numbers map much and use little
@@ -81,7 +82,8 @@ def _parted(message: str) -> tuple[str, str]:
 
 def _in_a_child(source: Mapping[str, str], values: Mapping[str, Any]) -> Inspection:
     wanted = json.dumps({"source": dict(source), "values": dict(values)})
-    command = (sys.executable, "-P", "-m", "stratops.inspection")
+    launcher = (sys.executable, "-I", "-S", launch.__file__, str(os.getpid()), str(_MOST_BYTES))
+    command = (*launcher, sys.executable, "-P", "-m", "stratops.inspection")
     try:
         child = subprocess.run(  # noqa: S603  # our own module
             command, input=wanted.encode(), capture_output=True, timeout=DEADLINE_S, check=False
@@ -102,7 +104,6 @@ def main() -> None:
     """Answers on stdout, which the author's code gets no hold of."""
     answer_to = os.dup(1)
     os.dup2(2, 1)
-    resource.setrlimit(resource.RLIMIT_DATA, (_MOST_BYTES, _MOST_BYTES))
     wanted = json.load(sys.stdin)
     inspection = look(wanted["source"], wanted["values"])
     os.write(answer_to, json.dumps(asdict(inspection)).encode())

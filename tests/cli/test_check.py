@@ -130,10 +130,11 @@ def test_what_does_not_fit_the_code_is_a_problem(
         ("\n\nraise KeyError('no key')\n", "strategy.py:3: KeyError: 'no key', expected code"),
         ("import sys\nsys.exit(3)\n", "strategy.py:2: SystemExit: 3"),
         ("import os\nos._exit(3)\n", "its process ended with 3 while it loaded"),
+        ("x = bytearray(3 << 30)\n", "strategy.py:1: MemoryError"),
         ("x = 1\n", "strategies: none, expected exactly one class of Strategy"),
         (CODE + CODE.replace("Quiet", "Other"), "strategies: Quiet, Other, expected exactly one"),
     ],
-    ids=["syntax", "raises", "exits", "dies", "none", "two"],
+    ids=["syntax", "raises", "exits", "dies", "memory", "none", "two"],
 )
 def test_code_that_does_not_load_is_a_problem(write: Write, code: str, problem: str) -> None:
     (found,) = messages(write(code))
