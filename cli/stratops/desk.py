@@ -198,7 +198,8 @@ class Desk:
     async def _follow_manifests(self) -> None:
         while True:
             await asyncio.sleep(POLL_S)
-            checked = self._watch.poll()
+            # In a thread: it loads an author's code, which may hang for seconds.
+            checked = await asyncio.to_thread(self._watch.poll)
             if checked is not None:
                 self._take(checked)
 
