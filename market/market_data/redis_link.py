@@ -55,7 +55,7 @@ def command(*words: str | bytes) -> bytes:
 
 
 class RedisLink(asyncio.Protocol):
-    """Calls `on_payload` for each message of a subscribed channel no larger than `max_size`.
+    """Calls `take` for each message of a subscribed channel no larger than `max_size`.
 
     `on_other` gets everything else that Redis sends (confirmations, pattern messages, replies,
     messages too large), `on_drained` what is left to do when a read is worked off. `closed` ends
@@ -64,15 +64,15 @@ class RedisLink(asyncio.Protocol):
 
     def __init__(
         self,
-        on_payload: Callable[[bytes], object],
+        take: Callable[[bytes], object],
         on_other: Callable[[Any], object],
         on_drained: Callable[[], object],
         max_size: int,
     ) -> None:
         self.closed: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self.received_ns = monotonic_ns()
+        self.take = take  # may be changed between two messages
         self._reader = hiredis.Reader()
-        self._on_payload = on_payload
         self._on_other = on_other
         self._on_drained = on_drained
         self._max_size = max_size
@@ -86,12 +86,12 @@ class RedisLink(asyncio.Protocol):
         if self.closed.done():
             return
         self.received_ns = monotonic_ns()
-        gets, take, most = self._reader.gets, self._on_payload, self._max_size
+        gets, most = self._reader.gets, self._max_size
         self._reader.feed(data)
         try:
             while (item := gets()) is not False:
                 if item.__class__ is _PUSH and item[0] == _MESSAGE and len(item[2]) <= most:
-                    take(item[2])
+                    self.take(item[2])
                 else:
                     self._on_other(item)
             self._on_drained()
@@ -107,10 +107,6 @@ class RedisLink(asyncio.Protocol):
         if self._transport is not None and not self.closed.done():
             self._transport.writelines(commands)
 
-    def mute(self) -> None:
-        """Passes on no more messages; replies still come."""
-        self._on_payload = self._on_drained = _ignore
-
     def close(self, reason: str) -> None:
         if not self.closed.done():
             self.closed.set_result(reason)
@@ -124,10 +120,6 @@ class RedisLink(asyncio.Protocol):
     def _abort(self) -> None:
         if self._transport is not None:
             self._transport.abort()  # close() would first wait for a peer that may be gone
-
-
-def _ignore(*_: object) -> None:
-    pass
 
 
 async def connect(address: Address, link: Callable[[], RedisLink], timeout_s: float) -> RedisLink:

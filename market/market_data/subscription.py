@@ -44,6 +44,7 @@ class Timing:
     heartbeat_s: float = 3.0  # a feed without a heartbeat for longer is stale
     backoff_s: float = 0.05  # the first wait; each is twice the last one, jittered
     backoff_most_s: float = 1.0
+    rewind_s: float = 2.0  # a replay that knows us goes back to what we have lost; so long we wait
 
 
 def _nothing(*_: object) -> None:
@@ -101,6 +102,7 @@ class Subscription:
         self._pinged_ns = 0
         self._awaited_since_ns = 0  # of the oldest PING not answered; 0 when none is out
         self._heartbeat_ns = 0
+        self._rewinding: str | None = None  # the session that is to end before we take messages
         self._news = 0
 
     @property
@@ -195,11 +197,11 @@ class Subscription:
             await self._say_goodbye(link)
             raise
         finally:
-            self._link = None
+            self._link, self._rewinding = None, None
             link.close("given up")
 
     def _make_link(self) -> RedisLink:
-        return RedisLink(self._on_payload, self._on_other, self._on_drained, MAX_SIZE)
+        return RedisLink(self._on_payload, self._on_other, lambda: self._on_drained(), MAX_SIZE)
 
     def _subscribe(self, link: RedisLink) -> None:
         self._link = link
@@ -208,13 +210,15 @@ class Subscription:
         self.unanswered = 0
         self._awaited_since_ns = 0
         self._pinged_ns = monotonic_ns()
+        if self.subscriptions and self.session and self._progress is not None:
+            self._rewinding, link.take = self.session, _nothing
         if self._channels:
             link.send(command("SUBSCRIBE", *self._channels))
         link.send(command("PSUBSCRIBE", *self._patterns))
 
     async def _say_goodbye(self, link: RedisLink) -> None:
         """Or the replay would wait for us. Redis has to have read it before we hang up."""
-        link.mute()
+        link.take = self._on_drained = _nothing
         self.publish_progress(leaving=True)
         for _ in range(_GOODBYE_LOOKS):
             if self._progress is None or not self.unanswered or link.closed.done():
@@ -245,7 +249,13 @@ class Subscription:
         elif not self._awaited_since_ns and now_ns - self._pinged_ns > timing.ping_s * 1e9:
             self._pongs.append(_nothing)
             self._ping(link)
+        if self._rewinding is not None and now_ns - opened_ns > timing.rewind_s * 1e9:
+            self._take_messages(link)
         self.publish_progress()
+
+    def _take_messages(self, link: RedisLink) -> None:
+        self._rewinding, link.take = None, self._on_payload
+        self._on_subscribed(self.subscriptions)
 
     def _ping(self, link: RedisLink) -> None:
         self._pinged_ns = monotonic_ns()
@@ -258,31 +268,39 @@ class Subscription:
             self.unanswered -= 1
         elif item.__class__ is bytes:
             self._on_pong()
-        elif isinstance(item, hiredis.ReplyError):
-            assert self._link is not None
-            self._link.close(f"refused by Redis: {item}")
-        elif isinstance(item, hiredis.PushNotification):
-            self._on_push(item)
+        elif self._link is not None:
+            self._on_seldom(self._link, item)
 
-    def _on_push(self, item: Any) -> None:
-        if item[0] in (b"subscribe", b"psubscribe"):
-            self._unconfirmed -= 1
-            if self._unconfirmed == 0:
-                self.subscriptions += 1
-                self.trouble = ""
-                self._on_subscribed(self.subscriptions)
+    def _on_seldom(self, link: RedisLink, item: Any) -> None:
+        if isinstance(item, hiredis.ReplyError):
+            link.close(f"refused by Redis: {item}")
+        elif not isinstance(item, hiredis.PushNotification):
+            return  # the answer to HELLO
+        elif item[0] in (b"subscribe", b"psubscribe"):
+            self._on_confirmed(link)
         elif item[0] == b"pmessage" and item[1] == _HEARTBEATS:
-            self._on_heartbeat(item[3])
+            self._on_heartbeat(link, item[3])
         elif len(item[-1]) > MAX_SIZE:
             self.dropped[Dropped.TOO_LARGE] += 1
         else:
-            self._on_payload(item[-1])
+            link.take(item[-1])
+
+    def _on_confirmed(self, link: RedisLink) -> None:
+        self._unconfirmed -= 1
+        if self._unconfirmed:
+            return
+        self.subscriptions += 1
+        self.trouble = ""
+        if self._rewinding is None:
+            self._take_messages(link)
+        else:
+            self.publish_progress()
 
     def _on_pong(self) -> None:
         self._awaited_since_ns = 0 if len(self._pongs) == 1 else monotonic_ns()
         self._pongs.popleft()()
 
-    def _on_heartbeat(self, payload: bytes) -> None:
+    def _on_heartbeat(self, link: RedisLink, payload: bytes) -> None:
         known = self.session
         try:
             self.heartbeat = decode_heartbeat(payload)
@@ -292,6 +310,8 @@ class Subscription:
         self._heartbeat_ns = monotonic_ns()
         if self.session != known:
             self.publish_progress()
+        if self._rewinding is not None and self.session != self._rewinding and self.connected:
+            self._take_messages(link)
 
 
 def _is_pattern(channel: str) -> bool:

@@ -56,7 +56,7 @@ class Replay:
             on_payload=self._on_progress,
             on_drained=self._news.set,
             on_subscribed=self._on_subscribed,
-            on_lost=self._interrupt,
+            on_lost=self._on_lost,
         )
 
     @property
@@ -221,8 +221,13 @@ class Replay:
             return
         if origin(progress.session) != self._settings.session:
             return
-        if self._window.report(progress, monotonic()) and self._playing:
+        lost = self._window.report(progress, monotonic())
+        if lost and (self._playing or progress.session == self.session):
             self._interrupt(f"{progress.consumer} has lost messages")
+
+    def _on_lost(self, reason: str) -> None:
+        self._window.forget_links()
+        self._interrupt(reason)
 
     def _interrupt(self, reason: str) -> None:
         self._interruption = self._interruption or reason

@@ -43,6 +43,11 @@ class _Consumer:
     symbols: tuple[str, ...] = ()
     reached: dict[str, bool] = field(default_factory=dict)  # by stream
 
+    @property
+    def link(self) -> tuple[str, int]:
+        """What a lost link, or a new process, changes."""
+        return self.life, self.subscription
+
 
 class Window:
     """One replay's messages in flight and its consumers. `channel_of(symbol)` is where they go."""
@@ -118,14 +123,11 @@ class Window:
             self._consumers[name] = _Consumer(name, self.position, heard_s=now_s)
 
     def report(self, progress: Progress, now_s: float) -> bool:
-        """Takes a consumer's word; True when it has lost messages that it needs again."""
+        """Takes a consumer's word; True when it waits for messages that it has lost."""
         consumer = self._find(progress, now_s)
-        known = bool(consumer.life)
-        same_life = consumer.life == progress.life
-        unbroken = same_life and consumer.subscription == progress.subscription
         if not consumer.present:
-            self._return(consumer, unbroken)
-        lost = known and not unbroken and consumer.place < self.position
+            self._return(consumer, consumer.link == (progress.life, progress.subscription))
+        lost = self._has_lost(consumer, progress)
         consumer.heard_s = consumer.told_s = now_s
         consumer.life, consumer.subscription = progress.life, progress.subscription
         consumer.session, consumer.streams = progress.session, progress.streams
@@ -136,7 +138,12 @@ class Window:
         if progress.leaving:
             consumer.present = False
             return False
-        return lost and consumer.place < self.position
+        return lost
+
+    def forget_links(self) -> None:
+        """Our own link was lost: that theirs may have been too is no news then."""
+        for consumer in self._consumers.values():
+            consumer.subscription = 0
 
     def listen_from(self, now_s: float) -> None:
         """We could not hear before: nobody was silent until now."""
@@ -188,6 +195,11 @@ class Window:
         key = f"{progress.consumer}|{progress.life}" if named else progress.consumer
         new = self._consumers[key] = _Consumer(progress.consumer, self.position)
         return new
+
+    def _has_lost(self, consumer: _Consumer, progress: Progress) -> bool:
+        if consumer.life == progress.life:
+            return consumer.subscription not in (0, progress.subscription)
+        return bool(consumer.life) and consumer.place < self.position  # it follows one that died
 
     def _leave(self, consumer: _Consumer) -> str:
         consumer.away = self._pending(consumer)

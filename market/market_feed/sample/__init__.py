@@ -1,4 +1,4 @@
-"""The quotes that ship with the package: BTCUSDT and ETHUSDT, 5 min 46 s; their NOTICE beside them."""
+"""The quotes that ship with the package: BTCUSDT and ETHUSDT; their NOTICE beside them."""
 
 from importlib.resources import files
 from pathlib import Path
