@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
+from trading.admission import LARGEST
 from trading.fills import Fill
 from trading.ids import client_order_id
 from trading.instruments import Instrument
@@ -24,7 +25,7 @@ from trading.rates import TokenBucket
 from trading.reasons import Reason
 from trading.reservations import Reservations, Working
 from trading.risk import UNLISTED, Approved, Rejection, Request, Standing, review
-from trading.rules import LARGEST, policy
+from trading.rules import policy
 from trading.signals import Action, Signal
 
 SECOND_NS = 1_000_000_000

@@ -261,7 +261,7 @@ def test_closing_uses_no_rate() -> None:
     account = account_of(BTCUSDT="10")
     for nth in range(20):
         approved(account, signal_of("-0.2", nth=nth))
-    assert reason(account, signal_of("-0.2", nth=20)) is None
+    assert reason(account, signal_of("-9", nth=20)) is None  # flips: is not closing
 
 
 # ---- equity

@@ -158,6 +158,11 @@ def test_fills_that_were_announced_stay_outstanding_after_the_end() -> None:
     assert order.after_fill(fill_of("4")).outstanding == 0
 
 
+def test_a_late_answer_takes_no_announcement_back() -> None:
+    order = in_state(S.ACCEPTED).after_answer(S.CANCELLED, Decimal(4))
+    assert order.after_answer(S.ACCEPTED, Decimal(0)).outstanding == 4
+
+
 def test_an_overfill_is_counted_and_named() -> None:
     order = ORDER.after_fill(fill_of("10")).after_fill(fill_of("0.5", nth=2))
     assert (order.state, order.filled_quantity) == (S.FILLED, Decimal("10.5"))

@@ -27,6 +27,12 @@ def test_tokens_come_back_evenly() -> None:
     assert bucket.available(SECOND) == 10
 
 
+def test_what_came_back_is_there_after_a_token_was_taken() -> None:
+    bucket = bucket_after(10)
+    bucket.take(SECOND)
+    assert bucket.available(SECOND) == 9
+
+
 def test_a_bucket_never_overflows() -> None:
     assert bucket_after(1).available(100 * SECOND) == 10
 

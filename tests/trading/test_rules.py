@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 
 from trading.accounts import StrategyAccount, Terms
+from trading.admission import price_is_within_slippage
 from trading.fills import Fill
 from trading.instruments import Instrument
 from trading.limits import DEFAULT_LIMITS, Limits
 from trading.market import Touch
 from trading.reasons import Reason
 from trading.risk import Approved, Rejection, Standing
-from trading.rules import CLOSING, OPENING, price_is_within_slippage
+from trading.rules import CLOSING, OPENING
 from trading.signals import Action, Cause, OrderType, Side, Signal
 
 NOW = 1_000
@@ -29,6 +30,7 @@ BTC = Instrument(
 )
 INSTRUMENTS = {"BTCUSDT": BTC, "ETHUSDT": replace(BTC, symbol="ETHUSDT")}
 TOUCH = Touch(Decimal(99), Decimal(101))
+OLD = replace(TOUCH, age_ns=6 * 10**9)
 CAPITAL = Decimal(20_000)
 BUY_1 = Signal(
     id="s1",
@@ -359,6 +361,7 @@ def test_a_signal_that_can_only_reduce_counts_as_closing() -> None:
         pytest.param({"quantity": D("0.4")}, None, "approved", id="notional unknown"),
         pytest.param({"max_slippage": D("0")}, TOUCH, "slippage", id="its own slippage"),
         pytest.param({"max_slippage": D("0")}, None, "approved", id="slippage unknown"),
+        pytest.param({"max_slippage": D("0")}, OLD, "approved", id="slippage at an old price"),
         pytest.param({"order_type": LIMIT}, TOUCH, "invalid_price", id="no price"),
     ],
 )
