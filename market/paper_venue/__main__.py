@@ -41,7 +41,7 @@ async def serve(settings: Settings, log: Log) -> None:
         depth = max(_LEAST_TAPE, _TAPE_MESSAGES // len(settings.symbols))
         venue = PaperVenue(instruments, settings.rules, store.record, book, Tape(depth))
         venue.resume(contents.open_orders, time.monotonic())
-        log("book_opened", orders=contents.last_number, open=len(book))
+        log("book_opened", orders=contents.last_number, open=book.open_count)
         await _run(settings, venue, store, log)
     finally:
         store.stop()

@@ -21,8 +21,8 @@ class Book:
         self._working: dict[str, Orders] = {}  # by symbol
         self._waiting: dict[str, Orders] = {}  # by stream of the cause
 
-    def __len__(self) -> int:
-        """How many orders are open."""
+    @property
+    def open_count(self) -> int:
         return len(self._open)
 
     def next_number(self) -> int:

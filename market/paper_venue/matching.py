@@ -90,9 +90,9 @@ def _taken(order: Order, quote: Quote, terms: Terms) -> tuple[Order, Fill | None
 
 def _offered(order: Order, quote: Quote, terms: Terms) -> Decimal:
     size = quote.ask_size if order.request.side is Side.BUY else quote.bid_size
-    if not terms.sizes or not size:
+    offered = exact(size)
+    if not terms.sizes or not size or offered >= order.remaining:
         return order.remaining
-    offered = min(order.remaining, exact(size))
     lot = terms.instrument.lot_size
     return EXACT.multiply(EXACT.divide_int(offered, lot), lot)
 

@@ -121,8 +121,9 @@ class Store:
 
     def stop(self) -> None:
         """Commits what was recorded, and closes."""
-        self._jobs.put(None)
-        self._thread.join()
+        if self._thread.is_alive():
+            self._jobs.put(None)
+            self._thread.join()
         self._connection.close()
 
     def record(self, order: Order, fills: tuple[Fill, ...] = ()) -> None:

@@ -46,15 +46,15 @@ class PaperVenue:
         instruments: Mapping[str, Instrument],
         rules: Rules,
         record: Record,
-        book: Book | None = None,
-        tape: Tape | None = None,
+        book: Book,
+        tape: Tape,
     ) -> None:
         self._terms = {name: Terms(each, rules.sizes) for name, each in instruments.items()}
         self._instruments = instruments
         self._rules = rules
         self._record = record
-        self._book = book or Book()
-        self._tape = tape or Tape()
+        self._book = book
+        self._tape = tape
         self._give_up_at: dict[str, float] = {}  # waiting orders, by client order id
 
     def resume(self, orders: Iterable[Order], now_s: float) -> None:
@@ -123,8 +123,10 @@ class PaperVenue:
 
     def _refusal(self, request: Request) -> Refusal | None:
         most = self._rules.most_open
-        if len(self._book) >= most:
-            return Refusal(Reason.QUEUE_FULL, f"open orders: {len(self._book)}, at most {most}")
+        if self._book.open_count >= most:
+            return Refusal(
+                Reason.QUEUE_FULL, f"open orders: {self._book.open_count}, at most {most}"
+            )
         return refusal(request, self._instruments)
 
     def _place(self, cause: Cause | None) -> int | None:
