@@ -154,7 +154,8 @@ class Runner:
             self._finish(Exit.DONE, f"released: {self.replica.released}")
 
     def _closed(self, why: str) -> None:
-        self.log.warning("gateway_lost", reason=why)
+        if not self._end.done():
+            self.log.warning("gateway_lost", reason=why)
 
     def _note_phase(self) -> None:
         if self.replica.phase is not self._phase:

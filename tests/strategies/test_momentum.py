@@ -52,7 +52,12 @@ def test_nothing_happens_before_the_lookback_is_full() -> None:
 def test_candles_count_by_their_close() -> None:
     rehearsal = Rehearsal(Momentum(lookback_period=1))
     for sequence, close in enumerate((100.0, 103.0)):
-        prices = {"open": 99.0, "high": 105.0, "low": 90.0, "close": close}
-        place = {"sequence": sequence, "timestamp": sequence}
-        rehearsal.event(Candle(symbol="BTCUSDT", interval="1m", **place, **prices))
+        rehearsal.event(candle(sequence, close))
     assert [signed(signal) for signal in rehearsal.signals] == [Decimal(1000)]
+
+
+def candle(sequence: int, close: float) -> Candle:
+    return Candle(
+        symbol="BTCUSDT", sequence=sequence, timestamp=sequence, interval="1m",
+        open=99, high=105, low=90, close=close,
+    )  # fmt: skip

@@ -1,0 +1,242 @@
+"""The runner as a process, on a real Redis and a real gRPC stream."""
+
+import asyncio
+import json
+import os
+import signal
+from collections.abc import AsyncIterator
+from time import monotonic
+from typing import Any
+
+import psutil
+import pytest
+import redis
+
+from handover.messages import Alive, Batch, Hello, OrderFill, Outcome, Outcomes, Release, Trouble
+from trading.signals import Side
+
+pytestmark = pytest.mark.servers
+
+CHANNEL = "market:btcusdt"
+FLAT, UP, DOWN = (100, 100), (110, 110), (90, 90)
+CROSS = {"parameters": {"short_period": 1, "long_period": 4, "quantity": "2"}}
+
+
+def tick(sequence: int, bid: float = 100, ask: float = 100, **fields: Any) -> bytes:
+    message = {
+        "symbol": "BTCUSDT", "type": "tick", "timestamp": 10**18 + sequence, "sequence": sequence,
+        "bid_price": bid, "ask_price": ask, "session": "run-1",
+    }  # fmt: skip
+    return json.dumps(message | fields).encode()
+
+
+def inline(*lines: str) -> dict[str, Any]:
+    """A strategy whose on_market_data has these lines."""
+    head = "import os, sys, time\nfrom strategy_sdk import Strategy\n\n\nclass Mine(Strategy):\n"
+    body = "    def on_market_data(self, event):\n" + "".join(f"        {line}\n" for line in lines)
+    return {"source": {"inline": head + body, "name": "mine.py"}}
+
+
+class Desk:
+    """A gateway, a Redis and a runner; `armed` waits for the runner to decide."""
+
+    def __init__(self, gateway: Any, server: Any, process: Any) -> None:
+        self.gateway = gateway
+        self.process = process
+        self._server = server
+        self._redis = redis.Redis(port=server.port)
+        self._sequence = 0
+
+    def start(self, spec: dict[str, Any], **environment: str) -> None:
+        told = {"STRATOPS_GATEWAY": self.gateway.address} | environment
+        self.process.start({"redis_url": self._server.url} | spec, **told)
+
+    async def armed(self, spec: dict[str, Any], **environment: str) -> None:
+        self.start(spec, **environment)
+        await self.gateway.until(lambda: self.gateway.of(Batch))
+
+    def publish(self, *quotes: tuple[float, float]) -> None:
+        for bid, ask in quotes:
+            self._sequence += 1
+            self._redis.publish(CHANNEL, tick(self._sequence, bid, ask))
+
+    def publish_raw(self, payload: bytes) -> None:
+        self._redis.publish(CHANNEL, payload)
+
+    async def counted(self, field: str, count: int) -> None:
+        await self.gateway.until(lambda: getattr(self.last_counters(), field, 0) >= count)
+
+    def last_counters(self) -> Any:
+        alive = self.gateway.of(Alive)
+        return alive[-1].counters if alive else None
+
+    @property
+    def signals(self) -> list[Any]:
+        return [signal for batch in self.gateway.of(Batch) for signal in batch.signals]
+
+
+@pytest.fixture
+async def desk(gateway: Any, redis_server: Any, process: Any) -> AsyncIterator[Desk]:
+    made = Desk(gateway, redis_server, process)
+    yield made
+    made._redis.close()
+
+
+async def test_ticks_become_orders_at_the_gateway(desk: Desk) -> None:
+    await desk.armed(CROSS)
+    desk.publish(*[FLAT] * 4, UP, DOWN)
+    await desk.gateway.until(lambda: len(desk.signals) == 2)
+    assert [(signal.side, signal.cause.sequence) for signal in desk.signals] == [
+        (Side.BUY, 5),
+        (Side.SELL, 6),
+    ]
+
+
+async def test_the_first_word_of_a_session_says_who_it_is(desk: Desk) -> None:
+    await desk.armed(CROSS, STRATOPS_INSTANCE="life-1")
+    (hello,) = desk.gateway.of(Hello)
+    assert (hello.strategy, hello.revision) == ("probe", "0123456789")
+    assert (hello.instance, hello.token, hello.state_key) == ("life-1", "secret", "k")
+
+
+async def test_a_fill_is_an_input_of_the_next_batch(desk: Desk) -> None:
+    await desk.armed(CROSS)
+    desk.publish(*[FLAT] * 4, UP)
+    await desk.gateway.until(lambda: desk.signals)
+    (buy,) = desk.signals
+    part = OrderFill("f-1", "BTCUSDT", Side.BUY, buy.quantity, buy.quantity, buy.quantity, 1)
+    desk.gateway.say(Outcomes((Outcome(1, buy.id, part),)))
+    await desk.gateway.until(lambda: [b.inputs for b in desk.gateway.of(Batch) if b.inputs])
+
+
+async def test_what_is_malformed_is_counted_and_the_rest_arrives(desk: Desk) -> None:
+    await desk.armed(CROSS)
+    for payload in (b"{", tick(1, bid=-1), tick(2, symbol="DOGE"), b"[" * 5000, tick(3)):
+        desk.publish_raw(payload)
+    await desk.counted("ticks", 1)
+    assert desk.last_counters().dropped == {"malformed": 3, "unknown_symbol": 1}
+
+
+async def test_a_strategy_that_raises_now_and_then_goes_on(desk: Desk) -> None:
+    await desk.armed(inline("if event.sequence % 2: raise KeyError('odd')"))
+    desk.publish(*[FLAT] * 300)
+    await desk.counted("ticks", 300)
+    assert desk.last_counters().errors == 150
+    await desk.gateway.until(lambda: "strategy_raised" in desk.process.log.read_text())
+    (said,) = [event for event in desk.process.events() if event["event"] == "strategy_raised"]
+    assert "KeyError: 'odd'" in said["traceback"]
+
+
+async def test_a_strategy_that_only_raises_is_stopped_by_name(desk: Desk) -> None:
+    await desk.armed(inline("raise ValueError('always')"))
+    desk.publish(*[FLAT] * 100)
+    assert await desk.process.ended() == 4
+    assert [trouble.reason for trouble in desk.gateway.of(Trouble)] == ["STRATEGY_ERRORS"]
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [("sys.exit('enough')", "STRATEGY_EXIT"), ("raise MemoryError", "OUT_OF_MEMORY")],
+)
+async def test_a_strategy_that_must_not_go_on_is_stopped_at_once(
+    desk: Desk, line: str, reason: str
+) -> None:
+    await desk.armed(inline(line))
+    desk.publish(FLAT)
+    assert await desk.process.ended() == 4
+    assert [trouble.reason for trouble in desk.gateway.of(Trouble)] == [reason]
+
+
+async def test_a_strategy_that_hangs_says_nothing_any_more(desk: Desk) -> None:
+    await desk.armed(inline("time.sleep(1.5)"))
+    desk.publish(FLAT)
+    await asyncio.sleep(0.2)
+    before = len(desk.gateway.heard)
+    await asyncio.sleep(0.5)
+    assert len(desk.gateway.heard) == before
+
+
+async def test_sigterm_ends_it_within_a_second_with_everything_acknowledged(desk: Desk) -> None:
+    await desk.armed(CROSS)
+    desk.publish(*[FLAT] * 50)
+    await desk.counted("ticks", 50)
+    began = monotonic()
+    desk.process.terminate()
+    assert await desk.process.ended() == 0
+    assert monotonic() - began < 1
+    last = desk.gateway.of(Batch)[-1]
+    assert (bool(last.stopped), last.mark.sequences) == (True, {"BTCUSDT/tick": 50})
+
+
+@pytest.mark.parametrize("line", ["time.sleep(30)", "while True: pass"])
+async def test_sigterm_ends_a_hanging_strategy_too(desk: Desk, line: str) -> None:
+    await desk.armed(inline(line))
+    desk.publish(FLAT)
+    await asyncio.sleep(0.3)
+    began = monotonic()
+    desk.process.terminate()
+    assert await desk.process.ended() == 5
+    assert monotonic() - began < 1.5
+
+
+async def test_a_release_ends_it(desk: Desk) -> None:
+    await desk.armed(CROSS)
+    desk.gateway.say(Release("replaced"))
+    assert await desk.process.ended() == 0
+    assert desk.process.events()[-1]["reason"] == "released: replaced"
+
+
+async def test_a_lost_gateway_is_found_again(desk: Desk) -> None:
+    await desk.armed(CROSS)
+    address = desk.gateway.address
+    await desk.gateway.stop()
+    await desk.gateway.start(address)
+    await desk.gateway.until(lambda: desk.gateway.sessions == 2)
+    assert desk.gateway.of(Hello)[-1].epoch == 7
+
+
+async def test_batches_wait_for_their_acknowledgement(desk: Desk) -> None:
+    desk.gateway.acknowledges = False
+    await desk.armed(inline("self.buy('BTCUSDT', 1)"))
+    for _ in range(5):
+        desk.publish(FLAT)
+        await asyncio.sleep(0.1)
+    assert len(desk.gateway.of(Batch)) == 2
+
+
+async def test_memory_stays_small(desk: Desk) -> None:
+    await desk.armed(CROSS)
+    desk.publish(*[FLAT] * 500)
+    await desk.counted("ticks", 500)
+    assert psutil.Process(desk.process.pid).memory_info().rss < 45 * 2**20
+
+
+async def test_the_pages_tell_health_readiness_and_figures(desk: Desk, port: Any) -> None:
+    number = port()
+    await desk.armed(CROSS, STRATOPS_METRICS_PORT=str(number), STRATEGY_ENGINE_API_KEY="key")
+    desk.publish(*[FLAT] * 4, UP)
+    await desk.gateway.until(lambda: desk.signals)
+    assert await page(number, "/health") == (200, "ok\n")
+    assert await page(number, "/ready") == (200, "ready\n")
+    metrics = (await page(number, "/metrics"))[1]
+    assert 'strategy_engine_market_data_received_total{strategy="probe"} 5.0' in metrics
+    assert 'strategy_engine_strategy_signals_total{side="buy",' in metrics
+    assert (await page(number, "/status"))[0] == 401
+    assert json.loads((await page(number, "/status", "key"))[1])["phase"] == "armed"
+
+
+async def page(port: int, path: str, key: str = "") -> tuple[int, str]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\nX-API-Key: {key}\r\n\r\n".encode())
+    head, _, body = (await reader.read()).decode().partition("\r\n\r\n")
+    writer.close()
+    return int(head.split()[1]), body
+
+
+async def test_a_stopped_process_is_silent(desk: Desk) -> None:
+    await desk.armed(CROSS)
+    os.kill(desk.process.pid, signal.SIGSTOP)
+    await asyncio.sleep(0.2)
+    before = len(desk.gateway.of(Alive))
+    await asyncio.sleep(0.3)
+    assert len(desk.gateway.of(Alive)) == before
