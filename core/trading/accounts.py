@@ -80,6 +80,10 @@ class AlreadyReserved(ValueError):
     """An order that is at work was to be reserved once more."""
 
 
+class UnknownOrder(LookupError):
+    """News of an order that is not at work: its last fill may have overtaken the answer."""
+
+
 class StrategyAccount:
     def __init__(self, strategy: str, terms: Terms, instruments: Mapping[str, Instrument]) -> None:
         self.strategy = strategy
@@ -181,13 +185,12 @@ class StrategyAccount:
             self._minute.take(order.at_ns)
         self._keep(order)
 
-    def on_event(self, client_order_id: str, event: OrderEvent) -> Order | None:
+    def on_event(self, client_order_id: str, event: OrderEvent) -> Order:
         """The order after our own doing: submit, lose, or an end that we decided ourselves.
 
-        None when it is no longer at work: its last fill was faster. Raises IllegalTransition.
+        Raises UnknownOrder, IllegalTransition.
         """
-        order = self.orders.get(client_order_id)
-        return None if order is None else self._keep(order.after(event))
+        return self._keep(self._order(client_order_id).after(event))
 
     def on_answer(
         self,
@@ -195,15 +198,13 @@ class StrategyAccount:
         state: OrderState,
         filled_quantity: Decimal = _ZERO,
         venue_order_id: str = "",
-    ) -> Order | None:
+    ) -> Order:
         """The order after what the venue states about it. What the venue says was filled stays
         reserved until those fills have come, also when the order has ended.
 
-        None when it is no longer at work: its last fill was faster. Raises IllegalTransition.
+        Raises UnknownOrder, IllegalTransition.
         """
-        order = self.orders.get(client_order_id)
-        if order is None:
-            return None
+        order = self._order(client_order_id)
         return self._keep(order.after_answer(state, filled_quantity, venue_order_id))
 
     def on_fill(self, fill: Fill) -> Booking | None:
@@ -250,6 +251,12 @@ class StrategyAccount:
         if equity is not None:
             self.watermarks = self.watermarks.after(equity, now_ns)
         return equity
+
+    def _order(self, client_order_id: str) -> Order:
+        order = self.orders.get(client_order_id)
+        if order is None:
+            raise UnknownOrder(f"{self.strategy} has no order {client_order_id} at work")
+        return order
 
     def _keep(self, order: Order) -> Order:
         self._reservations.hold(order)

@@ -6,7 +6,14 @@ from typing import Any
 
 import pytest
 
-from trading.accounts import DAY_NS, SECOND_NS, AlreadyReserved, StrategyAccount, Terms
+from trading.accounts import (
+    DAY_NS,
+    SECOND_NS,
+    AlreadyReserved,
+    StrategyAccount,
+    Terms,
+    UnknownOrder,
+)
 from trading.fills import Fill
 from trading.instruments import Instrument
 from trading.limits import Limits
@@ -188,10 +195,12 @@ def test_a_lost_order_counts_until_it_is_settled() -> None:
     assert account.working("BTCUSDT").buys == 0
 
 
-def test_news_of_an_order_that_is_not_at_work_is_none() -> None:
+def test_news_of_an_order_that_is_not_at_work_is_named() -> None:
     account = account_of()
-    assert account.on_answer("s9-0", OrderState.ACCEPTED) is None
-    assert account.on_event("s9-0", OrderEvent.LOSE) is None
+    with pytest.raises(UnknownOrder, match="momentum has no order s9-0 at work"):
+        account.on_answer("s9-0", OrderState.ACCEPTED)
+    with pytest.raises(UnknownOrder):
+        account.on_event("s9-0", OrderEvent.LOSE)
 
 
 def test_an_order_is_reserved_once() -> None:

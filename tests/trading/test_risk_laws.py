@@ -106,7 +106,8 @@ class Desk(RuleBasedStateMachine):
         name = data.draw(st.sampled_from(sorted(set(self.orders) - self.ended)))
         if state.has_ended:
             self.ended.add(name)
-        self.account.on_answer(name, state, self.executed[name])
+        if name in self.account.orders:  # else its last fill was faster
+            self.account.on_answer(name, state, self.executed[name])
 
     @precondition(lambda self: self.account.orders)
     @rule(data=st.data())
