@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from stratops import plan as plans
-from stratops.crew import Crew, all_stopped
+from stratops.crew import Crew, StartFailed, all_stopped
 from stratops.folder import DeskFolder, Running
 from stratops.gateway_client import GatewayClient, GatewayRefused, GatewayUnavailable
 from stratops.manifests import Checked, CheckedStrategy
@@ -78,14 +78,19 @@ class Desk:
             self._observer = Observer(
                 self._gateway, self._folder.feed_report, self._notices, self._rollouts.observe
             )
+            failure = None
             try:
                 if await self._until(stop, self._start(checked, tasks, loops)):
                     await self._until(stop, self._last(limits))
                     await self._settle(hurried=stop.is_set())
+            except StartFailed as failed:
+                failure = failed  # raised below: the task group would wrap it
             finally:
                 for task in loops:
                     task.cancel()
                 await self._crew.stop()
+        if failure is not None:
+            raise failure
         return self._report()
 
     def view(self) -> View:

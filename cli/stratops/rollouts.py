@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from stratops.gateway_client import GatewayClient, GatewayRefused, GatewayUnavailable
+from stratops.gateway_client import GatewayRefused, GatewayUnavailable
 from stratops.manifests import CheckedStrategy
 from stratops.notices import Kind, Notices
 from stratops.supervisor import Child, Death
@@ -46,6 +46,16 @@ class Runner:
         return self.child is not None and self.child.alive
 
 
+class Grantor(Protocol):
+    """The gateway, as far as revisions are concerned. Both raise what GatewayClient raises."""
+
+    async def deploy(
+        self, strategy: str, revision: str, content: bytes, runner_token: str
+    ) -> None: ...
+
+    async def withdraw(self, strategy: str, reason: str) -> None: ...
+
+
 class Seats(Protocol):
     """Where runners are started; `again` says whether a life follows one with that exit code."""
 
@@ -70,7 +80,7 @@ class Place:
 
 
 class Rollouts:
-    def __init__(self, gateway: GatewayClient, seats: Seats, notices: Notices) -> None:
+    def __init__(self, gateway: Grantor, seats: Seats, notices: Notices) -> None:
         self._gateway = gateway
         self._seats = seats
         self._notices = notices
