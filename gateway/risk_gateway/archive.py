@@ -66,6 +66,22 @@ class Archive:
         rows = self._rows("WHERE kind = ? AND key = ?", (kind, key))
         return rows[0] if rows else None
 
+    def of_kind(self, kind: str) -> Iterator[Row]:
+        """Every record of a kind that has keys, in no particular order."""
+        query = f"SELECT {_ROW} FROM log WHERE kind = ? AND key IS NOT NULL"  # noqa: S608  # constant
+        for found in self._connection.execute(query, (kind,)):
+            yield Row(*found)
+
+    def between(self, kind: str, first: str, last: str) -> list[Row]:
+        """The records whose keys lie between the two, both included, by their keys."""
+        where = "WHERE kind = ? AND key BETWEEN ? AND ? ORDER BY key"
+        return self._rows(where, (kind, first, last))
+
+    def last_between(self, kind: str, first: str, last: str) -> Row | None:
+        where = "WHERE kind = ? AND key BETWEEN ? AND ? ORDER BY key DESC LIMIT 1"
+        rows = self._rows(where, (kind, first, last))
+        return rows[0] if rows else None
+
     def outcomes(self, strategy: str, after: int, most: int) -> list[Row]:
         return self._rows(
             "WHERE strategy = ? AND outcome > ? ORDER BY outcome LIMIT ?", (strategy, after, most)

@@ -82,7 +82,7 @@ class Bus:
             self._url,
             name="risk-gateway",
             max_reconnect_attempts=-1,
-            reconnect_time_wait=_RECONNECT_S,
+            reconnect_time_wait=_RECONNECT_S,  # type: ignore[arg-type]  # seconds, slept as they are
             ping_interval=_PING_S,
             max_outstanding_pings=2,
             closed_cb=on_closed,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 class InvalidSettings(ValueError):
-    """An environment the gateway cannot start with; names the variable, its value, what it needs."""
+    """An environment to start nothing with; names the variable, its value, what it needs."""
 
 
 class Clock(StrEnum):

@@ -20,6 +20,15 @@ R = TypeVar("R")
 Call = Callable[..., Awaitable[R]]
 
 _TRY_AGAIN = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
+# By these a server says that it did not act. After any other it may have.
+_NOTHING_HAPPENED = (
+    grpc.StatusCode.INVALID_ARGUMENT,
+    grpc.StatusCode.FAILED_PRECONDITION,
+    grpc.StatusCode.OUT_OF_RANGE,
+    grpc.StatusCode.PERMISSION_DENIED,
+    grpc.StatusCode.UNAUTHENTICATED,
+    grpc.StatusCode.UNIMPLEMENTED,
+)
 _PAGE = 1_000
 _OPTIONS = (
     # A venue that is back is found within a second, not after gRPC's own two minutes.
@@ -29,8 +38,16 @@ _OPTIONS = (
 )
 
 
+def _always() -> bool:
+    return True
+
+
 class VenueUnavailable(Exception):
     """No answer: the venue may or may not have acted."""
+
+
+class _TryAgain(VenueUnavailable):
+    """Likely to pass."""
 
 
 class VenueRefused(Exception):
@@ -47,10 +64,17 @@ class Patience:
 class Venue:
     """Within one call the client order id stays the same, so a repeat answers, it does not act."""
 
-    def __init__(self, target: str, patience: Patience = Patience()) -> None:
+    def __init__(
+        self,
+        target: str,
+        patience: Patience = Patience(),  # frozen
+        may_resubmit: Callable[[], bool] = _always,
+    ) -> None:
+        """`may_resubmit` is asked before a submit is repeated: a halted desk sends nothing."""
         self._channel = grpc.aio.insecure_channel(target, options=_OPTIONS)
-        self._stub = OrderExecutionStub(self._channel)  # type: ignore[no-untyped-call]  # generated
+        self._stub = OrderExecutionStub(self._channel)
         self._patience = patience
+        self._may_resubmit = may_resubmit
         self.available = True
 
     async def close(self) -> None:
@@ -58,10 +82,11 @@ class Venue:
 
     async def submit(self, orders: Sequence[pb.OrderRequest]) -> Sequence[pb.OrderResponse]:
         """How each order stands at the venue, in the order of the request."""
+        may_repeat = self._may_resubmit
         if len(orders) == 1:
-            return [await self._persistently(self._stub.SubmitOrder, orders[0])]
+            return [await self._persistently(self._stub.SubmitOrder, orders[0], may_repeat)]
         request = pb.BatchOrderRequest(orders=orders)
-        answer = await self._persistently(self._stub.SubmitBatchOrders, request)
+        answer = await self._persistently(self._stub.SubmitBatchOrders, request, may_repeat)
         return answer.orders
 
     async def cancel(self, client_order_id: str, strategy: str) -> pb.OrderResponse:
@@ -88,13 +113,15 @@ class Venue:
             if not after:
                 return
 
-    async def _persistently(self, call: Call[R], request: object) -> R:
+    async def _persistently(
+        self, call: Call[R], request: object, may_repeat: Callable[[], bool] = _always
+    ) -> R:
         wait_s = self._patience.backoff_s
         for attempt in range(self._patience.retries + 1):
             try:
                 answer = await self._once(call, request)
-            except VenueUnavailable:
-                if attempt == self._patience.retries:
+            except _TryAgain:
+                if attempt == self._patience.retries or not may_repeat():
                     raise
                 await asyncio.sleep(wait_s)
                 wait_s *= 2
@@ -108,16 +135,16 @@ class Venue:
         try:
             answer = await call(request, timeout=self._patience.deadline_s)
         except grpc.aio.AioRpcError as error:
-            return self._answer_to(error)
+            self._raise_unless_unknown(error)
+            return None
         self.available = True
         return answer
 
-    def _answer_to(self, error: grpc.aio.AioRpcError) -> None:
-        code = error.code()
+    def _raise_unless_unknown(self, error: grpc.aio.AioRpcError) -> None:
+        code, told = error.code(), f"{error.code().name}: {error.details()}"
+        self.available = code not in _TRY_AGAIN
         if code is grpc.StatusCode.NOT_FOUND:
-            self.available = True
             return
         if code in _TRY_AGAIN:
-            self.available = False
-            raise VenueUnavailable(f"{code.name}: {error.details()}") from error
-        raise VenueRefused(f"{code.name}: {error.details()}") from error
+            raise _TryAgain(told) from error
+        raise (VenueRefused if code in _NOTHING_HAPPENED else VenueUnavailable)(told) from error

@@ -1,5 +1,6 @@
 """Fills as JSON, ours and other people's."""
 
+import contextlib
 import json
 from decimal import Decimal
 
@@ -71,5 +72,5 @@ def test_what_cannot_be_meant_is_refused_by_field(changes, named):
 
 @given(st.binary(max_size=300) | st.integers(0, 300).map(lambda n: payload()[:n]))
 def test_bytes_are_read_or_refused(data):
-    with pytest.raises(MalformedFill):
-        parse_fill(data)
+    with contextlib.suppress(MalformedFill):
+        assert parse_fill(data).quantity > 0

@@ -1,0 +1,281 @@
+"""Signals, from the fence to the journal: queued, judged, made durable, and only then told.
+
+A submission is judged signal by signal as the queue lets them through, and journalled whole, in the
+order in which its strategy's submissions came.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from time import perf_counter_ns
+
+from handover.messages import Batch, Outcome
+from risk_gateway.execution import order_request
+from risk_gateway.journal import Record
+from risk_gateway.judge import decided, judge
+from risk_gateway.lanes import Leaving
+from risk_gateway.queue import PriorityQueue
+from risk_gateway.records import (
+    BatchTaken,
+    Decided,
+    Kind,
+    batch_key,
+    order_row,
+    record,
+    refusal_outcome,
+)
+from risk_gateway.state import State
+from risk_gateway.strategy import Strategy, Submission, SubmissionDone, Waiting
+from trading.ids import client_order_id
+from trading.reasons import Reason
+from trading.risk import Rejection
+from trading.signals import Action, Signal, Verdict
+
+CAUSE_WAIT_S = 1.0
+# Submissions being written; beyond it signals stay in the queue, so that a slow disk fills the
+# queue, and not the memory.
+_MOST_WRITING = 256
+
+
+class Admission:
+    """Call nothing concurrently. `tick` with the time awake, `on_market` after new market data."""
+
+    def __init__(
+        self, state: State, loop: asyncio.AbstractEventLoop, queue: PriorityQueue[Waiting]
+    ) -> None:
+        self._state = state
+        self._loop = loop
+        self._queue = queue
+        self._scheduled = False
+        self._undurable: set[str] = set()  # ids of signals that are taken and not yet on disk
+        self._parked: dict[str, Strategy] = {}
+        self._parked_signals = 0
+        self._now = 0.0
+
+    @property
+    def queued(self) -> int:
+        return self._queue.size + self._parked_signals
+
+    @property
+    def limit(self) -> int:
+        return self._queue.limit
+
+    def take(
+        self, strategy: Strategy, batch: Batch, revision: str, done: SubmissionDone | None = None
+    ) -> None:
+        """A batch that passed the fence."""
+        submission = Submission(
+            batch=batch,
+            revision=revision,
+            decisions=[None] * len(batch.signals),
+            left=len(batch.signals),
+            known=self._known(batch.signals),
+            done=done,
+            taken_ns=perf_counter_ns(),
+        )
+        self._undurable.update(signal.id for signal in batch.signals)
+        strategy.submissions.append(submission)
+        for place, signal in enumerate(batch.signals):
+            self._enqueue(Waiting(strategy, submission, place), signal)
+        self._finish(strategy)
+
+    def on_market(self) -> None:
+        """Judges what waited for a message that is there now."""
+        for strategy in tuple(self._parked.values()):
+            self._unpark(strategy)
+
+    def tick(self, now: float) -> None:
+        self._now = now
+        self.on_market()
+
+    # ---- queue
+
+    def _enqueue(self, waiting: Waiting, signal: Signal) -> None:
+        full = self.queued >= self._queue.limit
+        if not full and self._queue.put(waiting, signal.priority):
+            self._schedule()
+            return
+        self._state.counts.dropped[waiting.strategy.name, signal.symbol] += 1
+        self._refuse(waiting, Rejection(Reason.QUEUE_FULL, f"{self.queued} signals wait already"))
+
+    def _schedule(self) -> None:
+        if not self._scheduled:
+            self._scheduled = True
+            self._loop.call_soon(self._pump)
+
+    def _pump(self) -> None:
+        self._scheduled = False
+        if self._state.journal.waiting >= _MOST_WRITING:
+            return  # `_durable` comes back to it
+        for waiting in self._queue.take():
+            self._meet(waiting)
+        if self._queue.size:
+            self._schedule()
+
+    def _meet(self, waiting: Waiting) -> None:
+        strategy = waiting.strategy
+        if strategy.parked or not self._is_ripe(waiting.signal):
+            waiting.deadline = self._now + CAUSE_WAIT_S
+            strategy.parked.append(waiting)
+            self._parked[strategy.name] = strategy
+            self._parked_signals += 1
+        else:
+            self._judge(waiting)
+
+    def _is_ripe(self, signal: Signal) -> bool:
+        return signal.action is Action.CANCEL or self._state.market.has_arrived(signal.cause)
+
+    def _unpark(self, strategy: Strategy) -> None:
+        parked = strategy.parked
+        while parked and (self._is_ripe(parked[0].signal) or self._now >= parked[0].deadline):
+            self._parked_signals -= 1
+            self._judge(parked.popleft())
+        if not parked:
+            del self._parked[strategy.name]
+
+    # ---- decisions
+
+    def _known(self, signals: Sequence[Signal]) -> frozenset[str]:
+        """Ids that were seen before, by the journal or on the way to it."""
+        if not signals:
+            return frozenset()
+        ids = [signal.id for signal in signals]
+        known = self._state.archive.known(Kind.DECIDED, ids)
+        known.update(self._undurable.intersection(ids))
+        return frozenset(known)
+
+    def _judge(self, waiting: Waiting) -> None:
+        signal, submission = waiting.signal, waiting.submission
+        if signal.id in submission.judged:
+            self._refuse(waiting, Rejection(Reason.DUPLICATE, "twice in one batch"))
+        else:
+            view, situation = self._state.market.at(signal.cause), self._state.situation()
+            self._note(waiting, judge(waiting.strategy, submission, signal, view, situation))
+        self._finish(waiting.strategy)
+
+    def _refuse(self, waiting: Waiting, refusal: Rejection) -> None:
+        signal, submission = waiting.signal, waiting.submission
+        if signal.id in submission.judged | submission.known:
+            refusal = Rejection(Reason.DUPLICATE, "this signal was decided before")
+        view = self._state.market.at(signal.cause)
+        self._note(waiting, decided(submission, signal, view, refusal))
+
+    def _note(self, waiting: Waiting, decision: Decided) -> None:
+        submission = waiting.submission
+        submission.judged.add(decision.signal.id)
+        submission.decisions[waiting.place] = decision
+        submission.left -= 1
+
+    # ---- the journal
+
+    def _finish(self, strategy: Strategy) -> None:
+        while strategy.submissions and not strategy.submissions[0].left:
+            self._append(strategy, strategy.submissions.popleft())
+
+    def _append(self, strategy: Strategy, submission: Submission) -> None:
+        at_ns = self._state.wall_ns()
+        records: list[Record] = []
+        outcomes: list[Outcome] = []
+        if submission.batch.number:
+            records.append(_batch_record(strategy, submission.batch, at_ns))
+        for decision in submission.decided:
+            number = strategy.next_outcome() if _ends(strategy, decision) else None
+            records.append(_decision_record(strategy, decision, at_ns, number))
+            if number is not None:
+                outcomes.append(refusal_outcome(number, decision))
+        self._state.journal.append(
+            records, lambda: self._durable(strategy, submission, tuple(outcomes))
+        )
+
+    def _durable(
+        self, strategy: Strategy, submission: Submission, outcomes: tuple[Outcome, ...]
+    ) -> None:
+        decisions = submission.decided
+        verdicts = tuple(decision.verdict for decision in decisions)
+        for decision in decisions:
+            self._tell(strategy, decision)
+        for outcome in outcomes:
+            strategy.told.outcome(outcome)
+        self._acknowledge(strategy, submission, verdicts)
+        if outcomes:
+            self._state.outside.effects(strategy, strategy.grants.outcomes(outcomes))
+        for decision in decisions:
+            self._let_leave(strategy, decision)
+        self._state.counts.processing.observe((perf_counter_ns() - submission.taken_ns) / 1_000)
+        if self._queue.size:
+            self._schedule()
+
+    def _acknowledge(
+        self, strategy: Strategy, submission: Submission, verdicts: tuple[Verdict, ...]
+    ) -> None:
+        batch = submission.batch
+        if batch.number:
+            strategy.told.batch(replace(batch, signals=()), verdicts)
+            effects = strategy.grants.batch_durable(batch.epoch, batch.number, verdicts)
+            self._state.outside.effects(strategy, effects)
+        if submission.done is not None:
+            submission.done(submission.decided[0])
+
+    def _tell(self, strategy: Strategy, decision: Decided) -> None:
+        signal, counts = decision.signal, self._state.counts
+        self._undurable.discard(signal.id)
+        strategy.tally.decided(decision)
+        strategy.recent.append(decision)
+        counts.signals[strategy.name, signal.symbol, signal.side] += 1
+        if decision.reason is None:
+            counts.checks["all", "passed"] += 1
+        else:
+            counts.checks[decision.reason, "refused"] += 1
+            counts.violations[decision.reason, strategy.name] += 1
+            counts.rejected[strategy.name, decision.reason] += 1
+        if decision.order is not None:
+            strategy.tally.orders += 1
+            strategy.told.order(decision.order)
+
+    def _let_leave(self, strategy: Strategy, decision: Decided) -> None:
+        """What was accepted is durable: now it may go."""
+        if decision.order is not None:
+            order = decision.order
+            request = order_request(order)
+            self._state.outside.leave(Leaving(strategy.name, order.client_order_id, request))
+        elif decision.reason is None and decision.signal.cancels:
+            target = client_order_id(decision.signal.cancels)
+            self._state.outside.leave(Leaving(strategy.name, target, None))
+
+
+def _ends(strategy: Strategy, decision: Decided) -> bool:
+    """Whether a verdict ends what its strategy expects of the signal.
+
+    A duplicate of an order that is at work does not: that order's own outcomes are still to come.
+    """
+    if decision.reason is Reason.DUPLICATE:
+        return client_order_id(decision.signal.id) not in strategy.account.orders
+    return decision.reason is not None
+
+
+def _batch_record(strategy: Strategy, batch: Batch, at_ns: int) -> Record:
+    taken = BatchTaken(
+        batch.epoch,
+        batch.number,
+        batch.mark,
+        batch.inputs,
+        batch.stopped,
+        strategy.account.watermarks,
+    )
+    key = batch_key(strategy.name, batch.epoch, batch.number)
+    return record(Kind.BATCH, taken, at_ns, strategy.name, key=key)
+
+
+def _decision_record(
+    strategy: Strategy, decision: Decided, at_ns: int, outcome: int | None
+) -> Record:
+    repeated = decision.reason is Reason.DUPLICATE
+    return record(
+        Kind.DECIDED,
+        decision,
+        at_ns,
+        strategy.name,
+        key=None if repeated else decision.signal.id,
+        outcome=outcome,
+        order=order_row(decision.order) if decision.order else None,
+    )

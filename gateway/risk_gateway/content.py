@@ -1,0 +1,121 @@
+"""What the gateway reads of a revision's content: mode, money, limits (see Deploy.content).
+
+Of two revisions, what tightens acts at once; what loosens waits until the new one is armed.
+"""
+
+from dataclasses import dataclass, fields, replace
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from stratops_wire import InvalidMessage
+from stratops_wire.scalars import decimal_from
+from trading.accounts import Terms
+from trading.limits import InvalidLimits, Limits, parse_limits
+
+_MOST_BYTES = 256 * 1024
+_UNIONS = ("blocked_symbols",)
+_AT_LEAST = ("min_account_balance", "min_confidence")
+
+
+class Mode(StrEnum):
+    """From the least to the most that it may do."""
+
+    OBSERVATION = "observation"  # verdicts only, no order leaves
+    SIMULATION = "simulation"
+    LIVE = "live"
+
+    @property
+    def rank(self) -> int:
+        return list(Mode).index(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    mode: Mode
+    terms: Terms
+
+
+def parse_content(text: str) -> Content:
+    """Raises InvalidMessage, which names the field."""
+    document = _document(text)
+    symbols = _symbols(document)
+    limits = _limits(document, symbols)
+    return Content(_mode(document), Terms(_capital(document), symbols, limits))
+
+
+def tighter(one: Content, other: Content) -> Content:
+    """What both allow. Capital is `one`'s: it is no limit, and moves when a revision is armed."""
+    mode = min(one.mode, other.mode, key=lambda mode: mode.rank)
+    symbols = one.terms.symbols & other.terms.symbols
+    limits = _tighter_limits(one.terms.limits, other.terms.limits)
+    if one.terms.limits.allowed_symbols and other.terms.limits.allowed_symbols:
+        symbols &= limits.allowed_symbols  # so that an empty intersection does not mean "all"
+    return Content(mode, replace(one.terms, symbols=symbols, limits=limits))
+
+
+def _tighter_limits(one: Limits, other: Limits) -> Limits:
+    chosen: dict[str, Any] = {}
+    for field in fields(Limits):
+        mine, theirs = getattr(one, field.name), getattr(other, field.name)
+        if field.name == "allowed_symbols":
+            chosen[field.name] = mine & theirs if mine and theirs else mine | theirs
+        elif field.name in _UNIONS:
+            chosen[field.name] = mine | theirs
+        else:
+            chosen[field.name] = max(mine, theirs) if field.name in _AT_LEAST else min(mine, theirs)
+    return Limits(**chosen)
+
+
+def _document(text: str) -> dict[str, Any]:
+    if len(text) > _MOST_BYTES:
+        raise InvalidMessage("content", f"{len(text)} bytes", f"at most {_MOST_BYTES}")
+    try:
+        document = msgspec.json.decode(text.encode())
+    except (msgspec.DecodeError, RecursionError, UnicodeEncodeError) as error:
+        raise InvalidMessage("content", error, "JSON") from error
+    if not isinstance(document, dict):
+        raise InvalidMessage("content", text, "a JSON object")
+    return document
+
+
+def _symbols(document: dict[str, Any]) -> frozenset[str]:
+    symbols = document.get("symbols")
+    if not isinstance(symbols, list) or not symbols or not all(_is_name(each) for each in symbols):
+        raise InvalidMessage("content.symbols", symbols, "a list of at least one symbol")
+    return frozenset(symbols)
+
+
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= 200
+
+
+def _mode(document: dict[str, Any]) -> Mode:
+    mode = document.get("mode")
+    if not isinstance(mode, str) or mode not in set(Mode):
+        raise InvalidMessage("content.mode", mode, f"one of {', '.join(Mode)}")
+    return Mode(mode)
+
+
+def _capital(document: dict[str, Any]) -> Decimal:
+    capital = document.get("capital")
+    amount = capital.get("amount") if isinstance(capital, dict) else None
+    if not isinstance(amount, str):
+        raise InvalidMessage("content.capital.amount", amount, "a decimal string")
+    number = decimal_from("content.capital.amount", amount)
+    if number < 0:
+        raise InvalidMessage("content.capital.amount", amount, "0 or more")
+    return number
+
+
+def _limits(document: dict[str, Any], symbols: frozenset[str]) -> Limits:
+    limits = document.get("limits")
+    if not isinstance(limits, dict):
+        raise InvalidMessage("content.limits", limits, "an object")
+    try:
+        parsed = parse_limits(limits)
+    except (InvalidLimits, RecursionError) as error:
+        raise InvalidMessage("content.limits", error, "limits as in the manifest") from error
+    return replace(parsed, allowed_symbols=parsed.allowed_symbols or symbols)

@@ -1,0 +1,208 @@
+"""One gateway, wired: journal, desk, market, venue, bus and servers, from start to stop."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import grpc
+import grpc.aio
+import structlog
+
+from handover.timing import Timing
+from market_data import Intake, Subscription
+from risk_gateway import http
+from risk_gateway.archive import Archive
+from risk_gateway.bus import Bus
+from risk_gateway.desk import Desk
+from risk_gateway.fills import FillReader
+from risk_gateway.journal import Journal
+from risk_gateway.lanes import Lanes
+from risk_gateway.market_view import MarketView
+from risk_gateway.metrics import DeskCollector, exposition
+from risk_gateway.positions import PositionPublisher
+from risk_gateway.report import FeedView, Surroundings, levels
+from risk_gateway.restore import Restoration
+from risk_gateway.service import Service
+from risk_gateway.settings import InvalidSettings, Settings
+from risk_gateway.settle import Settler
+from risk_gateway.state import State
+from risk_gateway.venue import Venue
+from stratops_api.v1.risk_gateway_pb2_grpc import add_RiskGatewayServicer_to_server
+from trading.instruments import Instrument
+
+log = structlog.get_logger()
+
+TICK_S = 0.02
+_GRACE_S = 0.2
+_TIMING = Timing()
+_SERVER_OPTIONS = (
+    # Without it a hung gateway and its successor could share one port, and its calls.
+    ("grpc.so_reuseport", 0),
+    ("grpc.max_receive_message_length", 64 * 1024 * 1024),  # a strategy's snapshot
+    ("grpc.max_send_message_length", 64 * 1024 * 1024),
+)
+
+
+class Fault(Exception):
+    """Something that no rule here covers. The journal has all that was told: start again."""
+
+
+class Gateway:
+    """`async with opened(...)`, then `run()` until cancelled."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        instruments: Mapping[str, Instrument],
+        journal: Journal,
+        archive: Archive,
+        timing: Timing,
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        intake = Intake(settings.symbols)
+        self.settings = settings
+        self.state = State(journal, archive, MarketView(intake, settings.clock), instruments)
+        Restoration(self.state, timing).run()
+        self.desk = Desk(self.state, loop, allow_live=settings.allow_live, timing=timing)
+        self.venue = Venue(settings.venue, may_resubmit=lambda: not self.state.halted)
+        self.bus = Bus(settings.nats_url)
+        self.fills = FillReader(self.bus, self.desk.execution.take_fill)
+        self.positions = PositionPublisher(self.bus)
+        self.subscription = self._subscription(intake)
+        self.fault: asyncio.Future[None] = loop.create_future()
+        self.address = ""
+        loop.set_exception_handler(self._on_loop_fault)
+
+    def _subscription(self, intake: Intake) -> Subscription:
+        market = self.state.market
+
+        def on_payload(payload: bytes) -> None:
+            market.on_payload(payload)
+            subscription.note_progress()
+
+        subscription = Subscription(
+            self.settings.redis_url,
+            self.settings.channels,
+            on_payload=on_payload,
+            on_drained=self.desk.admission.on_market,
+            on_lost=lambda reason: log.warning("feed_lost", reason=reason),
+            on_subscribed=lambda number: log.info("feed_subscribed", number=number),
+            consumer=self.settings.consumer,
+            progress=lambda: intake.sequences,
+            symbols=self.settings.symbols,
+            dropped=intake.dropped,
+        )
+        return subscription
+
+    async def run(self) -> None:
+        """Until cancelled. Raises what ended it, in a group."""
+        outside = self.state.outside
+        async with asyncio.TaskGroup() as tasks:
+            lanes = Lanes(self.venue, tasks, self.desk.execution)
+            outside.leave = lanes.put
+            outside.publish = self.positions.publish
+            outside.venue_available = lambda: self.venue.available
+            self.desk.execution.publish_positions()
+            for work in (
+                self.subscription.run(),
+                self.bus.run(),
+                self.fills.run(),
+                self.positions.run(),
+                Settler(self.state, self.venue, self.desk.execution).run(),
+                self._tick(),
+                self._serve(),
+                self._watch(),
+            ):
+                tasks.create_task(work)
+
+    async def _tick(self) -> None:
+        while True:
+            self.desk.tick(time.monotonic())
+            await asyncio.sleep(TICK_S)
+
+    async def _watch(self) -> None:
+        """Raises when the journal or the desk can no longer be relied on."""
+        done, _ = await asyncio.wait(
+            {self.fault, self.state.journal.failed}, return_when=asyncio.FIRST_COMPLETED
+        )
+        for failed in done:
+            failed.result()
+
+    async def _serve(self) -> None:
+        surroundings = Surroundings(
+            FeedView(lambda: self.subscription.session, lambda: self.subscription.age_ns),
+            lambda: self.positions.unpublished,
+        )
+        server = grpc.aio.server(options=_SERVER_OPTIONS)
+        service = Service(
+            self.desk, self.venue, self.settings.operator_token, surroundings, self.on_fault
+        )
+        add_RiskGatewayServicer_to_server(service, server)  # type: ignore[no-untyped-call]  # generated
+        self.address = _listen(server, self.settings.listen)
+        pages = await self._pages()
+        await server.start()
+        log.info("listening", address=self.address)
+        try:
+            await server.wait_for_termination()
+        finally:
+            await server.stop(_GRACE_S)
+            if pages is not None:
+                pages.close()
+
+    async def _pages(self) -> asyncio.Server | None:
+        if self.settings.metrics_port is None:
+            return None
+        collector = DeskCollector(self.state.counts, lambda: levels(self.desk))
+        host = self.settings.listen.rpartition(":")[0]
+        pages = http.Pages(self._missing, lambda: exposition(collector))
+        return await http.serve(host, self.settings.metrics_port, pages)
+
+    def _missing(self) -> str:
+        missing = {
+            "feed": not self.subscription.connected,
+            "bus": not self.bus.connected,
+            "venue": not self.venue.available,
+        }
+        return ", ".join(name for name, is_missing in missing.items() if is_missing)
+
+    def on_fault(self, error: BaseException) -> None:
+        if not self.fault.done():
+            log.error("fault", error=repr(error), exc_info=error)
+            self.fault.set_exception(Fault(f"{type(error).__name__}: {error}"))
+
+    def _on_loop_fault(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """A callback raised: the desk may have stopped half-way through a change."""
+        error = context.get("exception")
+        if error is None:
+            log.warning("loop", message=context.get("message"))
+        else:
+            self.on_fault(error)
+
+
+@asynccontextmanager
+async def opened(
+    settings: Settings, instruments: Mapping[str, Instrument], timing: Timing = _TIMING
+) -> AsyncIterator[Gateway]:
+    """Raises JournalLocked, JournalUnusable."""
+    journal = Journal(settings.state_dir, asyncio.get_running_loop())
+    try:
+        archive = Archive(journal.path)
+        try:
+            gateway = Gateway(settings, instruments, journal, archive, timing)
+            yield gateway
+            await gateway.venue.close()
+        finally:
+            archive.close()
+    finally:
+        journal.close()
+
+
+def _listen(server: grpc.aio.Server, address: str) -> str:
+    """Raises InvalidSettings."""
+    try:
+        port = server.add_insecure_port(address)
+    except RuntimeError as error:
+        raise InvalidSettings(f"STRATOPS_LISTEN: {address!r} cannot be bound: {error}") from error
+    return f"{address.rpartition(':')[0]}:{port}"

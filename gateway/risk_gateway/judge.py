@@ -1,0 +1,86 @@
+"""The decision about one signal, from what the desk knows: no effects but the reservation."""
+
+from dataclasses import dataclass, replace
+
+from risk_gateway.market_view import View
+from risk_gateway.records import Decided
+from risk_gateway.strategy import Strategy, Submission
+from trading.orders import Order
+from trading.reasons import Reason
+from trading.risk import Approved, Rejection, Standing
+from trading.signals import Action, Signal
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """What holds for every signal of the desk at one moment."""
+
+    halted: str = ""
+    venue_available: bool = True
+
+
+def judge(
+    strategy: Strategy, submission: Submission, signal: Signal, view: View, situation: Situation
+) -> Decided:
+    """Reserves what it accepts, so that the next signal counts it."""
+    outcome = _decide(strategy, submission, signal, view, situation)
+    if isinstance(outcome, Rejection):
+        return decided(submission, signal, view, outcome)
+    if outcome is not None:
+        strategy.account.reserve(outcome)
+    return decided(submission, signal, view, None, outcome)
+
+
+def decided(
+    submission: Submission,
+    signal: Signal,
+    view: View,
+    rejection: Rejection | None,
+    order: Order | None = None,
+) -> Decided:
+    touch = view.market(signal.symbol)
+    return Decided(
+        signal=signal,
+        epoch=submission.batch.epoch,
+        batch=submission.batch.number,
+        revision=submission.revision,
+        now_ns=view.now_ns,
+        reason=rejection.reason if rejection else None,
+        message=rejection.message if rejection else "",
+        bid=touch.bid if touch else None,
+        ask=touch.ask if touch else None,
+        order=order,
+    )
+
+
+def _decide(
+    strategy: Strategy, submission: Submission, signal: Signal, view: View, situation: Situation
+) -> Order | Rejection | None:
+    """The order that shall leave; None: accepted, and none leaves."""
+    if signal.id in submission.known:
+        return Rejection(Reason.DUPLICATE, "this signal was decided before")
+    if signal.action is Action.CANCEL:
+        order = strategy.account.order_to_cancel(signal)
+        return order if isinstance(order, Rejection) else None
+    if not (situation.venue_available or situation.halted or strategy.observes):
+        return Rejection(Reason.VENUE_UNAVAILABLE, "the venue does not answer")
+    reviewed = _review(strategy, submission, signal, view, situation)
+    if isinstance(reviewed, Rejection):
+        return reviewed
+    return None if strategy.observes else reviewed.order
+
+
+def _review(
+    strategy: Strategy, submission: Submission, signal: Signal, view: View, situation: Situation
+) -> Approved | Rejection:
+    if strategy.observes and signal.closing:
+        # Nothing is ever held here, so a closing order would have nothing to reduce.
+        signal = replace(signal, closing=False)
+    return strategy.account.review(
+        signal,
+        view.market,
+        view.now_ns,
+        revision=submission.revision,
+        epoch=submission.batch.epoch,
+        standing=Standing.HALTED if situation.halted else Standing.TRADING,
+    )

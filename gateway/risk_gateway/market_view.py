@@ -1,0 +1,123 @@
+"""The market as the gateway judges by it: its own tape of the feed, and the desk's clock.
+
+On the market's clock a signal is judged at the quote that stood at its cause, and at its cause's
+time, so that two runs of a replay decide alike. On the wall's, at the latest quote by its age.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from market_data.intake import Intake
+from risk_gateway.settings import Clock
+from strategy_sdk.market import Book, Event, Tick
+from trading.market import Market, Quote, Tape, Touch
+from trading.signals import Cause
+
+_FORGOTTEN_NS = 2**62  # older than the tape: staler than any limit
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What one signal is judged by."""
+
+    now_ns: int
+    market: Market
+
+
+def _unknown(_: str) -> None:
+    return None
+
+
+class MarketView:
+    """Fed by the subscription; read by the desk. Both on one loop."""
+
+    def __init__(
+        self,
+        intake: Intake,
+        clock: Clock,
+        wall_ns: Callable[[], int] = time.time_ns,
+        monotonic_ns: Callable[[], int] = time.monotonic_ns,
+    ) -> None:
+        self.tape = Tape()
+        self.intake = intake
+        self.received = 0
+        self._clock = clock
+        self._wall_ns = wall_ns
+        self._monotonic_ns = monotonic_ns
+        self._streams: dict[tuple[type, str], str] = {}
+
+    def on_payload(self, payload: bytes) -> None:
+        self.received += 1
+        event = self.intake.accept(payload)
+        if event is not None:
+            self.tape.append(self._stream(event), event.sequence, self._quote(event))
+
+    def has_arrived(self, cause: Cause) -> bool:
+        """Whether a signal of that cause can be judged; on the wall's clock it always can."""
+        return self._clock is Clock.WALL or self.tape.place(cause) is not None
+
+    def at(self, cause: Cause) -> View:
+        """What a signal of that cause is judged by. Of a cause that has not arrived, nothing is."""
+        if self._clock is Clock.WALL:
+            return View(self._wall_ns(), self.latest)
+        place = self.tape.place(cause)
+        if place is None:
+            return View(cause.at_ns, _unknown)
+        return View(self._time_of(cause, place), lambda symbol: self._touch(symbol, place))
+
+    def latest(self, symbol: str) -> Touch | None:
+        quote = self.tape.latest(symbol)
+        if quote is None:
+            return None
+        age_ns = self._monotonic_ns() - quote.arrived_ns if self._clock is Clock.WALL else 0
+        return Touch.of(quote, age_ns)
+
+    def _touch(self, symbol: str, place: int) -> Touch | None:
+        quote = self.tape.quote(symbol, place) if place else None
+        if quote is not None:
+            return Touch.of(quote)
+        latest = self.tape.latest(symbol)
+        gone = latest is not None and (not place or self.tape.forgot(symbol))
+        return Touch.of(latest, _FORGOTTEN_NS) if latest is not None and gone else None
+
+    def _time_of(self, cause: Cause, place: int) -> int:
+        """The tape's word before the runner's: limits of rates and days are measured by it."""
+        quote = self.tape.quote(cause.symbol, place)
+        if quote is not None and quote.place == place and quote.sequence == cause.sequence:
+            return quote.at_ns
+        return cause.at_ns
+
+    def _stream(self, event: Event) -> str:
+        key = (event.__class__, event.symbol)
+        stream = self._streams.get(key)
+        if stream is None:
+            kind = event.__class__.__name__.lower()
+            stream = self._streams[key] = f"{event.symbol}/{kind}"
+        return stream
+
+    def _quote(self, event: Event) -> Quote | None:
+        if isinstance(event, Tick):
+            return Quote(
+                event.symbol,
+                event.sequence,
+                event.at_ns,
+                event.bid_price,
+                event.bid_size,
+                event.ask_price,
+                event.ask_size,
+                self._monotonic_ns(),
+            )
+        if isinstance(event, Book):
+            (bid, bid_size), (ask, ask_size) = event.bids[0], event.asks[0]
+            return Quote(
+                event.symbol,
+                event.sequence,
+                event.at_ns,
+                bid,
+                bid_size,
+                ask,
+                ask_size,
+                self._monotonic_ns(),
+            )
+        return None

@@ -1,0 +1,136 @@
+"""Counters in plain slots, made into Prometheus families only when somebody scrapes."""
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+PREFIX = "strategy_engine_"
+Labels = tuple[str, ...]
+
+
+class Log2Histogram:
+    """Microseconds by powers of two: 1, 2, 4, ... A tenth of the cost of the library's own."""
+
+    __slots__ = ("_buckets", "total")
+
+    def __init__(self, buckets: int = 27) -> None:
+        self._buckets = [0] * (buckets + 1)
+        self.total = 0.0
+
+    def observe(self, microseconds: float) -> None:
+        exponent = max(0, math.frexp(microseconds)[1])
+        self._buckets[min(exponent, len(self._buckets) - 1)] += 1
+        self.total += microseconds
+
+    def cumulative(self) -> list[tuple[str, float]]:
+        rising, pairs = 0, []
+        for exponent, count in enumerate(self._buckets[:-1]):
+            rising += count
+            pairs.append((str(float(2**exponent)), float(rising)))
+        return [*pairs, ("+Inf", float(rising + self._buckets[-1]))]
+
+
+@dataclass(slots=True)
+class Counts:
+    signals: Counter[Labels] = field(default_factory=Counter)  # strategy, symbol, side
+    dropped: Counter[Labels] = field(default_factory=Counter)  # strategy, symbol
+    rejected: Counter[Labels] = field(default_factory=Counter)  # strategy, reason
+    orders: Counter[Labels] = field(default_factory=Counter)  # strategy, symbol
+    fills: Counter[Labels] = field(default_factory=Counter)  # strategy, symbol, side
+    checks: Counter[Labels] = field(default_factory=Counter)  # type, result
+    violations: Counter[Labels] = field(default_factory=Counter)  # type, strategy
+    errors: Counter[Labels] = field(default_factory=Counter)  # strategy, type
+    position_updates: int = 0
+    unknown_callers: int = 0
+    strays: int = 0
+    contradictions: int = 0
+    order_latency: Log2Histogram = field(default_factory=Log2Histogram)
+    fill_latency: Log2Histogram = field(default_factory=Log2Histogram)
+    processing: Log2Histogram = field(default_factory=Log2Histogram)
+
+
+_FAMILIES: tuple[tuple[str, str, Labels, str], ...] = (
+    ("signals", "strategy_signals", ("strategy", "symbol", "side"), "Signals decided"),
+    ("dropped", "signals_dropped", ("strategy", "symbol"), "Signals refused by a full queue"),
+    ("rejected", "orders_rejected", ("strategy", "reason"), "Signals and orders refused"),
+    ("orders", "orders_submitted", ("strategy", "symbol"), "Orders on their way to the venue"),
+    ("fills", "fills_received", ("strategy", "symbol", "side"), "Fills counted"),
+    ("checks", "risk_checks", ("type", "result"), "Risk decisions"),
+    ("violations", "risk_violations", ("type", "strategy"), "Limits met"),
+    ("errors", "strategy_errors", ("strategy", "type"), "Faults met at the gateway"),
+)
+
+
+@dataclass(slots=True)
+class Levels:
+    """What is read off at the moment of the scrape."""
+
+    queued: int = 0
+    armed: int = 0
+    positions: Mapping[Labels, float] = field(default_factory=dict)  # strategy, symbol
+    market: Mapping[str, int] = field(default_factory=dict)  # dropped, by reason
+
+
+class DeskCollector(Collector):
+    def __init__(self, counts: Counts, levels: Callable[[], Levels]) -> None:
+        self._counts = counts
+        self._levels = levels
+
+    def collect(self) -> Iterable[Metric]:
+        counts = self._counts
+        for attribute, name, labels, text in _FAMILIES:
+            yield _counter(name, text, labels, getattr(counts, attribute))
+        yield _counter("position_updates", "Positions published", (), {(): counts.position_updates})
+        yield _counter("unknown_callers", "Calls refused", (), {(): counts.unknown_callers})
+        yield _counter("stray_fills", "Fills nobody could be given", (), {(): counts.strays})
+        yield _histogram("order_latency_microseconds", "Sent to answered", counts.order_latency)
+        yield _histogram("fill_latency_microseconds", "Received to durable", counts.fill_latency)
+        yield _processing(counts.processing)
+        yield from self._gauges()
+
+    def _gauges(self) -> Iterable[Metric]:
+        levels = self._levels()
+        yield GaugeMetricFamily(PREFIX + "signal_queue_size", "Signals waiting", levels.queued)
+        yield GaugeMetricFamily(PREFIX + "active_strategies", "Armed", levels.armed)
+        positions = GaugeMetricFamily(
+            PREFIX + "current_positions", "Signed quantity", labels=("strategy", "symbol")
+        )
+        for labels, quantity in levels.positions.items():
+            positions.add_metric(labels, quantity)
+        yield positions
+        dropped: dict[Labels, int] = {(reason,): count for reason, count in levels.market.items()}
+        yield _counter("market_data_dropped", "Market data refused", ("reason",), dropped)
+
+
+def exposition(collector: Collector) -> bytes:
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(collector)
+    return generate_latest(registry)
+
+
+def _counter(
+    name: str, text: str, labels: Labels, values: Mapping[Labels, int]
+) -> CounterMetricFamily:
+    family = CounterMetricFamily(PREFIX + name, text, labels=labels)
+    for key, value in values.items():
+        family.add_metric(key, value)
+    return family
+
+
+def _histogram(name: str, text: str, histogram: Log2Histogram) -> HistogramMetricFamily:
+    return HistogramMetricFamily(
+        PREFIX + name, text, buckets=histogram.cumulative(), sum_value=histogram.total
+    )
+
+
+def _processing(histogram: Log2Histogram) -> HistogramMetricFamily:
+    name = PREFIX + "processing_time_microseconds"
+    family = HistogramMetricFamily(name, "Taken to durable, per batch", labels=("component",))
+    family.add_metric(("gateway",), histogram.cumulative(), histogram.total)
+    return family

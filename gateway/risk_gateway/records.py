@@ -1,0 +1,182 @@
+"""What is journalled, and how it lies in the log: one kind, one body, JSON.
+
+A record that a strategy is told of carries its outcome's number; `outcome_of` reads it back.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any, TypeVar
+
+import msgspec
+
+from handover.messages import Input, Mark, OrderEnd, OrderFill, Outcome
+from risk_gateway.archive import Row
+from risk_gateway.journal import OrderRow, Record
+from trading.accounts import Watermarks
+from trading.fills import Fill
+from trading.ids import signal_of
+from trading.orders import Order, OrderState
+from trading.reasons import Reason
+from trading.signals import Signal, Verdict
+
+T = TypeVar("T")
+_LONGEST_ID = 200
+
+
+class Kind(StrEnum):
+    TERM = "term"
+    DEPLOYED = "deployed"
+    GRANT = "grant"
+    HALTED = "halted"
+    RESUMED = "resumed"
+    BATCH = "batch"
+    DECIDED = "decided"
+    ENDED = "ended"
+    FILL = "fill"
+    STRAY = "stray"
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    term: int
+    holder: str
+
+
+@dataclass(frozen=True, slots=True)
+class Deployed:
+    revision: str
+    content: str
+    runner_token_sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Latch:
+    """A halt, or the end of one."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class BatchTaken:
+    epoch: int
+    number: int
+    mark: Mark
+    inputs: tuple[Input, ...] = ()
+    stopped: str = ""
+    watermarks: Watermarks | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """A verdict, and what it was made by. `order`: what leaves, once this is durable."""
+
+    signal: Signal
+    epoch: int
+    batch: int  # 0: it came from a tool
+    revision: str
+    now_ns: int
+    reason: Reason | None = None
+    message: str = ""
+    bid: Decimal | None = None
+    ask: Decimal | None = None
+    order: Order | None = None
+
+    @property
+    def verdict(self) -> Verdict:
+        return Verdict(self.signal.id, self.reason, self.message)
+
+
+@dataclass(frozen=True, slots=True)
+class OrderEnded:
+    client_order_id: str
+    state: OrderState
+    reason: Reason | None = None
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Stray:
+    """A fill that could be counted nowhere."""
+
+    fill: Fill
+    why: str
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, MappingProxyType):
+        return dict(value)
+    raise NotImplementedError(f"{type(value)} in a record")
+
+
+_encode = msgspec.json.Encoder(enc_hook=_plain).encode
+_BODIES: Mapping[str, type] = {
+    Kind.TERM: Term,
+    Kind.DEPLOYED: Deployed,
+    Kind.HALTED: Latch,
+    Kind.RESUMED: Latch,
+    Kind.BATCH: BatchTaken,
+    Kind.DECIDED: Decided,
+    Kind.ENDED: OrderEnded,
+    Kind.FILL: Fill,
+    Kind.STRAY: Stray,
+}
+_decoders: Mapping[str, Callable[[str], Any]] = {
+    kind: msgspec.json.Decoder(body).decode for kind, body in _BODIES.items()
+}
+
+
+def body_of(row: Row) -> Any:
+    """Of every kind but GRANT, whose body `handover.effects` reads."""
+    return _decoders[row.kind](row.body)
+
+
+def record(kind: Kind, body: object, at_ns: int, strategy: str = "", **more: Any) -> Record:
+    return Record(kind, _encode(body).decode(), at_ns, strategy, **more)
+
+
+def batch_key(strategy: str, epoch: int, number: int) -> str:
+    """Keys of one strategy and epoch sort by number."""
+    return f"{strategy}|{epoch:012d}|{number:015d}"
+
+
+def order_row(order: Order) -> OrderRow:
+    return OrderRow(
+        order.client_order_id,
+        order.strategy,
+        order.state,
+        order.filled_quantity,
+        order.filled_notional,
+        order.fee,
+    )
+
+
+def fill_outcome(number: int, fill: Fill) -> Outcome:
+    # A fill of nobody's signal still needs a name on the wire.
+    signal_id = signal_of(fill.client_order_id) or f"foreign-{fill.fill_id}"[:_LONGEST_ID]
+    what = OrderFill(
+        fill.fill_id, fill.symbol, fill.side, fill.price, fill.quantity, fill.fee, fill.at_ns
+    )
+    return Outcome(number, signal_id, what)
+
+
+def end_outcome(number: int, ended: OrderEnded) -> Outcome:
+    signal_id = signal_of(ended.client_order_id)
+    return Outcome(number, signal_id, OrderEnd(ended.state, ended.reason))
+
+
+def refusal_outcome(number: int, decided: Decided) -> Outcome:
+    return Outcome(number, decided.signal.id, OrderEnd(OrderState.REJECTED, decided.reason))
+
+
+def outcome_of(row: Row) -> Outcome:
+    """Of a row that has a number."""
+    assert row.outcome is not None
+    body = body_of(row)
+    if isinstance(body, Fill):
+        return fill_outcome(row.outcome, body)
+    if isinstance(body, OrderEnded):
+        return end_outcome(row.outcome, body)
+    return refusal_outcome(row.outcome, body)

@@ -1,0 +1,160 @@
+"""The desk as tools and screens see it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from handover.grants import RunnerView
+from risk_gateway.archive import OrderPlaced
+from risk_gateway.desk import Desk
+from risk_gateway.metrics import Levels
+from risk_gateway.records import Decided, body_of
+from risk_gateway.strategy import Strategy
+from stratops_api.v1 import risk_gateway_pb2 as pb
+from stratops_wire.scalars import ORDER_STATES, ORDER_TYPES, SIDES, cause_to_proto, text_of
+from stratops_wire.session import PHASES, counters_to_proto
+from stratops_wire.signals import signal_to_proto, verdict_to_proto
+from trading.orders import OrderState
+
+NO_LINK = -1  # as a feed's age
+
+
+@dataclass(frozen=True, slots=True)
+class FeedView:
+    session: Callable[[], str]
+    age_ns: Callable[[], int | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the desk does not own."""
+
+    feed: FeedView = field(default_factory=lambda: FeedView(lambda: "", lambda: None))
+    unpublished: Callable[[], int] = lambda: 0
+
+
+def desk_to_proto(desk: Desk, surroundings: Surroundings) -> pb.Desk:
+    state = desk.state
+    strategies = list(state.strategies.values())
+    tallies = [strategy.tally for strategy in strategies]
+    return pb.Desk(
+        strategies=[_strategy(desk, strategy) for strategy in strategies],
+        halted=state.halted,
+        queued=desk.admission.queued,
+        queue_limit=desk.admission.limit,
+        handovers=sum(tally.handovers for tally in tallies),
+        signals=sum(tally.signals for tally in tallies),
+        accepted=sum(tally.accepted for tally in tallies),
+        rejected=_rejected(desk, strategies),
+        orders=sum(tally.orders for tally in tallies),
+        fills=sum(tally.fills for tally in tallies),
+        working=sum(len(strategy.account.orders) for strategy in strategies),
+        feed=_feed(desk, surroundings.feed),
+        unpublished=surroundings.unpublished(),
+    )
+
+
+def levels(desk: Desk) -> Levels:
+    strategies = desk.state.strategies
+    return Levels(
+        queued=desk.admission.queued,
+        armed=sum(1 for strategy in strategies.values() if strategy.grants.epoch),
+        positions={
+            (name, symbol): float(position.quantity)
+            for name, strategy in strategies.items()
+            for symbol, position in strategy.account.positions.items()
+        },
+        market=desk.state.market.intake.dropped,
+    )
+
+
+def order_to_proto(placed: OrderPlaced) -> pb.DeskOrder:
+    decided: Decided = body_of(placed.made)
+    order, now = decided.order, placed.order
+    assert order is not None
+    return pb.DeskOrder(
+        client_order_id=order.client_order_id,
+        strategy=order.strategy,
+        revision=order.revision,
+        epoch=order.epoch,
+        symbol=order.symbol,
+        side=SIDES.number(order.side),  # type: ignore[arg-type]  # the stubs' own enum type
+        order_type=ORDER_TYPES.number(order.order_type),  # type: ignore[arg-type]  # as above
+        quantity=text_of(order.quantity),
+        price=text_of(order.price),
+        state=ORDER_STATES.number(OrderState(now.state)),  # type: ignore[arg-type]  # as above
+        filled_quantity=text_of(now.filled_quantity),
+        filled_notional=text_of(now.filled_notional),
+        fee=text_of(now.fee),
+        cause=cause_to_proto(order.cause),
+    )
+
+
+def _strategy(desk: Desk, strategy: Strategy) -> pb.StrategyStatus:
+    grants, tally = strategy.grants, strategy.tally
+    pnl = strategy.account.pnl(desk.state.market.latest)
+    return pb.StrategyStatus(
+        strategy=strategy.name,
+        wanted_revision=grants.wanted,
+        revision=grants.revision,
+        epoch=grants.epoch,
+        role="armed" if grants.epoch else "none",
+        none_reason=grants.none_reason,
+        runners=[_runner(runner) for runner in grants.runners],
+        ticks=tally.ticks_before + tally.ticks,
+        signals=tally.signals,
+        accepted=tally.accepted,
+        rejected=tally.rejected,
+        orders=tally.orders,
+        fills=tally.fills,
+        positions={
+            symbol: text_of(position.quantity)
+            for symbol, position in strategy.account.positions.items()
+        },
+        realized_pnl=text_of(pnl.realized),
+        unrealized_pnl=text_of(pnl.unrealized),
+        fees=text_of(pnl.fees),
+        recent=[_recent(decided) for decided in reversed(strategy.recent)],
+        handovers=tally.handovers,
+        mode=strategy.mode,
+    )
+
+
+def _runner(runner: RunnerView) -> pb.RunnerStatus:
+    return pb.RunnerStatus(
+        instance=runner.instance,
+        revision=runner.revision,
+        role=runner.role,
+        phase=PHASES.number(runner.phase),  # type: ignore[arg-type]  # the stubs' own enum type
+        epoch=runner.epoch,
+        connected=runner.connected,
+        ready=runner.ready,
+        counters=counters_to_proto(runner.counters),
+    )
+
+
+def _recent(decided: Decided) -> pb.RecentSignal:
+    return pb.RecentSignal(
+        signal=signal_to_proto(decided.signal),
+        verdict=verdict_to_proto(decided.verdict),
+        epoch=decided.epoch,
+    )
+
+
+def _rejected(desk: Desk, strategies: Sequence[Strategy]) -> dict[str, int]:
+    total: dict[str, int] = {}
+    for strategy in strategies:
+        for reason, count in strategy.tally.rejected.items():
+            total[reason] = total.get(reason, 0) + count
+    if desk.state.counts.unknown_callers:
+        total["unknown_caller"] = desk.state.counts.unknown_callers
+    return total
+
+
+def _feed(desk: Desk, feed: FeedView) -> pb.FeedStatus:
+    market, age_ns = desk.state.market, feed.age_ns()
+    return pb.FeedStatus(
+        session=feed.session(),
+        received=market.received,
+        dropped=market.intake.dropped,
+        age_ns=NO_LINK if age_ns is None else age_ns,
+    )

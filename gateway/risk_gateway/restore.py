@@ -1,0 +1,147 @@
+"""The desk as the journal left it: read once, at the start, before anybody connects."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from handover.effects import GrantChange, change_from_json
+from handover.grants import Grants
+from handover.timing import Timing
+from risk_gateway.archive import Row
+from risk_gateway.content import parse_content
+from risk_gateway.execution import EVENT_OF_END
+from risk_gateway.records import (
+    BatchTaken,
+    Decided,
+    Deployed,
+    Kind,
+    Latch,
+    OrderEnded,
+    Term,
+    body_of,
+    outcome_of,
+)
+from risk_gateway.state import State
+from risk_gateway.strategy import Deployment, LastTrade, Strategy
+from risk_gateway.told import Told, batch_of
+from trading.fills import Fill
+from trading.orders import OrderEvent
+
+
+class Restoration:
+    """One reading of the whole log into an empty state."""
+
+    def __init__(self, state: State, timing: Timing) -> None:
+        self._state = state
+        self._timing = timing
+        self._changes: dict[str, list[GrantChange]] = {}
+
+    def run(self) -> None:
+        """Orders whose end is not known are UNKNOWN afterwards: the venue has to be asked."""
+        for row in self._state.archive.read():
+            _STEPS[row.kind](self, row)
+        for strategy in self._state.strategies.values():
+            self._finish(strategy)
+
+    def _finish(self, strategy: Strategy) -> None:
+        changes = self._changes.get(strategy.name, [])
+        strategy.grants = Grants.restore(strategy.name, strategy.told, changes, self._timing)
+        for client_order_id, order in tuple(strategy.account.orders.items()):
+            if order.is_open:
+                strategy.account.on_event(client_order_id, OrderEvent.LOSE)
+
+    # ---- one record each
+
+    def _term(self, row: Row) -> None:
+        term: Term = body_of(row)
+        self._state.term = term.term
+
+    def _deployed(self, row: Row) -> None:
+        body: Deployed = body_of(row)
+        content = parse_content(body.content)
+        deployment = Deployment(body.revision, body.content, content, body.runner_token_sha256)
+        strategy = self._state.strategies.get(row.strategy) or self._new(row.strategy, deployment)
+        strategy.deploy(deployment)
+
+    def _new(self, name: str, first: Deployment) -> Strategy:
+        told = Told(name, self._state.archive)
+        grants = Grants(name, told, self._timing)  # replaced once all changes are read
+        strategy = Strategy(name, first, told, grants, self._state.instruments)
+        self._state.strategies[name] = strategy
+        return strategy
+
+    def _grant(self, row: Row) -> None:
+        change = change_from_json(row.body)
+        self._changes.setdefault(row.strategy, []).append(change)
+        self._state.strategies[row.strategy].change(change)
+
+    def _halted(self, row: Row) -> None:
+        latch: Latch = body_of(row)
+        self._state.halted = latch.reason
+
+    def _resumed(self, _: Row) -> None:
+        self._state.halted = ""
+
+    def _batch(self, row: Row) -> None:
+        strategy = self._state.strategies[row.strategy]
+        body: BatchTaken = body_of(row)
+        strategy.told.batch(batch_of(row))
+        strategy.tally.reached(body.mark.count)
+        if body.watermarks is not None:
+            strategy.account.watermarks = body.watermarks
+
+    def _decided(self, row: Row) -> None:
+        strategy = self._state.strategies[row.strategy]
+        body: Decided = body_of(row)
+        strategy.tally.decided(body)
+        strategy.recent.append(body)
+        if body.order is not None:
+            strategy.tally.orders += 1
+            strategy.account.reserve(body.order)
+            strategy.told.order(body.order)
+        self._outcome(strategy, row)
+
+    def _ended(self, row: Row) -> None:
+        strategy = self._state.strategies[row.strategy]
+        body: OrderEnded = body_of(row)
+        order = strategy.account.on_event(body.client_order_id, EVENT_OF_END[body.state])
+        strategy.keep_ended(order)
+        strategy.told.order(order)
+        self._outcome(strategy, row)
+
+    def _fill(self, row: Row) -> None:
+        strategy = self._state.strategies[row.strategy]
+        fill: Fill = body_of(row)
+        order = strategy.order(fill.client_order_id)
+        booking = strategy.account.on_fill(fill)
+        assert booking is not None
+        strategy.tally.fills += 1
+        strategy.traded[fill.symbol] = LastTrade(row.outcome or 0, fill.at_ns)
+        strategy.told.position(fill.symbol, booking.position.quantity)
+        if order is not None:
+            after = order.after_fill(fill)
+            strategy.told.order(after)
+            if not after.is_open:
+                strategy.keep_ended(after)
+        self._outcome(strategy, row)
+
+    def _outcome(self, strategy: Strategy, row: Row) -> None:
+        if row.outcome is not None:
+            strategy.last_outcome = row.outcome
+            strategy.told.outcome(outcome_of(row))
+
+    def _nothing(self, _: Row) -> None:
+        """Kept for people: it moves no books."""
+
+
+_STEPS: Mapping[str, Callable[[Any, Row], None]] = {
+    Kind.TERM: Restoration._term,
+    Kind.DEPLOYED: Restoration._deployed,
+    Kind.GRANT: Restoration._grant,
+    Kind.HALTED: Restoration._halted,
+    Kind.RESUMED: Restoration._resumed,
+    Kind.BATCH: Restoration._batch,
+    Kind.DECIDED: Restoration._decided,
+    Kind.ENDED: Restoration._ended,
+    Kind.FILL: Restoration._fill,
+    Kind.STRAY: Restoration._nothing,
+}

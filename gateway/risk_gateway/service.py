@@ -1,0 +1,320 @@
+"""The RiskGateway service: proto at the edge, the desk behind it.
+
+Every refusal is a status with its reason. What nobody expected ends the process: the journal
+has all that was told, and a desk in an unknown state may not go on.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from hmac import compare_digest
+from typing import Any, TypeVar
+
+import grpc
+import grpc.aio
+import structlog
+
+from handover.messages import GatewayMessage, Hello
+from risk_gateway.desk import (
+    Desk,
+    LowerTerm,
+    NotAllowed,
+    NotDeployed,
+    UnknownCaller,
+    deployment_of,
+)
+from risk_gateway.reconcile import differences, in_thread
+from risk_gateway.records import Decided
+from risk_gateway.report import Surroundings, desk_to_proto, order_to_proto
+from risk_gateway.strategy import Strategy
+from risk_gateway.venue import Venue
+from stratops_api.v1 import risk_gateway_pb2 as pb
+from stratops_api.v1.risk_gateway_pb2_grpc import RiskGatewayServicer
+from stratops_wire import InvalidMessage
+from stratops_wire.scalars import text_from
+from stratops_wire.session import gateway_message_to_proto, runner_message_from_proto
+from stratops_wire.signals import signal_from_proto, verdict_to_proto
+from trading.signals import Signal, Verdict
+
+log = structlog.get_logger()
+
+HELLO_S = 5.0
+MOST_UNSENT = 10_000  # messages to one runner that does not read them
+MOST_ORDERS_A_PAGE = 1_000
+_Context = grpc.aio.ServicerContext[Any, Any]
+T = TypeVar("T")
+
+_STATUS: dict[type[Exception], grpc.StatusCode] = {
+    InvalidMessage: grpc.StatusCode.INVALID_ARGUMENT,
+    UnknownCaller: grpc.StatusCode.UNAUTHENTICATED,
+    NotDeployed: grpc.StatusCode.FAILED_PRECONDITION,
+    LowerTerm: grpc.StatusCode.FAILED_PRECONDITION,
+    NotAllowed: grpc.StatusCode.FAILED_PRECONDITION,
+}
+_EXPECTED = tuple(_STATUS)
+
+
+class StreamSession:
+    """One runner's stream, outwards: in order, and never more than a bound waits."""
+
+    def __init__(self) -> None:
+        self._outbox: asyncio.Queue[GatewayMessage | None] = asyncio.Queue()
+        self.closed = ""
+
+    def send(self, message: GatewayMessage) -> None:
+        if self.closed:
+            return
+        if self._outbox.qsize() >= MOST_UNSENT:
+            self.close("the runner does not read")
+            return
+        self._outbox.put_nowait(message)
+
+    def close(self, reason: str) -> None:
+        """What was sent before still goes out."""
+        if not self.closed:
+            self.closed = reason or "closed"
+            self._outbox.put_nowait(None)
+
+    async def write(self, context: _Context) -> None:
+        """Returns when the session is closed."""
+        while (message := await self._outbox.get()) is not None:
+            await context.write(gateway_message_to_proto(message))
+
+
+class Service(RiskGatewayServicer):
+    def __init__(
+        self,
+        desk: Desk,
+        venue: Venue,
+        operator_token: str,
+        surroundings: Surroundings,
+        on_fault: Callable[[BaseException], None],
+    ) -> None:
+        self._desk = desk
+        self._venue = venue
+        self._operator_token = operator_token.encode()
+        self._surroundings = surroundings
+        self._on_fault = on_fault
+        self._reconciling = asyncio.Lock()
+
+    # ---- runners
+
+    async def Trade(  # type: ignore[override]  # noqa: N802  # written to, not iterated; the contract's name
+        self, request_iterator: AsyncIterator[pb.RunnerMessage], context: _Context
+    ) -> None:
+        await self._answer(context, self._trade(request_iterator, context))
+
+    async def _trade(self, requests: AsyncIterator[pb.RunnerMessage], context: _Context) -> None:
+        hello = await _hello(requests)
+        session = StreamSession()
+        strategy = self._desk.connect(session, hello)
+        log.info("runner_connected", strategy=strategy.name, instance=hello.instance)
+        try:
+            await self._converse(requests, context, session, strategy, hello.instance)
+        finally:
+            self._desk.disconnect(strategy, hello.instance, session)
+            log.info("runner_gone", strategy=strategy.name, instance=hello.instance)
+        if session.closed:
+            await context.abort(grpc.StatusCode.ABORTED, session.closed)
+
+    async def _converse(
+        self,
+        requests: AsyncIterator[pb.RunnerMessage],
+        context: _Context,
+        session: StreamSession,
+        strategy: Strategy,
+        instance: str,
+    ) -> None:
+        """Until either side ends it."""
+        reading = asyncio.ensure_future(self._read(requests, session, strategy, instance))
+        writing = asyncio.ensure_future(session.write(context))
+        try:
+            await asyncio.wait({reading, writing}, return_when=asyncio.FIRST_COMPLETED)
+            if reading.done():
+                reading.result()
+        finally:
+            reading.cancel()
+            writing.cancel()
+            await asyncio.gather(reading, writing, return_exceptions=True)
+
+    async def _read(
+        self,
+        requests: AsyncIterator[pb.RunnerMessage],
+        session: StreamSession,
+        strategy: Strategy,
+        instance: str,
+    ) -> None:
+        async for request in requests:
+            message = runner_message_from_proto(request)
+            if session.closed:
+                return
+            if isinstance(message, Hello):
+                raise InvalidMessage("message", "hello", "one hello a session, the first message")
+            self._desk.message(strategy, instance, message)
+
+    # ---- tools
+
+    async def SubmitSignal(  # noqa: N802
+        self, request: pb.SubmitSignalRequest, context: _Context
+    ) -> pb.SubmitSignalResponse:
+        return await self._answer(context, self._submit_signal(request))
+
+    async def _submit_signal(self, request: pb.SubmitSignalRequest) -> pb.SubmitSignalResponse:
+        strategy = self._strategy_of(request)
+        if not request.signal.HasField("cause"):
+            self._give_cause(request.signal)
+        signal = signal_from_proto(request.signal)
+        verdict = await self._verdict(strategy, request.epoch, signal)
+        return pb.SubmitSignalResponse(verdict=verdict_to_proto(verdict))
+
+    async def _verdict(self, strategy: Strategy, epoch: int, signal: Signal) -> Verdict:
+        decided: asyncio.Future[Decided] = asyncio.get_running_loop().create_future()
+
+        def done(decision: Decided) -> None:
+            if not decided.done():  # whoever asked may be gone
+                decided.set_result(decision)
+
+        refused = self._desk.submit(strategy, epoch, signal, done)
+        return refused if refused is not None else (await decided).verdict
+
+    def _strategy_of(self, request: pb.SubmitSignalRequest) -> Strategy:
+        if not self._is_operator(request.token):
+            strategy = self._desk.state.strategies.get(request.strategy)
+            revision = strategy.grants.revision if strategy is not None else ""
+            return self._desk.authenticate(request.strategy, revision, request.token)
+        strategy = self._desk.state.strategies.get(request.strategy)
+        if strategy is None:
+            raise NotDeployed(f"{request.strategy}: not deployed")
+        return strategy
+
+    def _give_cause(self, signal: pb.Signal) -> None:
+        """A person's signal is caused by what the market is now."""
+        latest = self._desk.state.market.tape.latest(signal.symbol)
+        signal.cause.symbol, signal.cause.type = signal.symbol, "tick"
+        if latest is not None:
+            signal.cause.sequence, signal.cause.at_ns = latest.sequence, latest.at_ns
+
+    # ---- supervisors
+
+    async def BeginTerm(  # noqa: N802
+        self, request: pb.BeginTermRequest, context: _Context
+    ) -> pb.BeginTermResponse:
+        async def begin() -> pb.BeginTermResponse:
+            self._check_operator(request.token)
+            term = self._desk.begin_term(request.holder)
+            await self._desk.state.journal.durable()
+            return pb.BeginTermResponse(term=term)
+
+        return await self._answer(context, begin())
+
+    async def Deploy(  # noqa: N802
+        self, request: pb.DeployRequest, context: _Context
+    ) -> pb.DeployResponse:
+        async def deploy() -> pb.DeployResponse:
+            self._check_operator(request.token)
+            deployment = deployment_of(
+                request.revision, request.content, request.runner_token_sha256
+            )
+            self._desk.deploy(request.term, text_from("strategy", request.strategy), deployment)
+            await self._desk.state.journal.durable()
+            return pb.DeployResponse()
+
+        return await self._answer(context, deploy())
+
+    async def Withdraw(  # noqa: N802
+        self, request: pb.WithdrawRequest, context: _Context
+    ) -> pb.WithdrawResponse:
+        async def withdraw() -> pb.WithdrawResponse:
+            self._check_operator(request.token)
+            self._desk.withdraw(request.term, request.strategy, request.reason[:200])
+            await self._desk.state.journal.durable()
+            return pb.WithdrawResponse()
+
+        return await self._answer(context, withdraw())
+
+    async def Halt(self, request: pb.HaltRequest, context: _Context) -> pb.HaltResponse:  # noqa: N802
+        async def halt() -> pb.HaltResponse:
+            self._check_operator(request.token)
+            self._desk.halt(request.reason[:200])
+            await self._desk.state.journal.durable()
+            return pb.HaltResponse(at_ns=self._desk.state.wall_ns())
+
+        return await self._answer(context, halt())
+
+    async def Resume(self, request: pb.ResumeRequest, context: _Context) -> pb.ResumeResponse:  # noqa: N802
+        async def resume() -> pb.ResumeResponse:
+            self._check_operator(request.token)
+            self._desk.resume(request.reason[:200])
+            await self._desk.state.journal.durable()
+            return pb.ResumeResponse(at_ns=self._desk.state.wall_ns())
+
+        return await self._answer(context, resume())
+
+    # ---- reading
+
+    async def GetDesk(self, request: pb.GetDeskRequest, context: _Context) -> pb.Desk:  # noqa: N802
+        return await self._answer(context, self._get_desk(request))
+
+    async def _get_desk(self, request: pb.GetDeskRequest) -> pb.Desk:
+        self._check_operator(request.token)
+        found: list[str] = []
+        if request.reconcile:
+            async with self._reconciling:
+                found = list(await differences(self._desk.state, self._venue))
+        answer = desk_to_proto(self._desk, self._surroundings)
+        await self._desk.state.journal.durable()  # what it says may still be on its way to disk
+        if request.reconcile:
+            answer.reconciliation.equal = not found
+            answer.reconciliation.differences.extend(found)
+        return answer
+
+    async def ListDeskOrders(  # noqa: N802
+        self, request: pb.ListDeskOrdersRequest, context: _Context
+    ) -> pb.ListDeskOrdersResponse:
+        return await self._answer(context, self._list_orders(request))
+
+    async def _list_orders(self, request: pb.ListDeskOrdersRequest) -> pb.ListDeskOrdersResponse:
+        self._check_operator(request.token)
+        most = min(request.limit or MOST_ORDERS_A_PAGE, MOST_ORDERS_A_PAGE)
+        page = await in_thread(
+            self._desk.state.journal.path,
+            lambda archive: [
+                order_to_proto(placed)
+                for placed in archive.orders(request.after_client_order_id, request.strategy, most)
+            ],
+        )
+        after = page[-1].client_order_id if len(page) == most else ""
+        return pb.ListDeskOrdersResponse(orders=page, next_after_client_order_id=after)
+
+    # ---- who may, and what goes wrong
+
+    def _is_operator(self, token: str) -> bool:
+        return compare_digest(token.encode(), self._operator_token)
+
+    def _check_operator(self, token: str) -> None:
+        if not self._is_operator(token):
+            self._desk.state.counts.unknown_callers += 1
+            raise UnknownCaller("unknown token")
+
+    async def _answer(self, context: _Context, work: Awaitable[T]) -> T:
+        try:
+            return await work
+        except _EXPECTED as error:
+            await context.abort(_STATUS[type(error)], str(error))
+            raise AssertionError("abort raises") from error
+        except (grpc.aio.AbortError, asyncio.CancelledError):
+            raise
+        except BaseException as error:
+            self._on_fault(error)
+            raise
+
+
+async def _hello(requests: AsyncIterator[pb.RunnerMessage]) -> Hello:
+    try:
+        async with asyncio.timeout(HELLO_S):
+            first = await anext(aiter(requests), None)
+    except TimeoutError:
+        first = None
+    message = runner_message_from_proto(first) if first is not None else None
+    if not isinstance(message, Hello):
+        raise InvalidMessage("message", type(message).__name__, f"hello within {HELLO_S:.0f} s")
+    return message

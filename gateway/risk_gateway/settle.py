@@ -1,0 +1,108 @@
+"""Orders whose state is not known, and orders that may have ended quietly: the venue is asked.
+
+Never resent: an order that the venue does not know is cancelled by its id first, a tombstone that
+refuses a late copy, and has then expired.
+"""
+
+import asyncio
+from collections.abc import Iterable
+
+import structlog
+
+from risk_gateway.execution import Execution
+from risk_gateway.state import State
+from risk_gateway.strategy import Strategy
+from risk_gateway.venue import Venue, VenueRefused, VenueUnavailable
+from stratops_api.v1 import order_execution_pb2 as pb
+from stratops_wire.scalars import ORDER_STATES
+from trading.orders import Order, OrderEvent, OrderState
+
+LOOK_S = 0.1
+SWEEP_S = 1.0
+_AWAY_S = 0.5
+_PROBE = "probe-of-the-gateway"
+_AT_VENUE = (OrderState.ACCEPTED, OrderState.PARTIALLY_FILLED)
+_GONE = (OrderState.CANCELLED, OrderState.REJECTED, OrderState.EXPIRED)
+
+log = structlog.get_logger()
+
+
+class Settler:
+    """`run()` it as a task."""
+
+    def __init__(self, state: State, venue: Venue, execution: Execution) -> None:
+        self._state = state
+        self._venue = venue
+        self._execution = execution
+
+    async def run(self) -> None:
+        sweep_in_s = SWEEP_S
+        while True:
+            await asyncio.sleep(LOOK_S)
+            sweep_in_s -= LOOK_S
+            try:
+                await self._settle_unknown()
+                await self._cancel_again()
+                if sweep_in_s <= 0:
+                    sweep_in_s = SWEEP_S
+                    await self._sweep()
+                if not self._venue.available:
+                    await self._venue.order(_PROBE)
+            except (VenueUnavailable, VenueRefused) as error:
+                log.warning("venue_away", error=str(error))
+                await asyncio.sleep(_AWAY_S)
+
+    async def _settle_unknown(self) -> None:
+        for strategy, order in self._orders((OrderState.UNKNOWN,)):
+            answer = await self._venue.order(order.client_order_id)
+            if answer is None:
+                await self._bury(strategy, order)
+            else:
+                self._execution.settle(strategy, answer)
+
+    async def _bury(self, strategy: Strategy, order: Order) -> None:
+        answer = await self._venue.cancel(order.client_order_id, strategy.name)
+        state = ORDER_STATES.maybe(answer.state)
+        if state in _GONE and not _is_filled(answer):
+            log.info("order_expired", order=order.client_order_id, why="the venue never had it")
+            why = "the venue never had it"
+            self._execution.end(strategy, order.client_order_id, OrderState.EXPIRED, None, why)
+        else:
+            self._execution.settle(strategy, answer)
+
+    async def _cancel_again(self) -> None:
+        for strategy in tuple(self._state.strategies.values()):
+            for client_order_id in tuple(strategy.cancelling):
+                answer = await self._venue.cancel(client_order_id, strategy.name)
+                strategy.cancelling.discard(client_order_id)
+                self._execution.settle(strategy, answer)
+
+    async def _sweep(self) -> None:
+        """Orders that the venue no longer has open, by its list: each is asked for."""
+        ours = list(self._orders(_AT_VENUE))
+        if not ours:
+            return
+        working = {each.client_order_id async for each in self._venue.orders(open_only=True)}
+        for strategy, order in ours:
+            if order.client_order_id not in working:
+                await self._ask(strategy, order.client_order_id)
+
+    async def _ask(self, strategy: Strategy, client_order_id: str) -> None:
+        answer = await self._venue.order(client_order_id)
+        if answer is not None:
+            self._execution.settle(strategy, answer)
+        elif client_order_id in strategy.account.orders:
+            log.error("order_lost_by_venue", order=client_order_id)
+            strategy.account.on_event(client_order_id, OrderEvent.LOSE)
+
+    def _orders(self, states: Iterable[OrderState]) -> list[tuple[Strategy, Order]]:
+        return [
+            (strategy, order)
+            for strategy in self._state.strategies.values()
+            for order in strategy.account.orders.values()
+            if order.state in states
+        ]
+
+
+def _is_filled(answer: pb.OrderResponse) -> bool:
+    return answer.filled_quantity.strip("0.") != ""

@@ -1,0 +1,43 @@
+"""What the desk's parts share. All of it belongs to one event loop; nobody else touches it."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from handover.effects import Effect
+from risk_gateway.archive import Archive
+from risk_gateway.journal import Journal
+from risk_gateway.judge import Situation
+from risk_gateway.lanes import Leaving
+from risk_gateway.market_view import MarketView
+from risk_gateway.metrics import Counts
+from risk_gateway.positions import PositionUpdate
+from risk_gateway.strategy import Strategy
+from trading.instruments import Instrument
+
+
+@dataclass(slots=True)
+class Outside:
+    """The ways out, wired at the start. Each is called only with what is durable."""
+
+    leave: Callable[[Leaving], None] = lambda _: None
+    publish: Callable[[PositionUpdate], None] = lambda _: None
+    effects: Callable[[Strategy, list[Effect]], None] = lambda _, __: None
+    venue_available: Callable[[], bool] = lambda: True
+
+
+@dataclass(slots=True)
+class State:
+    journal: Journal
+    archive: Archive
+    market: MarketView
+    instruments: Mapping[str, Instrument]
+    outside: Outside = field(default_factory=Outside)
+    counts: Counts = field(default_factory=Counts)
+    strategies: dict[str, Strategy] = field(default_factory=dict)
+    halted: str = ""  # why; empty: it is not
+    term: int = 0
+    wall_ns: Callable[[], int] = time.time_ns
+
+    def situation(self) -> Situation:
+        return Situation(self.halted, self.outside.venue_available())

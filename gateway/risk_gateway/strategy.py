@@ -1,0 +1,211 @@
+"""What the desk keeps of one strategy.
+
+The account runs ahead of the journal by what is being written; `told` holds what is durable.
+"""
+
+from collections import Counter, OrderedDict, deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from handover.effects import Armed, Ended, GrantChange, Wanted
+from handover.grants import Grants
+from handover.messages import Batch, GatewayMessage
+from risk_gateway.content import Content, Mode, tighter
+from risk_gateway.records import Decided, OrderEnded
+from risk_gateway.told import Told
+from trading.accounts import StrategyAccount
+from trading.instruments import Instrument
+from trading.orders import Order
+from trading.reasons import Reason
+from trading.signals import Signal
+
+RECENT = 10
+SubmissionDone = Callable[[Decided], None]
+_ENDED_KEPT = 4_096  # orders whose late fills are still met in memory
+
+
+class Session(Protocol):
+    """One runner's stream, as the desk uses it."""
+
+    def send(self, message: GatewayMessage) -> None: ...
+
+    def close(self, reason: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """A revision as it was deployed."""
+
+    revision: str
+    text: str
+    content: Content
+    runner_token_sha256: str
+
+
+@dataclass(slots=True)
+class Submission:
+    """A batch on its way through queue, checks and journal; a tool's signal is one of its own."""
+
+    batch: Batch
+    revision: str
+    decisions: list[Decided | None]
+    left: int
+    known: frozenset[str] = frozenset()  # ids among its signals that were taken before
+    judged: set[str] = field(default_factory=set)
+    done: SubmissionDone | None = None  # who waits for a tool's verdict
+    taken_ns: int = 0
+
+    @property
+    def decided(self) -> list[Decided]:
+        """All of it, once nothing is left."""
+        return [decision for decision in self.decisions if decision is not None]
+
+
+@dataclass(frozen=True, slots=True)
+class LastTrade:
+    """What made a position what it is."""
+
+    outcome: int
+    at_ns: int
+
+
+@dataclass(slots=True)
+class Waiting:
+    """One signal of a submission."""
+
+    strategy: "Strategy"
+    submission: Submission
+    place: int
+    deadline: float = 0.0  # by which its cause must have arrived
+
+    @property
+    def signal(self) -> Signal:
+        return self.submission.batch.signals[self.place]
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts of one strategy, since its journal began."""
+
+    signals: int = 0
+    accepted: int = 0
+    rejected: Counter[str] = field(default_factory=Counter)
+    orders: int = 0
+    fills: int = 0
+    handovers: int = 0
+    ticks_before: int = 0  # by earlier runs that did not hand on their place
+    ticks: int = 0
+
+    def decided(self, decided: Decided) -> None:
+        self.signals += 1
+        if decided.reason is None:
+            self.accepted += 1
+        else:
+            self.rejected[decided.reason] += 1
+
+    def refused(self, reason: Reason, signals: int = 1) -> None:
+        """At the fence, unjournalled."""
+        self.signals += signals
+        self.rejected[reason] += signals
+
+    def began(self, armed: Armed) -> None:
+        """A fresh one counts its ticks from 0; a successor goes on from a place."""
+        self.handovers += armed.after > 0
+        if not armed.after:
+            self.ticks_before += self.ticks
+        self.ticks = armed.mark.count if armed.after else 0
+
+    def reached(self, count: int) -> None:
+        """A place that was decided."""
+        self.ticks = max(self.ticks, count)
+
+
+class Strategy:
+    def __init__(
+        self,
+        name: str,
+        first: Deployment,
+        told: Told,
+        grants: Grants,
+        instruments: Mapping[str, Instrument],
+    ) -> None:
+        self.name = name
+        self.told = told
+        self.grants = grants
+        self.account = StrategyAccount(name, first.content.terms, instruments)
+        self.mode = first.content.mode
+        self.deployments: dict[str, Deployment] = {}
+        self.sessions: dict[str, Session] = {}
+        self.submissions: deque[Submission] = deque()  # taken, not yet appended, by number
+        self.parked: deque[Waiting] = deque()  # until a cause arrives, and what came after it
+        self.tally = Tally()
+        self.recent: deque[Decided] = deque(maxlen=RECENT)
+        self.ended: OrderedDict[str, Order] = OrderedDict()
+        self.ending: dict[str, OrderEnded] = {}  # until the fills that were announced have come
+        self.cancelling: set[str] = set()  # the venue has not answered to their cancels
+        self.traded: dict[str, LastTrade] = {}  # by symbol
+        self.last_outcome = 0  # given out, durable or not
+        self.armed_revision = ""
+        self.wanted_revision = ""
+
+    # ---- revisions
+
+    def deploy(self, deployment: Deployment) -> None:
+        """Wanted from now on; what it tightens is in force."""
+        self.deployments[deployment.revision] = deployment
+        self.wanted_revision = deployment.revision
+        self.adopt_terms()
+
+    def change(self, change: GrantChange) -> None:
+        """What a durable change of grants does to counts and terms. Once."""
+        if isinstance(change, Wanted):
+            self.wanted_revision = change.revision
+        elif isinstance(change, Armed):
+            self.armed_revision = change.revision
+            self.tally.began(change)
+        elif isinstance(change, Ended):
+            self.armed_revision = ""
+            self.tally.reached(change.mark.count)
+        self.adopt_terms()
+
+    def adopt_terms(self) -> None:
+        content = self._content_in_force()
+        if content is not None:
+            self.mode = content.mode
+            if content.terms != self.account.terms:
+                self.account.adopt(content.terms)
+
+    def _content_in_force(self) -> Content | None:
+        """The armed revision's, where the wanted one is not tighter."""
+        armed = self.deployments.get(self.armed_revision)
+        wanted = self.deployments.get(self.wanted_revision)
+        if armed is None or wanted is None:
+            found = armed or wanted
+            return found.content if found else None
+        return armed.content if armed is wanted else tighter(armed.content, wanted.content)
+
+    def expects(self, revision: str) -> bool:
+        """Whether a runner of that revision has any business here."""
+        grants = self.grants
+        alive = {runner.revision for runner in grants.runners}
+        return revision in {grants.wanted, grants.target, grants.revision, *alive} - {""}
+
+    # ---- orders
+
+    def next_outcome(self) -> int:
+        self.last_outcome += 1
+        return self.last_outcome
+
+    def order(self, client_order_id: str) -> Order | None:
+        """As it stands, if it is at work or ended lately."""
+        return self.account.orders.get(client_order_id) or self.ended.get(client_order_id)
+
+    def keep_ended(self, order: Order) -> None:
+        self.ended[order.client_order_id] = order
+        if len(self.ended) > _ENDED_KEPT:
+            self.ended.popitem(last=False)
+
+    @property
+    def observes(self) -> bool:
+        return self.mode is Mode.OBSERVATION
