@@ -42,7 +42,7 @@ class StrategyHost:
         self._make_seat = make_seat
         self._symbols = symbols
         self._on_error = on_error
-        self._event: Event | None = None
+        self._session = ""  # of the last message before this strategy's first
         self._untouched = False
         self._take_intake({})
         self._take_seat(make_seat())
@@ -58,7 +58,6 @@ class StrategyHost:
         if event is None:
             return None
         self.ticks += 1
-        self._event = event
         try:
             if self.ticks & _SAMPLED:
                 return self._decide(event)
@@ -96,6 +95,7 @@ class StrategyHost:
 
     def restore(self, mark: Mark, state: bytes, holdings: Holdings) -> None:
         self._renew()
+        self._session = mark.session
         self._take_intake(mark.sequences)
         if not state:
             return self.set_holdings(holdings)
@@ -126,7 +126,8 @@ class StrategyHost:
         return self._intake.sequences
 
     def session(self) -> str:
-        return origin(self._event.session) if self._event is not None else ""
+        event = self.seat.blotter.event
+        return self._session if event is None else origin(event.session)
 
     def metrics(self) -> Mapping[str, float]:
         """The strategy's own figures."""
@@ -145,6 +146,7 @@ class StrategyHost:
             self._raised("shutdown", error)
 
     def _renew(self) -> None:
+        self._session = self.session()
         if not self._untouched:
             self.close()
             self._take_seat(self._make_seat())

@@ -4,7 +4,8 @@ Here a wish becomes exact: quantities and prices are put on the instrument's inc
 from the message, so whoever decides the same message again makes the same orders.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any
 
@@ -32,7 +33,7 @@ class NotDeciding(RuntimeError):
 
 
 class Blotter:
-    """What was made so far on the message `event`; None between messages."""
+    """What was made so far on `event`, the last message; None before the first."""
 
     def __init__(
         self, strategy: str, instruments: Mapping[str, Instrument], account: Account
@@ -42,6 +43,16 @@ class Blotter:
         self.account = account
         self.event: Event | None = None
         self.made: list[Signal] = []
+        self._open = True
+
+    @contextmanager
+    def closed(self) -> Iterator[None]:
+        """Orders made inside raise NotDeciding."""
+        self._open = False
+        try:
+            yield
+        finally:
+            self._open = True
 
     def position(self, symbol: str) -> Decimal:
         """The account's, and the market orders made on this very message."""
@@ -84,7 +95,7 @@ class Blotter:
 
     def _make(self, symbol: str, *, expires_in_s: float | None = None, **fields: Any) -> Signal:
         event = self.event
-        if event is None:
+        if event is None or not self._open:
             raise NotDeciding("orders are made in on_market_data")
         cause = _cause(event)
         id_ = signal_id(self.strategy, event.session, cause.stream, cause.sequence, len(self.made))

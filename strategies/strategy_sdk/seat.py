@@ -46,6 +46,7 @@ class Seat:
             self.instrument(symbol)
         self.blotter = Blotter(name, instruments, self.account)
         self._missing: dict[str, int] = {}
+        self._made = self.blotter.made
         self._on_market_data = strategy.on_market_data
         strategy._seat = self
 
@@ -80,44 +81,40 @@ class Seat:
 
         What the strategy raises is raised here, and the orders of that message are forgotten.
         """
-        blotter = self.blotter
-        blotter.event = event
+        self.blotter.event = event
         try:
             decision = self._on_market_data(event)
-            if self._missing:
-                self._count(event.symbol)
-            if decision is None and not blotter.made:
-                return ()
-            _drain(decision, blotter.made)
-            return tuple(blotter.made)
+            if decision is None and not self._made and not self._missing:
+                return ()  # what nearly every message comes to
+            return self._collect(decision, event)
         finally:
-            if blotter.made:
-                blotter.made = []
+            if self._made:
+                self._made.clear()
 
     def expect(self, signal: Signal) -> None:
         """The order is on its way: position() counts it from now on."""
         self.account.expect(signal)
 
     def fill(self, fill: Fill) -> None:
-        self.blotter.event = None
         position = self.account.fill(fill)
-        self.strategy.on_fill(fill)
-        self.strategy.on_position_update(position)
+        with self.blotter.closed():
+            self.strategy.on_fill(fill)
+            self.strategy.on_position_update(position)
 
     def end(self, ended: Ended) -> None:
-        self.blotter.event = None
         self.account.end(ended)
-        self.strategy.on_order_end(ended)
+        with self.blotter.closed():
+            self.strategy.on_order_end(ended)
 
     def set_holdings(self, positions: Mapping[str, Decimal], working: Iterable[Working]) -> None:
         """Takes the ledger's word, and tells the strategy which positions are new to it."""
-        self.blotter.event = None
         before = self.account.positions()
         self.account.set(positions, working)
-        for symbol in sorted(before.keys() | positions.keys()):
-            settled = self.account.settled(symbol)
-            if settled != before.get(symbol, 0):
-                self.strategy.on_position_update(Position(symbol, settled))
+        with self.blotter.closed():
+            for symbol in sorted(before.keys() | positions.keys()):
+                settled = self.account.settled(symbol)
+                if settled != before.get(symbol, 0):
+                    self.strategy.on_position_update(Position(symbol, settled))
 
     def snapshot(self) -> bytes:
         """All that a successor needs to go on. Raises CannotKeep for what does not travel."""
@@ -151,6 +148,12 @@ class Seat:
     def digest(self) -> int:
         """A number that two seats share when they would go on alike; never 0."""
         return zlib.crc32(self.snapshot()) or 1
+
+    def _collect(self, decision: Decision, event: Event) -> tuple[Signal, ...]:
+        if self._missing:
+            self._count(event.symbol)
+        _drain(decision, self._made)
+        return tuple(self._made)
 
     def _count(self, symbol: str) -> None:
         left = self._missing.get(symbol, 0) - 1
