@@ -61,6 +61,7 @@ class Order:
     began: bool = False  # its cause has arrived: quotes are matched against it
     triggered: bool = False  # a stop whose price was reached
     resting: bool = False  # in the book since a quote that did not reach its limit
+    met: tuple[int, int] = (0, 0)  # time and sequence of the quote that changed it last
     fills: int = 0
     filled: Decimal = Decimal(0)
     notional: Decimal = Decimal(0)  # sum of price * quantity over the fills, exact

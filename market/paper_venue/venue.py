@@ -56,14 +56,19 @@ class PaperVenue:
         self._book = book
         self._tape = tape
         self._give_up_at: dict[str, float] = {}  # waiting orders, by client order id
+        self._behind: set[str] = set()  # orders of an earlier life that have met no news yet
 
     def resume(self, orders: Iterable[Order], now_s: float) -> None:
-        """Takes back the open orders of an earlier life; those that had not begun wait anew."""
+        """Takes back the open orders of an earlier life; those that had not begun wait anew.
+
+        A replay goes back for us: what an order has met before is not shown to it again.
+        """
         for order in orders:
             if order.request.symbol not in self._terms:
                 self._keep(order.rejected(_unknown(order.request.symbol)))
             elif order.began:
                 self._book.put(order)
+                self._behind.add(order.request.client_order_id)
             else:
                 self._wait(order, now_s)
 
@@ -112,9 +117,18 @@ class PaperVenue:
 
     def _match(self, quote: Quote) -> None:
         for order in self._book.working(quote.symbol):
+            if self._behind and self._is_old_to(order, quote):
+                continue
             after, fills = self._shown(order, (quote,))
             if after is not order:
                 self._keep(after, fills)
+
+    def _is_old_to(self, order: Order, quote: Quote) -> bool:
+        key = order.request.client_order_id
+        if key in self._behind and (quote.at_ns, quote.sequence) <= order.met:
+            return True
+        self._behind.discard(key)
+        return False
 
     def _buried(self, request: Request) -> Refusal | None:
         if self._book.is_buried(request.client_order_id):
@@ -148,7 +162,8 @@ class PaperVenue:
         quotes = self._tape.after(symbol, place)
         if self._rules.fill_model is FillModel.TOUCH:
             quotes = chain((standing,), quotes)
-        self._keep(*self._shown(replace(order, began=True), quotes))
+        order = replace(order, began=True, met=(standing.at_ns, standing.sequence))
+        self._keep(*self._shown(order, quotes))
 
     def _priceless(self, symbol: str, place: int) -> Refusal:
         if (place == 0 and self._tape.arrived) or self._tape.forgot(symbol):
@@ -159,7 +174,9 @@ class PaperVenue:
         """The order after it met the quotes, up to its end, and its fills."""
         terms, fills = self._terms[order.request.symbol], []
         for quote in quotes:
-            order, fill = match(order, quote, terms)
+            after, fill = match(order, quote, terms)
+            if after is not order:
+                order = replace(after, met=(quote.at_ns, quote.sequence))
             if fill is not None:
                 fills.append(fill)
             if not order.is_open:
@@ -170,6 +187,8 @@ class PaperVenue:
         self._book.put(order)
         if order.began or not order.is_open:
             self._give_up_at.pop(order.request.client_order_id, None)
+        if not order.is_open:
+            self._behind.discard(order.request.client_order_id)
         self._record(order, fills)
 
 

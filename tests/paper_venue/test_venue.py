@@ -279,3 +279,30 @@ def test_when_an_order_comes_changes_nothing_about_its_fills(day: Any, model: Fi
     punctual = _played(messages, [(caused + 1, order) for caused, _, order in orders], model)
     whenever = _played(messages, [(came, order) for _, came, order in orders], model)
     assert whenever == punctual
+
+
+@given(_days(), st.sampled_from(FillModel), st.data())
+def test_a_killed_venue_fills_what_it_would_have_filled_when_the_replay_goes_back_for_it(
+    day: Any, model: FillModel, data: st.DataObject
+) -> None:
+    messages, orders = day
+    killed = data.draw(st.integers(0, len(messages)), label="killed before message")
+    back_to = data.draw(st.integers(0, killed), label="sent again from")
+    old, new, whole = (Desk(Rules(model)) for _ in range(3))
+    _fed([old, whole], messages, 0, killed)
+    for _, _, request in orders:
+        old.submit(request)
+        whole.submit(request)
+    began = {key: order for key, order in old.orders.items() if order.began and order.is_open}
+    new.venue.resume(began.values(), now_s=0)
+    _fed([new], messages, back_to, len(messages))
+    _fed([whole], messages, killed, len(messages))
+    for key, before in began.items():
+        assert new.orders.get(key, before) == whole.orders[key]
+
+
+def _fed(desks: Sequence[Desk], messages: Sequence[Message], first: int, end: int) -> None:
+    for place in range(first, end):
+        symbol, ask, size = messages[place]
+        for desk in desks:
+            desk.quote(place + 1, ask, symbol, size)
