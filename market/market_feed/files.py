@@ -55,7 +55,7 @@ class Row(msgspec.Struct, gc=False):
 
 
 class Source:
-    """An open file. Iterate `rows()` once."""
+    """An open file. Iterate `rows()` once; its end closes the file."""
 
     def __init__(self, path: Path) -> None:
         """Raises InvalidFile."""
@@ -63,13 +63,18 @@ class Source:
         self._layout: Layout | None = None
         try:
             self._file = _open(path)
-            first = self._file.readline(MAX_SIZE)
+        except OSError as error:
+            raise InvalidFile(f"{path}: cannot be opened: {error}") from error
+        try:
+            first = self._file.readline(MAX_SIZE).removeprefix("\ufeff")
         except (OSError, EOFError, zlib.error) as error:
+            self.close()
             raise InvalidFile(f"{path}: cannot be read: {error}") from error
         try:
-            self._first = first if first.lstrip("\ufeff").startswith("{") else ""
+            self._first = first if first.startswith("{") else ""
             self._layout = None if self._first else Layout.of(first.rstrip("\r\n"))
         except UnknownHeader as error:
+            self.close()
             raise InvalidFile(f"{path}:1: {error}") from error
 
     @property
@@ -127,6 +132,8 @@ class Source:
                 line += 1
         except (OSError, EOFError, zlib.error) as error:
             on_invalid(InvalidRow(self.path, line + 1, f"the rest cannot be read: {error}"))
+        finally:
+            self.close()
 
     def _csv_row(self, line: int, text: str) -> Row:
         layout = self._layout

@@ -86,7 +86,7 @@ class Layout:
     @classmethod
     def of(cls, header: str) -> "Layout":
         """Raises UnknownHeader."""
-        columns = tuple(name.strip() for name in header.lstrip("\ufeff").split(","))
+        columns = tuple(name.strip() for name in header.split(","))
         place = {name: at for at, name in enumerate(columns)}
         kind = next((kind for kind in KINDS if _is_of(kind, place)), None)
         if kind is None:
