@@ -37,8 +37,12 @@ class Why(StrEnum):
     NOT_WANTED = "not_wanted"
     CRASH_LOOP = "crash_loop"
     BATCH_GAP = "batch_gap"
+    OUTCOME_GAP = "outcome_gap"
     NONE_CONNECTED = "none_connected"  # no runner is there that could be armed
     NOT_SUBSCRIBED = "not_subscribed"  # runners are there, none has its market data
+
+
+_NOWHERE = Mark()
 
 
 # ---- journalled
@@ -61,7 +65,7 @@ class Armed:
     revision: str
     why: str
     state_key: str = ""
-    mark: Mark = Mark()
+    mark: Mark = _NOWHERE
     after: int = 0
 
 
@@ -71,7 +75,7 @@ class Ended:
 
     epoch: int
     why: str
-    mark: Mark = Mark()
+    mark: Mark = _NOWHERE
 
 
 @dataclass(frozen=True, slots=True)

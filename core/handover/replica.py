@@ -3,61 +3,53 @@
 Pure and synchronous. Messages of market data come to `on_payload` in the order of their arrival,
 the gateway's to `on_message`; what it says goes to `send`, which may drop everything while there
 is no link: `hello()` begins each session and tells where this runner stands.
+
+`_RULES` is the state machine: what a message means in each phase. No entry: nothing.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any
 
-from handover.messages import GatewayMessage, Hello, Holdings, Mark, Outcome, Phase, RunnerMessage
+from handover.effects import Why
+from handover.following import Following
+from handover.marks import decided
+from handover.messages import (
+    Ack,
+    Arm,
+    Follow,
+    GatewayMessage,
+    Go,
+    Hello,
+    Input,
+    Mark,
+    Outcome,
+    Outcomes,
+    Phase,
+    Progress,
+    Ready,
+    Refused,
+    Release,
+    Restore,
+    RunnerMessage,
+    Snapshot,
+    Stop,
+    Subscribed,
+    Trouble,
+    WantSnapshot,
+    Welcome,
+)
+from handover.outbox import WINDOW, Outbox
+from handover.snapshots import Barrier, Snapshots
+from handover.track import Host, Track
 from trading.signals import Signal
 
+__all__ = ["HELD_LIMIT", "Host", "Identity", "Replica"]
+
 HELD_LIMIT = 65_536
+_NOWHERE = Mark()
 
-
-class Host(Protocol):
-    """The strategy's side: it decides messages, and keeps its account and its place."""
-
-    def apply(self, payload: bytes) -> tuple[Signal, ...] | None:
-        """The signals that the strategy makes on this message; () is none.
-
-        None: the message was dropped (malformed, or its sequence is not above the last one of its
-        stream) and is as if it had never been. Never raises: the strategy's errors are counted
-        and mean (). The order is part of the state; nothing here asks the clock.
-        """
-
-    def expect(self, signal: Signal) -> None:
-        """The strategy's own signal, now on its way (or, following, known to be)."""
-
-    def take(self, outcome: Outcome) -> None:
-        """A fill or an end of one of its orders; unknown ids are ignored."""
-
-    def begin(self, holdings: Holdings) -> None:
-        """A new strategy with this account; the place in the data stays."""
-
-    def restore(self, mark: Mark, state: bytes, holdings: Holdings) -> None:
-        """Becomes what `snapshot()` was taken of, account included, and ignores `holdings`.
-
-        Without state: a new strategy with these holdings. From now on `apply` drops what lies at
-        or below `mark.sequences`, and takes what lies above, whatever it had seen before.
-        """
-
-    def snapshot(self) -> bytes:
-        """State and account. Empty: this strategy has none to give."""
-
-    def set_holdings(self, holdings: Holdings) -> None:
-        """The account as the ledger has it, in place of the own."""
-
-    def is_warm(self) -> bool: ...
-
-    def digest(self) -> int:
-        """Of state and account, never 0: equal where two replicas are to decide alike."""
-
-    def sequences(self) -> Mapping[str, int]:
-        """The last sequence applied of each stream; a new mapping each time."""
-
-    def session(self) -> str:
-        """Of the last message applied, without what a restarted feed appended."""
+SYNC, FOLLOW, ARMED, STOPPED = Phase.SYNC, Phase.FOLLOW, Phase.ARMED, Phase.STOPPED
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,83 +64,435 @@ class Identity:
 class Replica:
     """One runner's part. Call nothing concurrently."""
 
+    __slots__ = (
+        "_deciding",
+        "_floor",
+        "_following",
+        "_held_limit",
+        "_identity",
+        "_late",
+        "_now",
+        "_outbox",
+        "_phase",
+        "_send",
+        "_snapshots",
+        "_stopped",
+        "_subscribed",
+        "_subscription",
+        "_torn",
+        "_track",
+        "gaps",
+        "refused",
+        "released",
+    )
+
     def __init__(
         self,
         host: Host,
         send: Callable[[RunnerMessage], None],
-        barrier: Callable[[Callable[[], None]], None],
+        barrier: Barrier,
         identity: Identity,
         *,
-        window: int = 2,
+        window: int = WINDOW,
         held_limit: int = HELD_LIMIT,
     ) -> None:
         """`barrier(reached)` sends a PING on the market data's connection and calls `reached` at
         its PONG. When the connection is lost before, `reached` may be forgotten."""
-        raise NotImplementedError
+        self._send = send
+        self._identity = identity
+        self._held_limit = held_limit
+        self._track = Track(host)
+        self._outbox = Outbox(window)
+        self._snapshots = Snapshots(barrier, self._snapshot_due)
+        self._following: Following | None = None
+        self._phase = SYNC
+        self._now = 0.0
+        self._deciding = False  # armed, and nothing is held
+        self._subscribed = False
+        self._subscription = 0  # rises whenever what is held begins anew
+        self._torn = False  # stopped, and the feed was lost since
+        self.gaps = 0  # how often it went on although it may have missed something
+        self.refused = 0  # signals, by the fence
+        self.released: str | None = None  # why this runner is no longer needed
+        self._forget()
+
+    def _forget(self) -> None:
+        """What only holds for one grant, or for following one."""
+        self._outbox.clear()
+        self._snapshots.forget()
+        self._following = None
+        self._stopped = ""
+        self._floor = _NOWHERE  # decided by others before a fresh begin
+        self._late: list[Outcome] = []  # came while stopped
 
     # ---- market data
 
     def on_payload(self, payload: bytes) -> None:
         """A message of market data. The same bound method may be kept for good."""
-        raise NotImplementedError
+        if self._deciding:
+            signals = self._track.decide(payload)
+            if signals:
+                self._take_on(signals)
+        else:
+            self._hold(payload)
 
     def on_drained(self, now: float) -> None:
         """All that had arrived was given to on_payload: a good moment to send a batch."""
-        raise NotImplementedError
+        self._now = now
+        self._flush_if_due()
 
     def on_subscribed(self) -> None:
         """Every channel is confirmed: from now on nothing is missed."""
-        raise NotImplementedError
+        if self._subscribed:
+            self.on_feed_lost()
+        self._subscribed = True
+        self._subscription += 1
+        if self._phase is SYNC:
+            self._say(Subscribed(self._subscription))
+        self._snapshots.feed(self._subscription)
 
     def on_feed_lost(self) -> None:
         """What comes next may lack something."""
-        raise NotImplementedError
+        self._subscribed = False
+        self._snapshots.feed(0)
+        if self._phase is ARMED:
+            self._stop(Why.FEED_LOST)
+            self._torn = True
+        elif self._phase is STOPPED:
+            self._torn = True
+        else:
+            arming = self._following is not None and self._following.arm is not None
+            self._resync(Why.FEED_LOST if arming else None)
 
     # ---- gateway
 
     def hello(self) -> Hello:
         """The first message of a session."""
-        raise NotImplementedError
+        who, following = self._identity, self._following
+        return Hello(
+            strategy=who.strategy,
+            revision=who.revision,
+            instance=who.instance,
+            token=who.token,
+            phase=self._phase,
+            epoch=self._outbox.epoch,
+            batch=following.batch if following else self._outbox.number,
+            following=following.epoch if following else 0,
+            ready=following is not None and following.ready,
+            stopped=self._stopped,
+            subscription=self._subscription if self._subscribed else 0,
+            state_key=who.state_key,
+        )
 
-    def on_message(self, message: GatewayMessage) -> None: ...
+    def on_message(self, message: GatewayMessage) -> None:
+        """What this means now, by `_RULES`."""
+        if self.released is not None:
+            return
+        kind, following = type(message), self._following
+        if following is not None and following.arm is not None and kind not in _AT_ONCE:
+            following.later(message)
+            return
+        rule = _RULES.get((self._phase, kind))
+        if rule is not None:
+            rule(self, message)
 
     def tick(self, now: float) -> None:
         """The time, monotonic, about every 20 ms: sends what is due. Alive is the caller's."""
-        raise NotImplementedError
+        self._now = now
+        self._flush_if_due()
 
     # ---- how it stands
 
     @property
     def phase(self) -> Phase:
-        raise NotImplementedError
+        return self._phase
 
     @property
     def epoch(self) -> int:
         """0: not armed."""
-        raise NotImplementedError
+        return self._outbox.epoch
 
     @property
     def progress(self) -> Mapping[str, int] | None:
         """What a feed need not send again: decided and acknowledged, or applied. None: nothing
         to say yet, the window need not know this consumer."""
-        raise NotImplementedError
-
-    @property
-    def released(self) -> str | None:
-        """Why this runner is no longer needed; None while it is."""
-        raise NotImplementedError
+        if self._phase in (ARMED, STOPPED):
+            return self._outbox.acknowledged
+        return self._track.host.sequences() or None
 
     @property
     def held(self) -> int:
         """Messages kept and not applied."""
-        raise NotImplementedError
+        return len(self._track.held)
 
-    @property
-    def gaps(self) -> int:
-        """How often it went on deciding after its feed had been lost."""
-        raise NotImplementedError
+    # ---- armed
 
-    @property
-    def refused(self) -> int:
-        """Signals that the fence refused."""
-        raise NotImplementedError
+    def _take_on(self, signals: tuple[Signal, ...]) -> None:
+        """Signals just made: they leave with the next batch."""
+        if self._floor.session:
+            signals = self._above_floor(signals)
+        for signal in signals:
+            self._track.host.expect(signal)
+        outbox = self._outbox
+        outbox.signals += signals
+        if outbox.crowded:
+            self._flush_if_due()
+            self._deciding = self._deciding and not outbox.crowded
+
+    def _above_floor(self, signals: tuple[Signal, ...]) -> tuple[Signal, ...]:
+        """Without those on messages that somebody before has decided."""
+        floor = self._floor
+        if self._track.host.session() != floor.session:
+            return signals
+        return tuple(each for each in signals if not decided(floor, each.cause))
+
+    def _decide_held(self) -> None:
+        """Goes on with what was held, until too many signals wait for the gateway."""
+        held = self._track.held
+        while held and not self._outbox.crowded:
+            signals = self._track.decide(held.popleft())
+            if signals:
+                self._take_on(signals)
+        self._deciding = not held and not self._outbox.crowded
+        self._snapshot_due()
+
+    def _flush_if_due(self) -> None:
+        if self._phase is ARMED and self._outbox.due(
+            self._track.count, self._now, followed=self._snapshots.followed
+        ):
+            self._flush()
+
+    def _flush(self) -> None:
+        digest = self._snapshots.followed or bool(self._stopped)
+        mark = self._track.mark(digest=digest)
+        self._say(self._outbox.batch(mark, self._now, self._stopped))
+
+    def _acknowledged(self, ack: Ack) -> None:
+        self._outbox.acknowledge(ack.batch)
+        self._flush_if_due()
+        if self._phase is ARMED and not self._deciding:
+            self._decide_held()
+
+    def _take_outcomes(self, message: Outcomes) -> None:
+        track = self._track
+        for outcome in message.outcomes:
+            if outcome.number > track.outcome + 1:
+                self._resync(Why.OUTCOME_GAP)
+                return
+            if track.take(outcome):
+                self._outbox.inputs.append(Input(track.count, outcome.number))
+
+    def _keep_outcomes(self, message: Outcomes) -> None:
+        self._late += message.outcomes
+
+    def _snapshot_due(self) -> None:
+        """A snapshot is taken where nothing is held: what has come is inside. The batch before it
+        says where this is, the one behind it is a place to agree on, also when nothing flows."""
+        due = self._snapshots.take_due() if self._deciding else []
+        for want in due:
+            self._flush()
+            mark = self._track.mark(digest=True)
+            state = self._track.host.snapshot()
+            batch = self._outbox.number
+            self._say(Snapshot(want.instance, want.subscription, batch, mark, state))
+        if due:
+            self._flush()
+
+    # ---- armed to stopped, and back
+
+    def _stop(self, why: str) -> None:
+        """Decides nothing more: this batch is the last, so there is nothing to race with."""
+        self._stopped = why
+        self._deciding = False
+        self._flush()
+        self._phase = STOPPED
+
+    def _go(self, _: Go) -> None:
+        """Decides again, from where it stopped."""
+        self.gaps += self._torn
+        self._torn = False
+        self._stopped = ""
+        self._phase = ARMED
+        late, self._late = tuple(self._late), []
+        self._take_outcomes(Outcomes(late))
+        if self._phase is ARMED:
+            self._decide_held()
+            self._flush()
+
+    def _welcome_back(self, welcome: Welcome) -> None:
+        """A new link, or the word that the grant has ended."""
+        if welcome.epoch != self._outbox.epoch:
+            self._resync()
+            return
+        self._outbox.acknowledge(welcome.batch)
+        for batch in self._outbox.unacknowledged():
+            self._say(batch)
+        self._flush_if_due()
+
+    def _be_refused(self, refused: Refused) -> None:
+        self.refused += refused.signals
+        if refused.epoch == self._outbox.epoch:
+            self._resync()
+
+    # ---- not armed
+
+    def _hold(self, payload: bytes) -> None:
+        held = self._track.held
+        held.append(payload)
+        if self._following is not None and self._following.may_advance:
+            self._advance()
+        if len(held) > self._held_limit:
+            held.clear()
+            self._resync(Why.HELD_TOO_MANY)
+
+    def _restore(self, restore: Restore) -> None:
+        if not self._subscribed or restore.subscription != self._subscription:
+            return  # meant for a subscription that is gone
+        self._forget()
+        self._following = Following.restored(self._track, restore)
+        self._phase = FOLLOW
+
+    def _follow_successor(self, follow: Follow) -> None:
+        if self._torn:
+            self._resync()
+            return
+        self._forget()
+        self._following = Following.successor(self._track, follow)
+        self._phase = FOLLOW
+
+    def _pursue(self, message: Progress | Follow | Arm) -> None:
+        """While following: something to reach."""
+        if isinstance(message, Arm) and message.fresh:
+            self._begin(message)
+            return
+        assert self._following is not None
+        _PURSUITS[type(message)](self._following, message)
+        self._advance()
+
+    def _advance(self) -> None:
+        following = self._following
+        assert following is not None
+        was_ready = following.ready
+        found = following.advance()
+        if isinstance(found, Arm):
+            self._go_on(found, following)
+        elif found:
+            self._resync(found)
+        elif following.ready and not was_ready:
+            self._say(Ready(True))
+
+    def _arm_taken_back(self, welcome: Welcome) -> None:
+        assert self._following is not None
+        if welcome.epoch == 0 and self._following.arm is not None:
+            self._resync()
+
+    def _resync(self, why: Why | None = None) -> None:
+        """Needs a snapshot, or a fresh grant, before it can be of use again."""
+        if why:
+            self._say(Trouble(why))
+        self.gaps += self._outbox.lacks_answers
+        self._forget()
+        self._deciding = self._torn = False
+        self._phase = SYNC
+        if self._subscribed:
+            self._subscription += 1
+            self._say(Subscribed(self._subscription))
+        else:
+            self._say(Ready(False))
+
+    def _be_released(self, release: Release) -> None:
+        self._forget()
+        self._deciding = False
+        self._phase = SYNC
+        self._track.held.clear()
+        self.released = release.reason
+
+    # ---- to armed
+
+    def _arm(self, arm: Arm) -> None:
+        """While there is no place to go on from."""
+        if arm.fresh:
+            self._begin(arm)
+        else:
+            self._say(Trouble(Why.UNSYNCED))
+
+    def _arm_again(self, arm: Arm) -> None:
+        """While armed or stopped: the same Arm twice, or one of a grant that is news here."""
+        if arm.epoch != self._outbox.epoch:
+            self._resync()
+            self._arm(arm)
+
+    def _begin(self, arm: Arm) -> None:
+        """Here, with a new strategy."""
+        mark = arm.mark or _NOWHERE
+        self._forget()
+        self._track.begin(mark.outcome, arm.holdings)
+        self._floor = mark
+        self._decide_from_here(arm.epoch, [])
+
+    def _go_on(self, arm: Arm, following: Following) -> None:
+        """From the mark, which is reached; what came since its Arm is done afterwards."""
+        track, inputs = self._track, []
+        if not following.alike:
+            track.outcome = (arm.mark or _NOWHERE).outcome
+        for outcome in arm.outcomes:
+            if outcome.number > track.outcome:
+                inputs.append(Input(track.count, outcome.number))
+                if following.alike:
+                    track.take(outcome)
+                track.outcome = outcome.number
+        if not following.alike:
+            track.host.set_holdings(arm.holdings)
+        self._forget()
+        self._snapshots.forget(followed=True)
+        self._decide_from_here(arm.epoch, inputs)
+        for message in following.left():
+            self.on_message(message)
+
+    def _decide_from_here(self, epoch: int, inputs: list[Input]) -> None:
+        self._outbox.begin(epoch, self._track.host.sequences())
+        self._outbox.inputs += inputs
+        self._torn = False
+        self._phase = ARMED
+        self._decide_held()
+        self._flush()
+
+    def _say(self, message: RunnerMessage) -> None:
+        if self.released is None:
+            self._send(message)
+
+
+# Not to be put behind an Arm that waits for its ticks.
+_AT_ONCE = frozenset({Welcome, Arm, Restore, Refused, Release})
+
+_RULES: dict[tuple[Phase, type], Callable[[Replica, Any], None]] = {
+    (SYNC, Restore): Replica._restore,
+    (SYNC, Arm): Replica._arm,
+    (FOLLOW, Welcome): Replica._arm_taken_back,
+    (FOLLOW, Restore): Replica._restore,
+    (FOLLOW, Progress): Replica._pursue,
+    (FOLLOW, Follow): Replica._pursue,
+    (FOLLOW, Arm): Replica._pursue,
+    (ARMED, Welcome): Replica._welcome_back,
+    (ARMED, WantSnapshot): lambda self, want: self._snapshots.want(want),
+    (ARMED, Stop): lambda self, _: self._stop(Why.ASKED),
+    (ARMED, Arm): Replica._arm_again,
+    (ARMED, Ack): Replica._acknowledged,
+    (ARMED, Refused): Replica._be_refused,
+    (ARMED, Outcomes): Replica._take_outcomes,
+    (STOPPED, Welcome): Replica._welcome_back,
+    (STOPPED, WantSnapshot): lambda self, want: self._snapshots.want(want),
+    (STOPPED, Go): Replica._go,
+    (STOPPED, Follow): Replica._follow_successor,
+    (STOPPED, Arm): Replica._arm_again,
+    (STOPPED, Ack): Replica._acknowledged,
+    (STOPPED, Refused): Replica._be_refused,
+    (STOPPED, Outcomes): Replica._keep_outcomes,
+    **{(phase, Release): Replica._be_released for phase in Phase},
+}
+
+_PURSUITS: dict[type, Callable[[Following, Any], None]] = {
+    Progress: Following.progress,
+    Follow: Following.follow,
+    Arm: Following.take_over,
+}
