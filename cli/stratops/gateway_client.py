@@ -1,7 +1,7 @@
 """What `up` and the operator's commands ask the risk gateway for, over gRPC."""
 
 import hashlib
-from collections.abc import Awaitable
+from collections.abc import AsyncIterator, Awaitable
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -87,6 +87,20 @@ class GatewayClient:
         request = pb.GetDeskRequest(token=self._token, reconcile=reconcile)
         deadline_s = timeout_s or (RECONCILE_S if reconcile else CALL_S)
         return await _asked(self._gateway.GetDesk(request, timeout=deadline_s))
+
+    async def orders(self, strategy: str = "") -> AsyncIterator[pb.DeskOrder]:
+        """All orders of the journal, in their order, page by page."""
+        after = ""
+        while True:
+            request = pb.ListDeskOrdersRequest(
+                token=self._token, strategy=strategy, after_client_order_id=after
+            )
+            page = await _asked(self._gateway.ListDeskOrders(request, timeout=RECONCILE_S))
+            for order in page.orders:
+                yield order
+            after = page.next_after_client_order_id
+            if not after:
+                return
 
 
 async def _asked(call: Awaitable[Answer]) -> Answer:

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +47,13 @@ def manifest(
 class Up:
     """One `stratops up`. `state` is its folder; what it prints is in `out` and `err` there."""
 
-    def __init__(self, folder: Path, *arguments: str, session: str = "test") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *arguments: str,
+        session: str = "test",
+        environ: Mapping[str, object] | None = None,
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.state = folder / "desk"
@@ -59,7 +65,7 @@ class Up:
                 stderr=err,
                 stdin=subprocess.DEVNULL,
                 cwd=folder,
-                env={name: value for name, value in os.environ.items() if name != "NO_COLOR"},
+                env={**os.environ, **{name: str(value) for name, value in (environ or {}).items()}},
             )
         self.began = time.monotonic()
 
@@ -83,6 +89,10 @@ class Up:
             if what in " ".join(process.cmdline()) or what in _consumer(process):
                 return process
         raise LookupError(f"no {what} among {[child.cmdline() for child in self.children()]}")
+
+    def consumers(self) -> list[str]:
+        """The names of our processes in the feed; a runner's has an @."""
+        return [name for child in self.children() if (name := _consumer(child))]
 
     async def desk(self, *, reconcile: bool = False) -> pb.Desk | None:
         """What its gateway says now; None while it cannot."""
@@ -109,6 +119,12 @@ class Up:
         while not fact():
             assert time.monotonic() < deadline, f"not in {deadline_s} s\n{self.err}"
             await asyncio.sleep(0.05)
+
+    def replay_ended(self) -> bool:
+        try:
+            return bool(json.loads((self.state / "feed" / "report.json").read_text())["ended"])
+        except FileNotFoundError:
+            return False
 
     def stop(self, number: signal.Signals = signal.SIGINT) -> float:
         """Signals it and waits for its end; answers how long that took."""
