@@ -41,13 +41,20 @@ def main() -> int:
     configure(settings.log_level)
     try:
         asyncio.run(_serve(settings))
-    except* _FAILED as group:
+    except BaseExceptionGroup as group:
         return _complain(_first(group))
+    except _FAILED as error:
+        return _complain(error)
     return 0
 
 
 def _first(error: BaseException) -> BaseException:
-    return _first(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error
+    """The first cause; raised on when it is none that has one clear line."""
+    if isinstance(error, BaseExceptionGroup):
+        return _first(error.exceptions[0])
+    if not isinstance(error, _FAILED):
+        raise error
+    return error
 
 
 def _complain(error: BaseException) -> int:

@@ -94,9 +94,9 @@ class Desk:
     def message(self, strategy: Strategy, instance: str, message: RunnerMessage) -> None:
         grants = strategy.grants
         if isinstance(message, Batch):
-            refused = grants.counters.get("refused", 0)
+            refused = grants.refused
             self.carry_out(strategy, grants.message(instance, message))
-            self._count_refused(strategy, grants.counters.get("refused", 0) - refused)
+            self._count_refused(strategy, grants.refused - refused)
             if grants.instance == instance and grants.epoch == message.epoch:
                 strategy.tally.reached(message.mark.count)
         else:

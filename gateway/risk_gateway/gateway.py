@@ -139,7 +139,7 @@ class Gateway:
         service = Service(
             self.desk, self.venue, self.settings.operator_token, surroundings, self.on_fault
         )
-        add_RiskGatewayServicer_to_server(service, server)  # type: ignore[no-untyped-call]  # generated
+        add_RiskGatewayServicer_to_server(service, server)
         self.address = _listen(server, self.settings.listen)
         pages = await self._pages()
         await server.start()

@@ -31,6 +31,7 @@ _NOTHING_HAPPENED = (
 )
 _PAGE = 1_000
 _OPTIONS = (
+    ("grpc.enable_http_proxy", 0),
     # A venue that is back is found within a second, not after gRPC's own two minutes.
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 1_000),
