@@ -23,7 +23,7 @@ END_S = 60.0
 # No limit that the speed of a replay, or its losses, would meet: the tests are about other things.
 FREE = (
     '{max_order_value: "1e9", max_position_size: "1e9", max_daily_loss: "1e9", max_drawdown: 1,'
-    ' min_account_balance: "0", max_orders_per_second: 1e9, max_orders_per_minute: 1e9}'
+    ' min_account_balance: "0", max_orders_per_second: 1000000, max_orders_per_minute: 1000000}'
 )
 
 

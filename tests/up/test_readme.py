@@ -52,4 +52,4 @@ def test_every_target_that_the_readme_names_is_in_the_makefile() -> None:
 
 def test_every_page_that_the_readme_links_is_there() -> None:
     links = re.findall(r"\]\(([^)#]+)[^)]*\)", README.read_text())
-    assert [link for link in links if not README.with_name(link).exists()] == []
+    assert [link for link in links if not (README.parent / link).exists()] == []

@@ -41,13 +41,12 @@ async def test_every_tick_of_the_replay_reaches_every_strategy(start_up: StartUp
     assert report["ledger_equals_venue"], report["differences"]
 
 
-async def test_positions_go_on_in_the_next_run(start_up: StartUp, tmp_path: Path) -> None:
+async def test_positions_go_on_in_the_next_run(start_up: StartUp) -> None:
     first = start_up("--speed", "10", "--for", "8s", "-o", "json").report()
-    again = start_up("--speed", "10", "-o", "json", session="again")
-    desk = await again.until(lambda desk: len(desk.strategies) == 2)
     before = first["strategies"]["sma-crossover"]
-    assert strategy(desk, "sma-crossover").fills >= before["fills"]
-    assert strategy(desk, "sma-crossover").epoch > before["epoch"]
+    again = start_up("--speed", "10", "-o", "json", session="again")
+    desk = await again.until(lambda desk: strategy(desk, "sma-crossover").epoch > before["epoch"])
+    assert strategy(desk, "sma-crossover").fills >= before["fills"] > 0
 
 
 async def test_a_manifest_that_is_wrong_starts_nothing(start_up: StartUp, tmp_path: Path) -> None:
