@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from hashlib import sha256
@@ -82,11 +82,11 @@ def buy(name: str, cause: int = 1, quantity: str = "1", **fields: Any) -> Signal
     """A market order of 1 BTCUSDT, unless the fields say otherwise."""
     place = Cause("BTCUSDT", "tick", cause, cause * SECOND_NS)
     usual = {"side": Side.BUY, "quantity": Decimal(quantity), "symbol": "BTCUSDT"}
-    return Signal(id=name, cause=place, at_ns=place.at_ns, **{**usual, **fields})  # type: ignore[arg-type]  # by name
+    return Signal(id=name, cause=place, at_ns=place.at_ns, **{**usual, **fields})
 
 
-def cancel(name: str, of: str) -> Signal:
-    return buy(name, action=Action.CANCEL, cancels=of)
+def cancel(name: str, of: str, **fields: Any) -> Signal:
+    return buy(name, action=Action.CANCEL, cancels=of, **fields)
 
 
 def fill(of: str, number: int = 1, quantity: str = "1", **fields: Any) -> Fill:
@@ -96,7 +96,7 @@ def fill(of: str, number: int = 1, quantity: str = "1", **fields: Any) -> Fill:
         "symbol": "BTCUSDT", "side": Side.BUY, "price": Decimal(101),
         "quantity": Decimal(quantity), "fee": Decimal("0.1"), "at_ns": 7,
     }  # fmt: skip
-    return Fill(**{**usual, **fields})  # type: ignore[arg-type]  # by name
+    return Fill(**{**usual, **fields})
 
 
 @dataclass
@@ -134,6 +134,10 @@ class Runner:
     @property
     def epoch(self) -> int:
         return self.last(Arm).epoch
+
+    @property
+    def acks(self) -> list[Ack]:
+        return [each for each in self.told if isinstance(each, Ack)]
 
     @property
     def outcomes(self) -> list[Outcome]:
@@ -200,6 +204,10 @@ class DeskDriver:
             self.market.on_payload(payload)
         self.desk.admission.on_market()
 
+    def feed_next(self, bid: float = 100.0) -> None:
+        latest = self.market.tape.latest("BTCUSDT")
+        self.feed(tick(latest.sequence + 1 if latest else 1, bid))
+
     def tick(self, seconds: float = 0.02) -> None:
         for _ in range(max(1, round(seconds / 0.02))):
             self.now += 0.02
@@ -262,4 +270,21 @@ async def wall_desk(tmp_path: Path) -> AsyncIterator[DeskDriver]:
     driver.close()
 
 
-Run = Callable[[Coroutine[Any, Any, None]], None]
+@pytest.fixture(name="buy")
+def give_buy() -> Callable[..., Signal]:
+    return buy
+
+
+@pytest.fixture(name="cancel")
+def give_cancel() -> Callable[..., Signal]:
+    return cancel
+
+
+@pytest.fixture(name="fill")
+def give_fill() -> Callable[..., Fill]:
+    return fill
+
+
+@pytest.fixture(name="content")
+def give_content() -> Callable[..., str]:
+    return content

@@ -3,6 +3,7 @@
 import contextlib
 import json
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -28,21 +29,21 @@ OURS = {
 }
 
 
-def payload(**changes):
+def payload(**changes: Any) -> bytes:
     return json.dumps(OURS | changes).encode()
 
 
-def test_ours_is_read_exactly():
+def test_ours_is_read_exactly() -> None:
     fill = parse_fill(payload())
     assert (fill.side, fill.price, fill.liquidity) == (Side.BUY, Decimal("61000.10"), "maker")
     assert fill.client_order_id == "s-0"
 
 
-def test_a_number_is_taken_as_it_was_written():
+def test_a_number_is_taken_as_it_was_written() -> None:
     assert parse_fill(payload(price=0.1, quantity=2)).price == Decimal("0.1")
 
 
-def test_a_foreign_fill_needs_no_more_than_the_contract():
+def test_a_foreign_fill_needs_no_more_than_the_contract() -> None:
     theirs = {name: OURS[name] for name in ("fill_id", "symbol", "side", "price", "quantity")}
     fill = parse_fill(json.dumps(theirs | {"timestamp": "2024-08-08T00:00:00.5Z"}).encode())
     assert (fill.at_ns, fill.liquidity) == (1_723_075_200_500_000_000, Liquidity.TAKER)
@@ -65,12 +66,12 @@ def test_a_foreign_fill_needs_no_more_than_the_contract():
         ({"venue": "x" * 100_000}, "size"),
     ],
 )
-def test_what_cannot_be_meant_is_refused_by_field(changes, named):
+def test_what_cannot_be_meant_is_refused_by_field(changes: dict[str, Any], named: str) -> None:
     with pytest.raises(MalformedFill, match=f"^{named}:"):
         parse_fill(payload(**changes))
 
 
 @given(st.binary(max_size=300) | st.integers(0, 300).map(lambda n: payload()[:n]))
-def test_bytes_are_read_or_refused(data):
+def test_bytes_are_read_or_refused(data: bytes) -> None:
     with contextlib.suppress(MalformedFill):
         assert parse_fill(data).quantity > 0

@@ -16,19 +16,19 @@ WHOLE = {
 }
 
 
-def test_channels_are_made_of_symbols():
+def test_channels_are_made_of_symbols() -> None:
     settings = Settings.from_environment(WHOLE)
     assert settings.channels == ("market:btcusdt", "market:ethusdt")
     assert settings.clock is Clock.MARKET
 
 
-def test_live_is_off_until_it_is_allowed():
+def test_live_is_off_until_it_is_allowed() -> None:
     assert not Settings.from_environment(WHOLE).allow_live
     assert Settings.from_environment(WHOLE | {"STRATOPS_ALLOW_LIVE": "true"}).allow_live
 
 
 @pytest.mark.parametrize("name", ["LISTEN", "STATE_DIR", "OPERATOR_TOKEN", "VENUE", "SYMBOLS"])
-def test_what_is_missing_is_named(name):
+def test_what_is_missing_is_named(name: str) -> None:
     with pytest.raises(InvalidSettings, match=f"STRATOPS_{name}: not set"):
         Settings.from_environment(WHOLE | {f"STRATOPS_{name}": ""})
 
@@ -36,6 +36,6 @@ def test_what_is_missing_is_named(name):
 @pytest.mark.parametrize(
     ("name", "value"), [("CLOCK", "sun"), ("ALLOW_LIVE", "yes"), ("METRICS_PORT", "high")]
 )
-def test_what_is_wrong_is_named(name, value):
+def test_what_is_wrong_is_named(name: str, value: str) -> None:
     with pytest.raises(InvalidSettings, match=f"STRATOPS_{name}: '{value}', expected"):
         Settings.from_environment(WHOLE | {f"STRATOPS_{name}": value})
