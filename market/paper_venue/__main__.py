@@ -18,7 +18,7 @@ from paper_venue.venue import PaperVenue
 from trading.instruments import InvalidCatalogue
 from trading.market import Tape
 
-_LOOK_S = 0.1  # for orders that waited too long
+_LOOK_S = 0.1  # for what waited too long, and for the feed's session
 _GRACE_S = 0.3  # for calls in flight at the end
 # Messages kept for orders that come late, shared among the symbols: some tens of megabytes.
 _TAPE_MESSAGES = 131_072
@@ -42,18 +42,18 @@ async def serve(settings: Settings, log: Log) -> None:
         venue = PaperVenue(instruments, settings.rules, store.record, book, Tape(depth))
         venue.resume(contents.open_orders, time.monotonic())
         log("book_opened", orders=contents.last_number, open=book.open_count)
-        await _run(settings, venue, store, log)
+        await _run(settings, venue, store, contents.session, log)
     finally:
         store.stop()
     if store.failure is not None:
         raise store.failure
 
 
-async def _run(settings: Settings, venue: PaperVenue, store: Store, log: Log) -> None:
+async def _run(settings: Settings, venue: PaperVenue, store: Store, session: str, log: Log) -> None:
     stopped = _stop_event()
     store.on_failure = stopped.set
     intake = Intake(settings.symbols)
-    feed = Feed(intake, venue)
+    feed = Feed(intake, venue, behind=session)
     publisher = Publisher(store, settings.nats_url, log)
     store.on_fills = publisher.wake
     subscription = Subscription(
@@ -75,7 +75,8 @@ async def _run(settings: Settings, venue: PaperVenue, store: Store, log: Log) ->
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(subscription.run())
             tasks.create_task(publisher.run())
-            tasks.create_task(_give_up(venue))
+            tasks.create_task(_look_after(venue, feed))
+            tasks.create_task(_note_session(subscription, store, session, log))
             tasks.create_task(_raise_when(stopped))
     except* _Stopped:
         log("stopping", dropped=dict(intake.dropped))
@@ -84,14 +85,25 @@ async def _run(settings: Settings, venue: PaperVenue, store: Store, log: Log) ->
 
 
 def _take(feed: Feed, subscription: Subscription, payload: bytes) -> None:
-    feed.on_payload(payload)
+    feed.take(payload)
     subscription.note_progress()
 
 
-async def _give_up(venue: PaperVenue) -> None:
+async def _look_after(venue: PaperVenue, feed: Feed) -> None:
     while True:
         await asyncio.sleep(_LOOK_S)
         venue.give_up(time.monotonic())
+        feed.look(time.monotonic())
+
+
+async def _note_session(subscription: Subscription, store: Store, known: str, log: Log) -> None:
+    """For a next life: a replay that is still in this session will go back for it."""
+    while True:
+        await asyncio.sleep(_LOOK_S)
+        if subscription.session not in ("", known):
+            known = subscription.session
+            store.note_session(known)
+            log("feed_session", session=known)
 
 
 def _stop_event() -> asyncio.Event:

@@ -42,6 +42,7 @@ CREATE TABLE IF NOT EXISTS fills (
     body TEXT NOT NULL,
     published INTEGER NOT NULL DEFAULT 0
 );
+CREATE TABLE IF NOT EXISTS feed (id INTEGER PRIMARY KEY CHECK (id = 1), session TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS fills_unpublished ON fills (number) WHERE NOT published;
 """
 _PUT_ORDER = """
@@ -70,6 +71,7 @@ class Contents:
     known: Collection[str]
     buried: Collection[str]
     open_orders: Collection[Order]
+    session: str  # of the feed, as last noted; "" before
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,11 +110,13 @@ class Store:
         """Before `start`."""
         rows = self._connection.execute
         (last,) = rows("SELECT coalesce(max(number), 0) FROM orders").fetchone()
+        (session,) = rows("SELECT coalesce(max(session), '') FROM feed").fetchone()
         return Contents(
             last_number=last,
             known=[key for (key,) in rows("SELECT client_order_id FROM orders")],
             buried=[key for (key,) in rows("SELECT client_order_id FROM tombstones")],
             open_orders=_orders(rows("SELECT body FROM orders WHERE open ORDER BY number")),
+            session=session,
         )
 
     def start(self) -> None:
@@ -132,6 +136,10 @@ class Store:
     def bury(self, client_order_id: str) -> None:
         statement = "INSERT OR IGNORE INTO tombstones VALUES (?)"
         self._jobs.put(_Job(lambda rows: rows.execute(statement, (client_order_id,))))
+
+    def note_session(self, session: str) -> None:
+        statement = "INSERT OR REPLACE INTO feed (id, session) VALUES (1, ?)"
+        self._jobs.put(_Job(lambda rows: rows.execute(statement, (session,))))
 
     async def orders(self, client_order_ids: Collection[str]) -> list[Order | None]:
         """As they stand on disk, in the order asked; None for one that was never submitted."""

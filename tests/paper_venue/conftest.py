@@ -45,11 +45,11 @@ class VenueProcess:
             "STRATOPS_CLOCK": "market",
             "STRATOPS_FILL_MODEL": model,
         }
-        self._log = folder.parent / "venue.log"
+        self.log = folder.parent / f"{folder.name}.log"
         self.start()
 
     def start(self) -> None:
-        with self._log.open("a") as log:
+        with self.log.open("a") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "paper_venue"],
                 env={**os.environ, **self.environment},
@@ -83,9 +83,13 @@ class Market:
     def __init__(self, port: int) -> None:
         self.redis = redis.Redis(port=port)
 
-    def quote(self, sequence: int, ask: float, size: float = 10, symbol: str = "BTCUSDT") -> None:
+    def quote(
+        self, sequence: int, ask: float, size: float = 10, symbol: str = "BTCUSDT",
+        session: str = "run-1",
+    ) -> None:  # fmt: skip
         tick = {
             "type": "tick", "symbol": symbol, "sequence": sequence, "timestamp": sequence * 10**9,
+            "session": session,
             "bid_price": ask - 2, "bid_size": size, "ask_price": ask, "ask_size": size,
         }  # fmt: skip
         self.send(f"market:{symbol.lower()}", json.dumps(tick))

@@ -137,6 +137,22 @@ async def test_killed_at_random_moments_it_loses_no_fill_and_makes_none_twice(
     assert await _totals(nats_server.url, expected) == expected
 
 
+def test_a_killed_venue_misses_nothing_of_a_replay_that_goes_back_for_it(
+    make_venue: Any, market: Any, wait_until: Callable[..., Any]
+) -> None:
+    venue = make_venue("next-tick")
+    market.quote(1, 101)
+    market.send("market-heartbeat:run-1", json.dumps({"session": "run-1"}))
+    wait_until(venue.log.read_text, lambda told: "feed_session" in told)
+    venue.submit(cause=1)  # answered after the session was noted
+    venue.kill()
+    venue.start()
+    market.quote(7, 107)  # 2 to 6 came while it was away
+    for sequence in range(1, 8):
+        market.quote(sequence, 100 + sequence, session="run-1.1")
+    assert venue.reaches("c", "FILLED").average_price == "102.0"
+
+
 def _kill_at_random(venue: Any, nats_server: Any, chance: random.Random) -> None:
     for victim in (venue, nats_server, venue, venue, nats_server, venue):
         time.sleep(chance.uniform(0.05, 0.4))
