@@ -270,21 +270,26 @@ async def wall_desk(tmp_path: Path) -> AsyncIterator[DeskDriver]:
     driver.close()
 
 
-@pytest.fixture(name="buy")
+@pytest.fixture(scope="session")
+def driver() -> type[DeskDriver]:
+    return DeskDriver
+
+
+@pytest.fixture(scope="session", name="buy")
 def give_buy() -> Callable[..., Signal]:
     return buy
 
 
-@pytest.fixture(name="cancel")
+@pytest.fixture(scope="session", name="cancel")
 def give_cancel() -> Callable[..., Signal]:
     return cancel
 
 
-@pytest.fixture(name="fill")
+@pytest.fixture(scope="session", name="fill")
 def give_fill() -> Callable[..., Fill]:
     return fill
 
 
-@pytest.fixture(name="content")
+@pytest.fixture(scope="session", name="content")
 def give_content() -> Callable[..., str]:
     return content

@@ -1,0 +1,195 @@
+"""Orders at the venue and their fills: counted once, told when durable."""
+
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from handover.messages import Holdings, OrderEnd, OrderFill
+from risk_gateway.lanes import Leaving
+from stratops_api.v1 import order_execution_pb2 as pb
+from stratops_api.v1 import types_pb2 as types
+from trading.orders import OrderState
+from trading.reasons import Reason
+from trading.signals import OrderType, Side
+
+if TYPE_CHECKING:
+    from tests.gateway.conftest import DeskDriver, Runner
+
+LIMIT_AT_50 = {"order_type": OrderType.LIMIT, "price": Decimal(50)}
+
+
+def answer(desk: "DeskDriver", state: str, of: str = "x", **fields: Any) -> None:
+    """The venue's word about an order that left."""
+    client_order_id = f"{of}-0"
+    stated = pb.OrderResponse(
+        client_order_id=client_order_id,
+        state=types.OrderState.Value(f"ORDER_STATE_{state}"),
+        **fields,
+    )
+    desk.desk.execution.answered(Leaving("s", client_order_id, pb.OrderRequest()), stated)
+
+
+async def with_order(desk: "DeskDriver", buy: Any, **fields: Any) -> "Runner":
+    runner = await desk.armed()
+    await runner.decide(buy("x", **fields))
+    return runner
+
+
+async def test_a_fill_is_counted_once(desk: "DeskDriver", buy: Any, fill: Any) -> None:
+    runner = await with_order(desk, buy)
+    assert await desk.filled(fill("x"), fill("x")) == ["x-0-1", "x-0-1"]
+    assert await desk.filled(fill("x")) == ["x-0-1"]
+    assert desk.strategy.told.holdings() == Holdings({"BTCUSDT": Decimal(1)})
+    assert [outcome.number for outcome in runner.outcomes] == [1]
+
+
+async def test_a_fill_is_counted_once_over_a_restart(
+    desk: "DeskDriver", buy: Any, fill: Any
+) -> None:
+    await with_order(desk, buy)
+    await desk.filled(fill("x"))
+    desk.again()
+    assert await desk.filled(fill("x")) == ["x-0-1"]
+    assert desk.strategy.account.positions["BTCUSDT"].quantity == 1
+
+
+async def test_a_fill_is_not_acknowledged_before_it_is_durable(
+    desk: "DeskDriver", buy: Any, fill: Any
+) -> None:
+    runner = await with_order(desk, buy)
+    done: list[str] = []
+    desk.desk.execution.take_fill(fill("x"), lambda: done.append("x"))
+    assert (done, runner.outcomes, desk.published) == ([], [], [])
+    await desk.settled()
+    assert (done, len(runner.outcomes), len(desk.published)) == (["x"], 1, 1)
+
+
+async def test_a_foreign_fill_goes_to_the_strategy_it_names(desk: "DeskDriver", fill: Any) -> None:
+    await desk.armed()
+    assert await desk.filled(fill("x", client_order_id="", fill_id="theirs")) == ["theirs"]
+    assert desk.strategy.account.positions["BTCUSDT"].quantity == 1
+
+
+async def test_the_order_decides_whose_fill_it_is(desk: "DeskDriver", buy: Any, fill: Any) -> None:
+    await with_order(desk, buy)
+    await desk.filled(fill("x", strategy="somebody else"))
+    assert desk.strategy.account.positions["BTCUSDT"].quantity == 1
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"strategy": "nobody", "client_order_id": ""}, {"symbol": "ETHUSDT"}, {"side": "sell"}],
+)
+async def test_a_fill_that_is_nobodys_is_kept_and_counted_nowhere(
+    desk: "DeskDriver", buy: Any, fill: Any, wrong: dict[str, Any]
+) -> None:
+    if "side" in wrong:
+        wrong = {"side": Side.SELL}
+    await with_order(desk, buy)
+    assert await desk.filled(fill("x", **wrong), fill("x", **wrong)) == ["x-0-1"] * 2
+    assert desk.state.counts.strays == 1
+    assert desk.strategy.told.holdings().positions == {}
+
+
+async def test_the_same_fill_id_under_another_strategy_is_counted_once(
+    desk: "DeskDriver", buy: Any, fill: Any
+) -> None:
+    await desk.deploy(strategy="other")
+    await with_order(desk, buy)
+    await desk.filled(fill("x"), fill("x", strategy="other", client_order_id=""))
+    assert desk.state.strategies["other"].tally.fills == 0
+
+
+async def test_a_rejection_by_the_venue_is_an_outcome(desk: "DeskDriver", buy: Any) -> None:
+    runner = await with_order(desk, buy)
+    answer(desk, "REJECTED", reason=types.REASON_NO_PRICE)
+    await desk.settled()
+    assert runner.outcomes[-1].what == OrderEnd(OrderState.REJECTED, Reason.NO_PRICE)
+    assert desk.strategy.told.holdings().working == ()
+
+
+async def test_an_end_comes_after_the_fills_that_were_announced(
+    desk: "DeskDriver", buy: Any, fill: Any
+) -> None:
+    runner = await with_order(desk, buy)
+    answer(desk, "CANCELLED", filled_quantity="0.4")
+    await desk.settled()
+    assert runner.outcomes == []
+    await desk.filled(fill("x", quantity="0.4"))
+    kinds = [type(outcome.what) for outcome in runner.outcomes]
+    assert kinds == [OrderFill, OrderEnd]
+    assert [outcome.number for outcome in runner.outcomes] == [1, 2]
+
+
+async def test_a_fill_after_the_end_still_counts(desk: "DeskDriver", buy: Any, fill: Any) -> None:
+    runner = await with_order(desk, buy)
+    answer(desk, "CANCELLED")
+    await desk.filled(fill("x", quantity="0.4"))
+    assert [type(outcome.what) for outcome in runner.outcomes] == [OrderEnd, OrderFill]
+    row = desk.archive.order("x-0")
+    assert row is not None
+    assert (row.state, row.filled_quantity) == ("cancelled", Decimal("0.4"))
+
+
+async def test_the_whole_quantity_is_filled_whatever_was_said(
+    desk: "DeskDriver", buy: Any, fill: Any
+) -> None:
+    runner = await with_order(desk, buy)
+    answer(desk, "CANCELLED", filled_quantity="0.4")
+    await desk.filled(fill("x"))
+    assert [type(outcome.what) for outcome in runner.outcomes] == [OrderFill]
+    row = desk.archive.order("x-0")
+    assert row is not None
+    assert row.state == "filled"
+
+
+async def test_an_order_without_an_answer_stays_an_exposure(desk: "DeskDriver", buy: Any) -> None:
+    runner = await with_order(desk, buy)
+    desk.desk.execution.unanswered(desk.left[0], "DEADLINE_EXCEEDED")
+    assert desk.strategy.account.orders["x-0"].state is OrderState.UNKNOWN
+    assert desk.strategy.account.working("BTCUSDT").buys == 1
+    assert runner.outcomes == []
+
+
+async def test_a_venue_that_contradicts_itself_is_counted_and_believed_once(
+    desk: "DeskDriver", buy: Any
+) -> None:
+    await with_order(desk, buy, **LIMIT_AT_50)
+    answer(desk, "ACCEPTED")
+    answer(desk, "EXPIRED")
+    answer(desk, "ACCEPTED")
+    await desk.settled()
+    assert desk.strategy.last_outcome == 1
+
+
+async def test_holdings_name_what_works(desk: "DeskDriver", buy: Any, fill: Any) -> None:
+    await with_order(desk, buy)
+    await desk.filled(fill("x", quantity="0.3"))
+    (working,) = desk.strategy.told.holdings().working
+    assert (working.signal_id, working.quantity) == ("x", Decimal("0.7"))
+
+
+async def test_old_outcomes_are_read_back_from_the_journal(
+    desk: "DeskDriver", buy: Any, fill: Any
+) -> None:
+    runner = await with_order(desk, buy, quantity="10")
+    await desk.filled(*(fill("x", number, quantity="1") for number in range(1, 9)))
+    told = type(desk.strategy.told)("s", desk.archive, remembered=3)
+    for outcome in runner.outcomes:
+        told.outcome(outcome)
+    assert told.outcomes_after(0) == tuple(runner.outcomes)
+    assert told.outcomes_after(6) == tuple(runner.outcomes[6:])
+    assert told.outcomes_after(8) == ()
+
+
+async def test_positions_are_published_with_their_number(
+    desk: "DeskDriver", buy: Any, fill: Any
+) -> None:
+    await with_order(desk, buy)
+    await desk.filled(fill("x"))
+    (update,) = desk.published
+    assert update.message_id == "s:1"
+    assert b'"side":"long","quantity":"1"' in update.payload()
+    desk.again().desk.execution.publish_positions()
+    assert desk.published[-1].message_id == "s:1"
