@@ -5,11 +5,13 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+
 from market_data import Intake, Subscription, Timing
 from strategy_sdk.market import Event
 
@@ -22,7 +24,8 @@ class Reader:
         self.lost: list[str] = []
         self.subscribed: list[int] = []
         self.intake = Intake({"BTCUSDT", "ETHUSDT"})
-        self.delay_s = 0.0
+        self.hang_s = 0.0  # per message
+        self.holds = False  # has processed nothing, by its own word
         self.subscription = Subscription(
             url,
             options.pop("channels", ["market:btcusdt", "market:ethusdt"]),
@@ -30,7 +33,7 @@ class Reader:
             on_subscribed=self.subscribed.append,
             on_lost=self.lost.append,
             consumer=name,
-            progress=lambda: self.intake.sequences,
+            progress=lambda: {} if self.holds else self.intake.sequences,
             dropped=self.intake.dropped,
             **options,
         )
@@ -38,6 +41,8 @@ class Reader:
 
     def _take(self, payload: bytes) -> None:
         event = self.intake.accept(payload)
+        if self.hang_s:
+            time.sleep(self.hang_s)
         if event is not None:
             self.events.append(event)
             self.subscription.note_progress()
@@ -140,17 +145,21 @@ class Proxy:
             relay.add_done_callback(self._relays.discard)
 
     async def _relay(self, source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
-        while data := await source.read(65_536):
-            while self.dark:
-                await asyncio.sleep(0.05)
-            target.write(data)
-        target.close()
+        try:
+            while data := await source.read(65_536):
+                while self.dark:
+                    await asyncio.sleep(0.05)
+                target.write(data)
+        except ConnectionError:
+            pass  # the other side hung up
+        finally:
+            target.close()
 
     async def stop(self) -> None:
         self._server.close()
-        for relay in list(self._relays):
+        for relay in self._relays:
             relay.cancel()
-        await asyncio.sleep(0)
+        await asyncio.gather(*self._relays, return_exceptions=True)
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+
 from market_data import catalogue
 from market_feed import sample
 from market_feed.pace import Pace

@@ -7,13 +7,16 @@ from typing import Any
 
 import msgspec
 import pytest
+
 from market_feed import sample
 from market_feed.files import InvalidFile, InvalidRow
 from market_feed.merge import messages, open_all
 
 Write = Callable[..., Path]
 
-QUOTES = "timestamp,ts_ns,symbol,sequence,bid_price,bid_size,ask_price,ask_size,last_price,last_size"
+QUOTES = (
+    "timestamp,ts_ns,symbol,sequence,bid_price,bid_size,ask_price,ask_size,last_price,last_size"
+)
 QUOTE = "2024-08-08T23:54:14.116723Z,1723161254116723068,BTCUSDT,19,61837.630,3.7,61838,1.6,,"
 TRADES = "timestamp,ts_ns,symbol,sequence,price,size,side,exchange_ts_ns"
 TRADE = "2024-08-08T23:54:14.087896Z,1723161254087896568,BTCUSDT,3,61837.63,0.02,sell,1"

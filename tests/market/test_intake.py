@@ -10,6 +10,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from market_data import Intake
 
 TICK: dict[str, Any] = {
@@ -28,7 +29,12 @@ BOOK: dict[str, Any] = {
 }
 CANDLE: dict[str, Any] = {
     **{name: TICK[name] for name in ("symbol", "sequence", "timestamp")},
-    **{"type": "candle", "interval": "1m", "open": 2.0, "high": 4.0, "low": 1.0, "close": 3.0},
+    "type": "candle",
+    "interval": "1m",
+    "open": 2.0,
+    "high": 4.0,
+    "low": 1.0,
+    "close": 3.0,
 }
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
 from market_data import Progress
 from market_feed.merge import Message
 from market_feed.window import Standing, Window
@@ -133,10 +134,6 @@ class Desk(RuleBasedStateMachine):
         for reader in self.readers.values():
             if reader.linked:
                 reader.waits = False
-
-    def wanted(self, name: str) -> Iterator[int]:
-        start = self.joined_at[name]
-        return (n for n in range(start, 10**9) if message(n).symbol in SYMBOLS[name])
 
     def teardown(self) -> None:
         """Once all is well again, everyone gets to the end."""

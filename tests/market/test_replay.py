@@ -1,0 +1,202 @@
+"""The feed's process with real consumers and a real Redis, each of which dies."""
+
+import asyncio
+import gzip
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import pytest
+
+from market_feed import sample
+from market_feed.merge import messages, open_all
+
+pytestmark = pytest.mark.servers
+
+SAMPLE = [(m.symbol, m.sequence) for m in messages(open_all(sample.paths()), print)]
+
+
+def arrived(reader: Any) -> list[tuple[str, int]]:
+    return [(event.symbol, event.sequence) for event in reader.events]
+
+
+@pytest.fixture
+async def readers(reader: Any) -> list[Any]:
+    return [await reader(name) for name in ("runner", "gateway", "venue")]
+
+
+def all_done(readers: list[Any]) -> bool:
+    return all(len(one.events) >= len(SAMPLE) for one in readers)
+
+
+async def test_every_message_arrives_once_and_in_order(
+    readers: list[Any], feed: Any, until: Any
+) -> None:
+    started = feed(expect="runner,gateway,venue")
+    await until(lambda: all_done(readers) and started.report().get("ended"))
+    assert all(arrived(one) == SAMPLE for one in readers)
+    assert readers[0].intake.dropped == {}
+    await until(lambda: shortfalls(started) == {"runner": 0, "gateway": 0, "venue": 0})
+
+
+def shortfalls(started: Any) -> dict[str, int]:
+    consumers = started.report().get("consumers", {})
+    return {name: one["shortfall"] for name, one in consumers.items()}
+
+
+async def test_nothing_is_lost_when_redis_is_killed_in_the_middle(
+    redis_server: Any, readers: list[Any], feed: Any, until: Any
+) -> None:
+    started = feed(expect="runner,gateway,venue")
+    for part in (5, 3, 2):
+        await until(lambda part=part: len(readers[0].events) > len(SAMPLE) // part)
+        redis_server.kill()
+        await until(lambda: all(one.subscription.stale for one in readers))
+        redis_server.start()
+    await until(lambda: all_done(readers) and started.report().get("ended"))
+    assert all(arrived(one) == SAMPLE for one in readers)
+    assert started.report()["restarts"] >= 3
+    assert readers[0].subscription.session.startswith("run-1.")
+
+
+async def test_nothing_is_lost_when_the_feed_is_killed_in_the_middle(
+    readers: list[Any], feed: Any, until: Any
+) -> None:
+    started = feed(expect="runner,gateway,venue")
+    for part in (5, 3, 2):
+        await until(lambda part=part: len(readers[0].events) > len(SAMPLE) // part)
+        started.kill()
+        started.start()
+    await until(lambda: all_done(readers) and started.report().get("ended"))
+    assert all(arrived(one) == SAMPLE for one in readers)
+    await until(lambda: started.report()["published"] == len(SAMPLE))
+    await until(lambda: shortfalls(started) == {"runner": 0, "gateway": 0, "venue": 0})
+
+
+async def test_nothing_is_lost_when_one_consumers_link_goes_dark(
+    reader: Any, proxy: Any, feed: Any, until: Any, quick: Any
+) -> None:
+    near, far = await reader("near"), await reader("far", url=proxy.url, timing=quick)
+    started = feed(expect="near,far")
+    await until(lambda: len(far.events) > 10_000)
+    proxy.dark = True
+    await until(lambda: far.lost)
+    proxy.dark = False
+    await until(lambda: all_done([near, far]))
+    assert arrived(near) == arrived(far) == SAMPLE
+    await until(lambda: shortfalls(started) == {"near": 0, "far": 0})
+
+
+async def test_a_slow_consumer_holds_the_feed(reader: Any, feed: Any, until: Any) -> None:
+    quick, slow = await reader("quick"), await reader("slow")
+    slow.holds = True
+    feed(expect="quick,slow")
+    await until(lambda: len(quick.events) == 4_096)
+    await asyncio.sleep(0.3)
+    assert len(quick.events) == 4_096
+    slow.holds = False
+    await until(lambda: all_done([quick, slow]))
+
+
+async def test_a_dead_consumer_leaves_after_two_seconds_and_is_named(
+    readers: list[Any], feed: Any, until: Any
+) -> None:
+    started = feed(expect="runner,gateway,venue")
+    dead = readers.pop()
+    await until(lambda: len(dead.events) > 10_000)
+    dead.subscription._link.close("killed")  # without a goodbye
+    dead.task.cancel()
+    at = monotonic()
+    await until(lambda: all_done(readers))
+    assert monotonic() - at > 1.5
+    await until(lambda: started.report()["consumers"]["venue"]["left"])
+    assert shortfalls(started)["venue"] >= len(SAMPLE) - len(dead.events) - 4_096
+    await until(lambda: shortfalls(started)["runner"] == 0)
+
+
+async def test_a_consumer_that_says_goodbye_holds_nobody(
+    readers: list[Any], feed: Any, until: Any
+) -> None:
+    started = feed(expect="runner,gateway,venue")
+    await until(lambda: len(readers[0].events) > 10_000)
+    await readers.pop().stop()
+    at = monotonic()
+    await until(lambda: all_done(readers))
+    assert monotonic() - at < 1.9
+    await until(lambda: started.report()["consumers"]["venue"]["left"])
+    assert shortfalls(started)["venue"] == 0
+
+
+async def test_a_consumer_that_joins_late_gets_all_from_then_on(
+    readers: list[Any], reader: Any, feed: Any, until: Any
+) -> None:
+    feed(expect="runner,gateway,venue")
+    await until(lambda: len(readers[0].events) > 5_000)
+    late = await reader("late")
+    await until(lambda: all_done(readers) and arrived(late)[-1:] == SAMPLE[-1:])
+    assert arrived(late) == SAMPLE[-len(late.events) :]
+
+
+async def test_speed_ten_takes_a_tenth_of_the_time(reader: Any, feed: Any, until: Any) -> None:
+    one = await reader("one")
+    feed(expect="one", speed="10")
+    await until(lambda: len(one.events) > 100)
+    first, at = one.events[-1].timestamp, monotonic()
+    await asyncio.sleep(2)
+    market_s = (one.events[-1].timestamp - first) / 1e9
+    assert market_s == pytest.approx(10 * (monotonic() - at), rel=0.2)
+
+
+async def test_bad_rows_are_counted_by_file(
+    reader: Any, feed: Any, until: Any, tmp_path: Path
+) -> None:
+    lines = gzip.decompress(sample.paths()[0].read_bytes()).decode().splitlines()[:100]
+    lines[50] = lines[50].replace(".", "x")
+    (tmp_path / "quotes.csv").write_text("\n".join(lines))
+    one = await reader("one")
+    started = feed(expect="one", data_files=str(tmp_path / "quotes.csv"))
+    await until(lambda: started.report().get("ended"))
+    assert started.report()["bad_rows"] == {"quotes.csv": 1}
+    assert len(one.events) == 98
+
+
+async def test_the_end_is_in_the_heartbeat_and_the_process_stays(
+    reader: Any, feed: Any, until: Any
+) -> None:
+    one = await reader("one")
+    started = feed(expect="one")
+    await until(lambda: one.subscription.heartbeat and one.subscription.heartbeat.ended)
+    assert one.subscription.heartbeat.published == len(SAMPLE)
+    assert started.process.poll() is None
+
+
+async def test_sigterm_ends_it_within_a_second(reader: Any, feed: Any, until: Any) -> None:
+    one = await reader("one")
+    started = feed(expect="one", speed="1")
+    await until(lambda: one.events)
+    at = monotonic()
+    started.process.send_signal(signal.SIGTERM)
+    assert await asyncio.to_thread(started.process.wait, 5) == 0
+    assert monotonic() - at < 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "line"),
+    [
+        ({}, "market_feed: STRATOPS_REDIS_URL: not set\n"),
+        (
+            {"STRATOPS_REDIS_URL": "redis://127.0.0.1:1", "STRATOPS_SPEED": "fast"},
+            "market_feed: STRATOPS_SPEED: 'fast', expected max, or a number above 0\n",
+        ),
+    ],
+)
+def test_bad_settings_are_one_clear_line(settings: dict[str, str], line: str) -> None:
+    command = [sys.executable, "-m", "market_feed"]
+    ended = subprocess.run(
+        command, env={"PATH": os.environ["PATH"], **settings}, capture_output=True, text=True
+    )
+    assert (ended.returncode, ended.stderr) == (2, line)
