@@ -6,6 +6,8 @@ from typing import Protocol, cast
 
 import structlog
 
+_NUMBERS = logging.getLevelNamesMapping()
+
 
 class Log(Protocol):
     def __call__(self, event: str, /, **fields: object) -> object: ...
@@ -20,7 +22,7 @@ def open_log(level: str) -> Log:
             structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
             structlog.processors.JSONRenderer(),
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
+        wrapper_class=structlog.make_filtering_bound_logger(_NUMBERS[level.upper()]),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
     return cast(Log, structlog.get_logger().bind(process="venue").info)
