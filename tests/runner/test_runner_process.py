@@ -211,6 +211,12 @@ async def test_memory_stays_small(desk: Desk) -> None:
     assert psutil.Process(desk.process.pid).memory_info().rss < 45 * 2**20
 
 
+async def test_uvloop_is_a_choice(desk: Desk) -> None:
+    await desk.armed(CROSS, STRATOPS_UVLOOP="1")
+    desk.publish(*[FLAT] * 4, UP)
+    await desk.gateway.until(lambda: desk.signals)
+
+
 async def test_the_pages_tell_health_readiness_and_figures(desk: Desk, port: Any) -> None:
     number = port()
     await desk.armed(CROSS, STRATOPS_METRICS_PORT=str(number), STRATEGY_ENGINE_API_KEY="key")

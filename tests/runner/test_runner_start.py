@@ -1,0 +1,116 @@
+"""What the process says when it cannot start, and what it reads."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from strategy_runner.logs import Log
+from strategy_runner.settings import InvalidSettings, Settings
+from strategy_runner.spec import InvalidSpec, read
+from strategy_sdk.loading import CannotLoad, code_digest
+from strategy_sdk.parameters import InvalidParameters
+
+LEAST = {"STRATOPS_SPEC": "s.json", "STRATOPS_GATEWAY": "127.0.0.1:1", "STRATOPS_TOKEN": "secret"}
+SPEC: dict[str, Any] = {
+    "strategy": "probe",
+    "revision": "r",
+    "source": {"builtin": "momentum"},
+    "symbols": ["BTCUSDT"],
+    "channels": ["market:btcusdt"],
+    "redis_url": "redis://127.0.0.1:1",
+}
+
+
+def test_the_least_environment_is_enough() -> None:
+    settings = Settings.from_environment(LEAST)
+    assert settings.instance
+    assert "secret" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"STRATOPS_SPEC": ""}, "STRATOPS_SPEC: not set"),
+        ({"STRATOPS_GATEWAY": "nowhere"}, "STRATOPS_GATEWAY: 'nowhere', expected host:port"),
+        ({"STRATOPS_METRICS_PORT": "70000"}, "STRATOPS_METRICS_PORT: '70000', expected a port"),
+        ({"STRATOPS_LOG_LEVEL": "loud"}, "STRATOPS_LOG_LEVEL: 'loud', expected debug"),
+    ],
+)
+def test_a_wrong_environment_is_named(change: dict[str, str], message: str) -> None:
+    with pytest.raises(InvalidSettings, match=f"^{message}"):
+        Settings.from_environment(LEAST | change)
+
+
+def written(folder: Path, **changes: object) -> Path:
+    path = folder / "spec.json"
+    path.write_text(json.dumps(SPEC | changes))
+    return path
+
+
+def test_numbers_of_a_spec_come_as_text(tmp_path: Path) -> None:
+    spec = read(written(tmp_path, parameters={"lookback_period": "7", "threshold": "0.5"}))
+    assert repr(spec.make_strategy()).startswith("Momentum(lookback_period=7, threshold=0.5,")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"symbols": []}, "symbols and channels, expected at least one"),
+        ({"symbols": "BTCUSDT"}, r"Expected `array`, got `str` - at `\$.symbols`"),
+        ({"source": None}, r"Expected `object`, got `null` - at `\$.source`"),
+    ],
+)
+def test_a_spec_that_cannot_be_meant_is_refused(
+    tmp_path: Path, changes: dict[str, object], message: str
+) -> None:
+    with pytest.raises(InvalidSpec, match=message):
+        read(written(tmp_path, **changes))
+
+
+def test_a_missing_spec_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InvalidSpec, match=r"nothing\.json: No such file"):
+        read(tmp_path / "nothing.json")
+
+
+def test_code_that_changed_after_the_check_is_refused(tmp_path: Path) -> None:
+    digest = code_digest({"builtin": "momentum"})
+    read(written(tmp_path, code_digest=digest)).make_strategy()
+    with pytest.raises(CannotLoad, match="changed after the check"):
+        read(written(tmp_path, code_digest="0" * 64)).make_strategy()
+
+
+def test_parameters_are_checked_again(tmp_path: Path) -> None:
+    with pytest.raises(InvalidParameters, match="lookback_period: 0"):
+        read(written(tmp_path, parameters={"lookback_period": 0})).make_strategy()
+
+
+def test_a_log_line_is_one_json_object(tmp_path: Path) -> None:
+    with (tmp_path / "log").open("wb") as stream:
+        log = Log("info", stream, strategy="probe")
+        log.debug("left out")
+        log.info("armed", epoch=3, path=tmp_path)
+    (line,) = (tmp_path / "log").read_text().splitlines()
+    assert json.loads(line).items() >= {"event": "armed", "epoch": 3, "strategy": "probe"}.items()
+
+
+@pytest.mark.servers
+@pytest.mark.parametrize(
+    ("spec", "environment", "code", "words"),
+    [
+        pytest.param({}, {"STRATOPS_GATEWAY": "x"}, 2, "STRATOPS_GATEWAY", id="settings"),
+        pytest.param({"symbols": []}, {}, 2, "symbols and channels", id="spec"),
+        pytest.param({}, {"STRATOPS_CATALOGUE": "/none"}, 2, "catalogue /none", id="catalogue"),
+        pytest.param({"source": {"builtin": "x"}}, {}, 4, "expected one of momentum", id="source"),
+        pytest.param({"symbols": ["XXX"]}, {}, 4, "'XXX': not in the catalogue", id="instrument"),
+        pytest.param({"parameters": {"x": 1}}, {}, 4, "expected one of lookback", id="parameter"),
+    ],
+)
+async def test_a_process_that_cannot_start_says_why_in_one_line(
+    process: Any, spec: dict[str, Any], environment: dict[str, str], code: int, words: str
+) -> None:
+    process.start(SPEC | spec, **{"STRATOPS_GATEWAY": "127.0.0.1:1"} | environment)
+    assert await process.ended() == code
+    (line,) = process.log.read_text().splitlines()
+    assert words in line
