@@ -61,6 +61,7 @@ class Desk:
         self._began = time.monotonic()
         self._symbols: dict[str, Sequence[str]] = {}
         self._final: pb.Desk | None = None
+        self._ending = False
         self._crew: Crew
         self._gateway: GatewayClient
         self._rollouts: Rollouts
@@ -104,6 +105,8 @@ class Desk:
             restarts=dict(self._crew.restarts),
             notices=self._notices.all,
             problems=self._notices.problems,
+            starting=self._rollouts.starting(observer.desk),
+            ending=self._ending,
         )
 
     def kill(self) -> None:
@@ -223,6 +226,7 @@ class Desk:
 
     async def _settle(self, *, hurried: bool) -> None:
         """Waits until nothing is under way, and asks whether ledger and venue agree."""
+        self._ending = True
         deadline = time.monotonic() + (HURRIED_QUIET_S if hurried else QUIET_S)
         if not self._observer.feed().get("ended"):
             await self._cut_the_data()

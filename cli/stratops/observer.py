@@ -15,7 +15,7 @@ from stratops.rollouts import Runner
 from stratops.supervisor import Child
 from stratops_api.v1 import risk_gateway_pb2 as pb
 
-POLL_S = 0.4
+POLL_S = 0.25
 RATE_OVER_S = 3.0
 AWAY_S = 3.0  # the gateway does not answer: a problem worth a line
 

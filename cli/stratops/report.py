@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 from stratops.notices import Notice
@@ -74,12 +75,17 @@ def _strategy(status: pb.StrategyStatus, seen: Seen) -> Document:
         "rejected": dict(status.rejected),
         "orders": status.orders,
         "fills": status.fills,
-        "position": dict(status.positions),
-        "realized_pnl": status.realized_pnl,
-        "unrealized_pnl": status.unrealized_pnl or None,
-        "fees": status.fees,
+        "position": {symbol: plain(value) for symbol, value in status.positions.items()},
+        "realized_pnl": plain(status.realized_pnl or "0"),
+        "unrealized_pnl": plain(status.unrealized_pnl) if status.unrealized_pnl else None,
+        "fees": plain(status.fees or "0"),
         "handovers": status.handovers,
     }
+
+
+def plain(number: str) -> str:
+    """The same number without trailing zeros or an exponent."""
+    return f"{Decimal(number).normalize():f}"
 
 
 def ticks_expected(feed: Mapping[str, Any], symbols: Sequence[str]) -> int | None:

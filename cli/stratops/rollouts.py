@@ -8,7 +8,7 @@ and the old one ends when the gateway releases it.
 import asyncio
 import secrets
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -122,6 +122,17 @@ class Rollouts:
             place = self._places.get(status.strategy)
             if place is not None:
                 self._observe(place, status)
+
+    def starting(self, desk: pb.Desk | None) -> Mapping[str, Sequence[str]]:
+        """Revisions, by strategy, whose process lives and that the gateway does not list yet."""
+        listed = {
+            one.instance for status in (desk.strategies if desk else ()) for one in status.runners
+        }
+        found: dict[str, list[str]] = {}
+        for runner in self.runners:
+            if runner.alive and runner.instance not in listed:
+                found.setdefault(runner.strategy.ref, []).append(runner.strategy.revision)
+        return found
 
     @property
     def runners(self) -> Iterator[Runner]:

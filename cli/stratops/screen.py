@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from io import StringIO
 from typing import Any
 
@@ -37,15 +38,16 @@ class View:
     restarts: Mapping[str, int] = field(default_factory=dict)
     notices: Sequence[Notice] = ()
     problems: Mapping[str, str] = field(default_factory=dict)
+    starting: Mapping[str, Sequence[str]] = field(default_factory=dict)  # revisions by strategy
+    ending: bool = False
 
 
 def draw(view: View) -> RenderableType:
     desk = view.desk
-    parts: list[RenderableType] = [_headline(view)]
+    parts: list[RenderableType] = [_headline(view), *_problems(view.problems)]
     if desk is not None:
-        parts += [_strategy(status) for status in desk.strategies]
+        parts += [_strategy(one, view.starting.get(one.strategy, ())) for one in desk.strategies]
         parts.append(_gateway(desk))
-    parts += _problems(view.problems)
     parts.append(_notices(view.notices))
     return Group(*parts)
 
@@ -73,12 +75,20 @@ def said(notice: Notice) -> str:
 def summary(report: Mapping[str, Any]) -> RenderableType:
     """The report in a table, for the end of a run without `-o json`."""
     table = Table(
-        "strategy", "ticks", "signals", "orders", "fills", "position", "realised", "unrealised"
+        "strategy",
+        "ticks",
+        "signals",
+        "orders",
+        "fills",
+        "position",
+        "realised",
+        "unrealised",
+        "fees",
     )
     for name, one in report["strategies"].items():
-        held = ", ".join(f"{value} {symbol}" for symbol, value in sorted(one["position"].items()))
-        counts = (str(one[column]) for column in ("ticks", "signals", "orders", "fills"))
-        table.add_row(name, *counts, held, one["realized_pnl"], one["unrealized_pnl"] or "unknown")
+        counts = (str(one[column]) for column in counted)
+        sums = (money(one[column] or "") for column in ("realized_pnl", "unrealized_pnl", "fees"))
+        table.add_row(name, *counts, held(one["position"]), *sums)
     agreed = "ledger and venue agree" if report["ledger_equals_venue"] else "NOT RECONCILED: "
     agreed += "; ".join(report["differences"])
     return Group(
@@ -86,11 +96,26 @@ def summary(report: Mapping[str, Any]) -> RenderableType:
     )
 
 
+def held(positions: Mapping[str, str]) -> str:
+    """`0.5 ETHUSDT, -1 BTCUSDT`, or flat."""
+    amounts = ((symbol, Decimal(value)) for symbol, value in sorted(positions.items()))
+    return (
+        ", ".join(f"{value.normalize():f} {symbol}" for symbol, value in amounts if value) or "flat"
+    )
+
+
+def money(amount: str) -> str:
+    """To the cent; exact figures are in the report."""
+    return f"{Decimal(amount):,.2f}" if amount else "unknown"
+
+
 def _headline(view: View) -> RenderableType:
     text = Text.assemble(("StratOps ", "bold"), f"{view.session}  up {view.up_s:.0f} s  ")
     if view.desk is None:
         return text.append("starting", "yellow")
     text.append(f"feed {_age(view.desk.feed.age_ns)} old, {view.rate:,.0f}/s  ")
+    if view.ending:
+        text.append("ending  ", "yellow")
     if view.feed.get("ended"):
         text.append("replay ended  ", "cyan")
     if view.desk.halted:
@@ -98,9 +123,9 @@ def _headline(view: View) -> RenderableType:
     return text
 
 
-def _strategy(status: pb.StrategyStatus) -> Panel:
+def _strategy(status: pb.StrategyStatus, starting: Sequence[str]) -> Panel:
     title = f"[bold]{escape(status.strategy)}[/] {escape(status.mode)}"
-    body = Group(_runners(status), Text(_holdings(status)), *_signals(status))
+    body = Group(_runners(status, starting), Text(_holdings(status)), *_signals(status))
     return Panel(body, title=title, title_align="left", border_style=_border(status))
 
 
@@ -108,8 +133,8 @@ def _border(status: pb.StrategyStatus) -> str:
     return "green" if status.role == "armed" else "red"
 
 
-def _runners(status: pb.StrategyStatus) -> RenderableType:
-    if not status.runners:
+def _runners(status: pb.StrategyStatus, starting: Sequence[str]) -> RenderableType:
+    if not status.runners and not starting:
         return Text(f"no runner: {status.none_reason or 'starting'}", "yellow")
     table = Table.grid(padding=(0, 2))
     for runner in status.runners:
@@ -123,6 +148,8 @@ def _runners(status: pb.StrategyStatus) -> RenderableType:
             f"{runner.counters.errors} errors" if runner.counters.errors else "",
             "" if runner.connected else Text("not connected", "red"),
         )
+    for revision in starting:
+        table.add_row(Text("starting", "yellow"), f"revision {revision}")
     return table
 
 
@@ -133,11 +160,10 @@ def _role(runner: pb.RunnerStatus) -> str:
 
 
 def _holdings(status: pb.StrategyStatus) -> str:
-    held = ", ".join(f"{value} {symbol}" for symbol, value in sorted(status.positions.items()))
     return (
-        f"position {held or 'flat'}   realised {status.realized_pnl or '0'}"
-        f"   unrealised {status.unrealized_pnl or 'unknown'}   fees {status.fees or '0'}   "
-        f"signals {status.signals} (accepted {status.accepted}), orders {status.orders},"
+        f"position {held(status.positions)}   realised {money(status.realized_pnl)}"
+        f"   unrealised {money(status.unrealized_pnl)}   fees {money(status.fees)}\n"
+        f"signals {status.signals}, accepted {status.accepted}, orders {status.orders},"
         f" fills {status.fills}"
     )
 
@@ -182,11 +208,10 @@ def _notices(notices: Sequence[Notice]) -> RenderableType:
 
 
 def _short(status: pb.StrategyStatus) -> str:
-    held = " ".join(f"{value} {symbol}" for symbol, value in sorted(status.positions.items()))
     armed = f"{status.revision}/{status.epoch}" if status.role == "armed" else status.none_reason
     return (
-        f"{status.strategy} {armed or 'none armed'} {status.fills} fills {held or 'flat'}"
-        f" pnl {status.realized_pnl or '0'}/{status.unrealized_pnl or '?'}"
+        f"{status.strategy} {armed or 'none armed'} {status.fills} fills"
+        f" {held(status.positions)} pnl {money(status.realized_pnl)}/{money(status.unrealized_pnl)}"
     )
 
 
