@@ -3,18 +3,16 @@
 import asyncio
 from dataclasses import replace
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
+from desk_driver import DeskDriver, buy, cancel, content, fill
 from handover.messages import Ack, OrderEnd
 from risk_gateway.records import Kind
 from trading.orders import OrderState
 from trading.reasons import Reason
 from trading.signals import OrderType, Side, Signal
-
-if TYPE_CHECKING:
-    from tests.gateway.conftest import DeskDriver
 
 
 def reasons(verdicts: Any) -> list[Reason | None]:
@@ -22,7 +20,7 @@ def reasons(verdicts: Any) -> list[Reason | None]:
 
 
 async def test_an_order_leaves_and_is_acknowledged_only_when_it_is_durable(
-    desk: "DeskDriver", buy: Any
+    desk: DeskDriver,
 ) -> None:
     runner = await desk.armed()
     runner.batch(buy("x"))
@@ -33,24 +31,20 @@ async def test_an_order_leaves_and_is_acknowledged_only_when_it_is_durable(
     assert runner.last(Ack).verdicts[0].accepted
 
 
-async def test_two_signals_of_a_batch_cannot_both_pass_a_limit(
-    desk: "DeskDriver", buy: Any, content: Any
-) -> None:
+async def test_two_signals_of_a_batch_cannot_both_pass_a_limit(desk: DeskDriver) -> None:
     runner = await desk.armed(content(max_position_size="1"))
     verdicts = await runner.decide(buy("x"), buy("y"))
     assert reasons(verdicts) == [None, Reason.MAX_POSITION_SIZE]
     assert desk.orders == ["x-0"]
 
 
-async def test_a_higher_priority_is_judged_first(
-    desk: "DeskDriver", buy: Any, content: Any
-) -> None:
+async def test_a_higher_priority_is_judged_first(desk: DeskDriver) -> None:
     runner = await desk.armed(content(max_position_size="1"))
     verdicts = await runner.decide(buy("x", priority=1), buy("y", priority=10))
     assert reasons(verdicts) == [Reason.MAX_POSITION_SIZE, None]
 
 
-async def test_a_stale_epoch_is_refused_at_the_fence(desk: "DeskDriver", buy: Any) -> None:
+async def test_a_stale_epoch_is_refused_at_the_fence(desk: DeskDriver) -> None:
     runner = await desk.armed()
     runner.batch(buy("x"), epoch=runner.epoch + 1, number=1)
     await desk.settled()
@@ -59,7 +53,7 @@ async def test_a_stale_epoch_is_refused_at_the_fence(desk: "DeskDriver", buy: An
     assert desk.strategy.tally.rejected == {"fenced": 1}
 
 
-async def test_a_replaced_run_is_fenced_off(desk: "DeskDriver", buy: Any) -> None:
+async def test_a_replaced_run_is_fenced_off(desk: DeskDriver) -> None:
     old = await desk.armed()
     old.leave()
     await desk.settled(3)
@@ -75,7 +69,7 @@ async def test_a_replaced_run_is_fenced_off(desk: "DeskDriver", buy: Any) -> Non
 
 
 async def test_the_same_signal_again_is_a_duplicate_without_a_second_order(
-    desk: "DeskDriver", buy: Any
+    desk: DeskDriver,
 ) -> None:
     runner = await desk.armed()
     await runner.decide(buy("x"))
@@ -85,12 +79,12 @@ async def test_the_same_signal_again_is_a_duplicate_without_a_second_order(
     assert desk.orders == ["x-0"]
 
 
-async def test_twice_in_one_batch_is_a_duplicate(desk: "DeskDriver", buy: Any) -> None:
+async def test_twice_in_one_batch_is_a_duplicate(desk: DeskDriver) -> None:
     runner = await desk.armed()
     assert reasons(await runner.decide(buy("x"), buy("x"))) == [None, Reason.DUPLICATE]
 
 
-async def test_in_two_batches_under_way_it_is_a_duplicate(desk: "DeskDriver", buy: Any) -> None:
+async def test_in_two_batches_under_way_it_is_a_duplicate(desk: DeskDriver) -> None:
     runner = await desk.armed()
     desk.feed_next()
     runner.batch(buy("x"))
@@ -100,22 +94,20 @@ async def test_in_two_batches_under_way_it_is_a_duplicate(desk: "DeskDriver", bu
     assert desk.orders == ["x-0"]
 
 
-async def test_a_refused_signal_is_not_judged_again(
-    desk: "DeskDriver", buy: Any, content: Any
-) -> None:
+async def test_a_refused_signal_is_not_judged_again(desk: DeskDriver) -> None:
     runner = await desk.armed(content(max_position_size="1"))
     await runner.decide(buy("x", quantity="2"))
     desk.feed_next()
     assert reasons(await runner.decide(buy("x", cause=2))) == [Reason.DUPLICATE]
 
 
-async def test_a_duplicate_of_a_working_order_does_not_end_it(desk: "DeskDriver", buy: Any) -> None:
+async def test_a_duplicate_of_a_working_order_does_not_end_it(desk: DeskDriver) -> None:
     runner = await desk.armed()
     await runner.decide(buy("x"), buy("x"))
     assert runner.outcomes == []
 
 
-async def test_after_a_restart_it_is_still_a_duplicate(desk: "DeskDriver", buy: Any) -> None:
+async def test_after_a_restart_it_is_still_a_duplicate(desk: DeskDriver) -> None:
     await (await desk.armed()).decide(buy("x"))
     desk.again()
     await desk.settled(3)
@@ -129,7 +121,7 @@ async def test_after_a_restart_it_is_still_a_duplicate(desk: "DeskDriver", buy: 
 # ---- the queue
 
 
-async def test_a_full_queue_refuses_by_name_and_journals_it(desk: "DeskDriver", buy: Any) -> None:
+async def test_a_full_queue_refuses_by_name_and_journals_it(desk: DeskDriver) -> None:
     runner = await desk.armed()
     verdicts = await runner.decide(*(buy(f"x{n}", quantity="0.1") for n in range(1_005)))
     assert reasons(verdicts).count(Reason.QUEUE_FULL) == 5
@@ -137,9 +129,7 @@ async def test_a_full_queue_refuses_by_name_and_journals_it(desk: "DeskDriver", 
     assert len(desk.archive.known(Kind.DECIDED, [f"x{n}" for n in range(1_005)])) == 1_005
 
 
-async def test_a_slow_journal_fills_the_queue_and_loses_nothing(
-    desk: "DeskDriver", buy: Any
-) -> None:
+async def test_a_slow_journal_fills_the_queue_and_loses_nothing(desk: DeskDriver) -> None:
     runner = await desk.armed()
     for n in range(1, 401):
         desk.feed_next()
@@ -151,7 +141,7 @@ async def test_a_slow_journal_fills_the_queue_and_loses_nothing(
 # ---- causes that have not arrived
 
 
-async def test_a_signal_waits_for_its_cause(desk: "DeskDriver", buy: Any) -> None:
+async def test_a_signal_waits_for_its_cause(desk: DeskDriver) -> None:
     runner = await desk.armed()
     runner.batch(buy("x", cause=3))
     await desk.settled()
@@ -162,7 +152,7 @@ async def test_a_signal_waits_for_its_cause(desk: "DeskDriver", buy: Any) -> Non
     assert desk.orders == ["x-0"]
 
 
-async def test_what_comes_after_a_waiting_signal_waits_too(desk: "DeskDriver", buy: Any) -> None:
+async def test_what_comes_after_a_waiting_signal_waits_too(desk: DeskDriver) -> None:
     runner = await desk.armed()
     runner.batch(buy("x", cause=2), buy("y", cause=1))
     await desk.settled()
@@ -172,7 +162,7 @@ async def test_what_comes_after_a_waiting_signal_waits_too(desk: "DeskDriver", b
     assert desk.orders == ["x-0", "y-0"]
 
 
-async def test_a_cause_that_never_comes_ends_in_no_price(desk: "DeskDriver", buy: Any) -> None:
+async def test_a_cause_that_never_comes_ends_in_no_price(desk: DeskDriver) -> None:
     runner = await desk.armed()
     runner.batch(buy("x", cause=9))
     await desk.settled(0.8)
@@ -181,16 +171,14 @@ async def test_a_cause_that_never_comes_ends_in_no_price(desk: "DeskDriver", buy
     assert reasons(runner.last(Ack).verdicts) == [Reason.NO_PRICE]
 
 
-async def test_a_cause_older_than_the_tape_is_a_stale_price(desk: "DeskDriver", buy: Any) -> None:
+async def test_a_cause_older_than_the_tape_is_a_stale_price(desk: DeskDriver) -> None:
     runner = await desk.armed()
     for _ in range(3 * desk.market.tape.depth):
         desk.feed_next()
     assert reasons(await runner.decide(buy("x", cause=5))) == [Reason.STALE_PRICE]
 
 
-async def test_it_is_judged_at_the_quote_of_its_cause(
-    desk: "DeskDriver", buy: Any, content: Any
-) -> None:
+async def test_it_is_judged_at_the_quote_of_its_cause(desk: DeskDriver) -> None:
     runner = await desk.armed(content(max_order_value="150"))
     desk.feed_next(bid=1_000.0)
     assert reasons(await runner.decide(buy("x", cause=1), buy("y", cause=2))) == [
@@ -199,9 +187,7 @@ async def test_it_is_judged_at_the_quote_of_its_cause(
     ]
 
 
-async def test_closing_is_not_held_up_by_a_price_that_is_missing(
-    desk: "DeskDriver", buy: Any, fill: Any
-) -> None:
+async def test_closing_is_not_held_up_by_a_price_that_is_missing(desk: DeskDriver) -> None:
     runner = await desk.armed()
     await runner.decide(buy("x"))
     await desk.filled(fill("x"))
@@ -210,9 +196,7 @@ async def test_closing_is_not_held_up_by_a_price_that_is_missing(
     assert reasons(runner.last(Ack).verdicts) == [None]
 
 
-async def test_on_the_walls_clock_the_latest_quote_must_be_fresh(
-    wall_desk: "DeskDriver", buy: Any
-) -> None:
+async def test_on_the_walls_clock_the_latest_quote_must_be_fresh(wall_desk: DeskDriver) -> None:
     runner = await wall_desk.armed()
     assert reasons(await runner.decide(buy("x", cause=77))) == [None]
     quote = wall_desk.market.tape.latest("BTCUSDT")
@@ -224,9 +208,7 @@ async def test_on_the_walls_clock_the_latest_quote_must_be_fresh(
 # ---- halt, modes, venue
 
 
-async def test_a_halted_desk_refuses_orders_and_passes_cancels(
-    desk: "DeskDriver", buy: Any, cancel: Any
-) -> None:
+async def test_a_halted_desk_refuses_orders_and_passes_cancels(desk: DeskDriver) -> None:
     runner = await desk.armed()
     await runner.decide(buy("x", order_type=OrderType.LIMIT, price=Decimal(50)))
     desk.desk.halt("drill")
@@ -236,7 +218,7 @@ async def test_a_halted_desk_refuses_orders_and_passes_cancels(
     assert [leaving.request is None for leaving in desk.left] == [False, True]
 
 
-async def test_a_halt_survives_restarts_until_it_is_lifted(desk: "DeskDriver", buy: Any) -> None:
+async def test_a_halt_survives_restarts_until_it_is_lifted(desk: DeskDriver) -> None:
     await desk.armed()
     desk.desk.halt("drill")
     await desk.journal.durable()
@@ -246,7 +228,7 @@ async def test_a_halt_survives_restarts_until_it_is_lifted(desk: "DeskDriver", b
     assert desk.again().state.halted == ""
 
 
-async def test_an_order_that_a_halt_meets_on_its_way_expires(desk: "DeskDriver", buy: Any) -> None:
+async def test_an_order_that_a_halt_meets_on_its_way_expires(desk: DeskDriver) -> None:
     runner = await desk.armed()
     await runner.decide(buy("x"))
     desk.desk.halt("drill")
@@ -255,16 +237,14 @@ async def test_an_order_that_a_halt_meets_on_its_way_expires(desk: "DeskDriver",
     assert runner.outcomes[-1].what == OrderEnd(OrderState.EXPIRED, Reason.HALTED)
 
 
-async def test_observation_gives_verdicts_and_sends_nothing(
-    desk: "DeskDriver", buy: Any, content: Any
-) -> None:
+async def test_observation_gives_verdicts_and_sends_nothing(desk: DeskDriver) -> None:
     runner = await desk.armed(content(mode="observation"))
     closing = buy("y", side=Side.SELL, closing=True)
     assert reasons(await runner.decide(buy("x"), closing)) == [None, None]
     assert desk.left == []
 
 
-async def test_without_a_venue_signals_are_refused_by_name(desk: "DeskDriver", buy: Any) -> None:
+async def test_without_a_venue_signals_are_refused_by_name(desk: DeskDriver) -> None:
     runner = await desk.armed()
     desk.venue_available = False
     assert reasons(await runner.decide(buy("x"))) == [Reason.VENUE_UNAVAILABLE]
@@ -281,7 +261,7 @@ async def test_without_a_venue_signals_are_refused_by_name(desk: "DeskDriver", b
     ids=lambda value: getattr(value, "value", None),
 )
 async def test_what_may_not_be_is_refused_by_its_reason(
-    desk: "DeskDriver", buy: Any, wrong: dict[str, Any], reason: Reason
+    desk: DeskDriver, wrong: dict[str, Any], reason: Reason
 ) -> None:
     runner = await desk.armed()
     signal: Signal = replace(buy("x"), **wrong)
@@ -289,9 +269,7 @@ async def test_what_may_not_be_is_refused_by_its_reason(
     assert desk.orders == []
 
 
-async def test_a_refusal_is_an_outcome_with_the_next_number(
-    desk: "DeskDriver", buy: Any, content: Any
-) -> None:
+async def test_a_refusal_is_an_outcome_with_the_next_number(desk: DeskDriver) -> None:
     runner = await desk.armed(content(max_position_size="1"))
     await runner.decide(buy("x"), buy("y"), buy("z"))
     ends = [(o.number, o.signal_id, o.what) for o in runner.outcomes]
@@ -299,12 +277,12 @@ async def test_a_refusal_is_an_outcome_with_the_next_number(
     assert ends == [(1, "y", refused), (2, "z", refused)]
 
 
-async def test_a_cancel_of_nothing_is_refused(desk: "DeskDriver", cancel: Any) -> None:
+async def test_a_cancel_of_nothing_is_refused(desk: DeskDriver) -> None:
     runner = await desk.armed()
     assert reasons(await runner.decide(cancel("c", of="x"))) == [Reason.UNKNOWN_ORDER]
 
 
-async def test_a_tools_signal_goes_through_the_same_fence(desk: "DeskDriver", buy: Any) -> None:
+async def test_a_tools_signal_goes_through_the_same_fence(desk: DeskDriver) -> None:
     runner = await desk.armed()
     done: list[Any] = []
     fenced = desk.desk.submit(desk.strategy, runner.epoch + 1, buy("x"), done.append)

@@ -2,35 +2,33 @@
 
 import json
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
+from desk_driver import DeskDriver, buy, content
 from handover.messages import Arm, Release
 from risk_gateway.content import Mode, parse_content, tighter
 from risk_gateway.desk import LowerTerm, NotAllowed, NotDeployed, UnknownCaller, deployment_of
 from stratops_wire import InvalidMessage
 
-if TYPE_CHECKING:
-    from tests.gateway.conftest import DeskDriver
-
 HASH = "0" * 64
 
 
-async def test_a_lower_term_is_refused(desk: "DeskDriver", content: Any) -> None:
+async def test_a_lower_term_is_refused(desk: DeskDriver) -> None:
     first = desk.desk.begin_term("one")
     desk.desk.begin_term("another")
     with pytest.raises(LowerTerm, match="term 1, the last one begun is 2"):
         desk.desk.deploy(first, "s", deployment_of("r1", content(), HASH))
 
 
-async def test_terms_go_on_after_a_restart(desk: "DeskDriver") -> None:
+async def test_terms_go_on_after_a_restart(desk: DeskDriver) -> None:
     desk.desk.begin_term("one")
     await desk.journal.durable()
     assert desk.again().desk.begin_term("two") == 2
 
 
-async def test_the_same_revision_again_changes_nothing(desk: "DeskDriver") -> None:
+async def test_the_same_revision_again_changes_nothing(desk: DeskDriver) -> None:
     runner = await desk.armed()
     written = desk.journal.written
     await desk.deploy()
@@ -38,16 +36,14 @@ async def test_the_same_revision_again_changes_nothing(desk: "DeskDriver") -> No
     assert desk.strategy.grants.epoch == runner.epoch
 
 
-async def test_a_tighter_limit_holds_at_once(desk: "DeskDriver", content: Any, buy: Any) -> None:
+async def test_a_tighter_limit_holds_at_once(desk: DeskDriver) -> None:
     runner = await desk.armed()
     await desk.deploy("r2", content(max_position_size="1"))
     (verdict,) = await runner.decide(buy("x", quantity="2"))
     assert verdict.reason == "max_position_size"
 
 
-async def test_a_looser_limit_waits_until_its_revision_is_armed(
-    desk: "DeskDriver", content: Any, buy: Any
-) -> None:
+async def test_a_looser_limit_waits_until_its_revision_is_armed(desk: DeskDriver) -> None:
     runner = await desk.armed(content(max_position_size="1"))
     await desk.deploy("r2", content(max_position_size="5"))
     assert not (await runner.decide(buy("x", quantity="2")))[0].accepted
@@ -61,19 +57,19 @@ async def test_a_looser_limit_waits_until_its_revision_is_armed(
     assert verdict.accepted
 
 
-async def test_a_lesser_mode_holds_at_once(desk: "DeskDriver", content: Any, buy: Any) -> None:
+async def test_a_lesser_mode_holds_at_once(desk: DeskDriver) -> None:
     runner = await desk.armed()
     await desk.deploy("r2", content(mode="observation"))
     assert (await runner.decide(buy("x")))[0].accepted
     assert desk.orders == []
 
 
-async def test_live_is_refused_where_it_is_not_allowed(desk: "DeskDriver", content: Any) -> None:
+async def test_live_is_refused_where_it_is_not_allowed(desk: DeskDriver) -> None:
     with pytest.raises(NotAllowed, match="mode live, this desk allows"):
         await desk.deploy("r1", content(mode="live"))
 
 
-async def test_what_is_withdrawn_is_released(desk: "DeskDriver") -> None:
+async def test_what_is_withdrawn_is_released(desk: DeskDriver) -> None:
     runner = await desk.armed()
     desk.desk.withdraw(desk.state.term, "s", "done")
     await desk.settled()
@@ -82,20 +78,20 @@ async def test_what_is_withdrawn_is_released(desk: "DeskDriver") -> None:
 
 
 @pytest.mark.parametrize("token", ["", "the-operator's", "the-runner's "])
-async def test_a_wrong_token_is_an_unknown_caller(desk: "DeskDriver", token: str) -> None:
+async def test_a_wrong_token_is_an_unknown_caller(desk: DeskDriver, token: str) -> None:
     await desk.deploy()
     with pytest.raises(UnknownCaller):
         desk.runner().connect(token)
     assert desk.state.counts.unknown_callers == 1
 
 
-async def test_a_revision_that_is_not_deployed_has_no_token(desk: "DeskDriver") -> None:
+async def test_a_revision_that_is_not_deployed_has_no_token(desk: DeskDriver) -> None:
     await desk.deploy()
     with pytest.raises(UnknownCaller):
         desk.runner(revision="r9").connect()
 
 
-async def test_the_old_revision_may_come_back_while_it_is_armed(desk: "DeskDriver") -> None:
+async def test_the_old_revision_may_come_back_while_it_is_armed(desk: DeskDriver) -> None:
     runner = await desk.armed()
     await desk.deploy("r2")
     runner.leave()
@@ -103,7 +99,7 @@ async def test_the_old_revision_may_come_back_while_it_is_armed(desk: "DeskDrive
     assert desk.strategy.grants.revision == "r1"
 
 
-async def test_a_revision_long_gone_is_not_deployed_any_more(desk: "DeskDriver") -> None:
+async def test_a_revision_long_gone_is_not_deployed_any_more(desk: DeskDriver) -> None:
     (await desk.armed()).leave()
     await desk.deploy("r2")
     await desk.settled(3)
@@ -111,7 +107,7 @@ async def test_a_revision_long_gone_is_not_deployed_any_more(desk: "DeskDriver")
         desk.runner("c", "r1").connect()
 
 
-async def test_a_restart_keeps_grant_and_wanted_revision(desk: "DeskDriver") -> None:
+async def test_a_restart_keeps_grant_and_wanted_revision(desk: DeskDriver) -> None:
     runner = await desk.armed()
     await desk.deploy("r2")
     desk.again()
@@ -119,7 +115,7 @@ async def test_a_restart_keeps_grant_and_wanted_revision(desk: "DeskDriver") -> 
     assert (grants.epoch, grants.revision, grants.wanted) == (runner.epoch, "r1", "r2")
 
 
-async def test_a_capital_that_grew_is_no_gain(desk: "DeskDriver", content: Any) -> None:
+async def test_a_capital_that_grew_is_no_gain(desk: DeskDriver) -> None:
     runner = await desk.armed(content(capital="1000"))
     await desk.deploy("r2", content(capital="5000"))
     runner.leave()
@@ -150,9 +146,7 @@ def changed(text: str, **fields: Any) -> str:
         ({"limits": {"max_drawdown": "2"}}, "content.limits"),
     ],
 )
-def test_content_that_cannot_be_meant_names_its_field(
-    content: Any, fields: dict[str, Any], named: str
-) -> None:
+def test_content_that_cannot_be_meant_names_its_field(fields: dict[str, Any], named: str) -> None:
     with pytest.raises(InvalidMessage, match=f"^{named}:"):
         parse_content(changed(content(), **fields))
 
@@ -164,12 +158,12 @@ def test_content_that_is_no_document_is_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize("hash_", ["", "x" * 64, "0" * 63, "0" * 65])
-def test_a_token_hash_has_64_hex_digits(content: Any, hash_: str) -> None:
+def test_a_token_hash_has_64_hex_digits(hash_: str) -> None:
     with pytest.raises(InvalidMessage, match="runner_token_sha256"):
         deployment_of("r1", content(), hash_)
 
 
-def test_of_two_contents_what_both_allow_is_in_force(content: Any) -> None:
+def test_of_two_contents_what_both_allow_is_in_force() -> None:
     one = parse_content(content(max_order_value="5", min_account_balance="7"))
     other = parse_content(content("observation", max_order_value="9", blocked_symbols=["X"]))
     both = tighter(one, other)
@@ -179,7 +173,7 @@ def test_of_two_contents_what_both_allow_is_in_force(content: Any) -> None:
     assert limits.blocked_symbols == {"X"}
 
 
-def test_no_symbol_in_common_means_none_not_all(content: Any) -> None:
+def test_no_symbol_in_common_means_none_not_all() -> None:
     one = parse_content(content())
     other = parse_content(changed(content(), symbols=["ETHUSDT"]))
     assert tighter(one, other).terms.symbols == frozenset()

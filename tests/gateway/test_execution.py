@@ -1,10 +1,11 @@
 """Orders at the venue and their fills: counted once, told when durable."""
 
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
+from desk_driver import DeskDriver, Runner, buy, fill
 from handover.messages import Holdings, OrderEnd, OrderFill
 from risk_gateway.lanes import Leaving
 from stratops_api.v1 import order_execution_pb2 as pb
@@ -13,13 +14,10 @@ from trading.orders import OrderState
 from trading.reasons import Reason
 from trading.signals import OrderType, Side
 
-if TYPE_CHECKING:
-    from tests.gateway.conftest import DeskDriver, Runner
-
 LIMIT_AT_50 = {"order_type": OrderType.LIMIT, "price": Decimal(50)}
 
 
-def answer(desk: "DeskDriver", state: str, of: str = "x", **fields: Any) -> None:
+def answer(desk: DeskDriver, state: str, of: str = "x", **fields: Any) -> None:
     """The venue's word about an order that left."""
     client_order_id = f"{of}-0"
     stated = pb.OrderResponse(
@@ -30,34 +28,30 @@ def answer(desk: "DeskDriver", state: str, of: str = "x", **fields: Any) -> None
     desk.desk.execution.answered(Leaving("s", client_order_id, pb.OrderRequest()), stated)
 
 
-async def with_order(desk: "DeskDriver", buy: Any, **fields: Any) -> "Runner":
+async def with_order(desk: DeskDriver, **fields: Any) -> Runner:
     runner = await desk.armed()
     await runner.decide(buy("x", **fields))
     return runner
 
 
-async def test_a_fill_is_counted_once(desk: "DeskDriver", buy: Any, fill: Any) -> None:
-    runner = await with_order(desk, buy)
+async def test_a_fill_is_counted_once(desk: DeskDriver) -> None:
+    runner = await with_order(desk)
     assert await desk.filled(fill("x"), fill("x")) == ["x-0-1", "x-0-1"]
     assert await desk.filled(fill("x")) == ["x-0-1"]
     assert desk.strategy.told.holdings() == Holdings({"BTCUSDT": Decimal(1)})
     assert [outcome.number for outcome in runner.outcomes] == [1]
 
 
-async def test_a_fill_is_counted_once_over_a_restart(
-    desk: "DeskDriver", buy: Any, fill: Any
-) -> None:
-    await with_order(desk, buy)
+async def test_a_fill_is_counted_once_over_a_restart(desk: DeskDriver) -> None:
+    await with_order(desk)
     await desk.filled(fill("x"))
     desk.again()
     assert await desk.filled(fill("x")) == ["x-0-1"]
     assert desk.strategy.account.positions["BTCUSDT"].quantity == 1
 
 
-async def test_a_fill_is_not_acknowledged_before_it_is_durable(
-    desk: "DeskDriver", buy: Any, fill: Any
-) -> None:
-    runner = await with_order(desk, buy)
+async def test_a_fill_is_not_acknowledged_before_it_is_durable(desk: DeskDriver) -> None:
+    runner = await with_order(desk)
     done: list[str] = []
     desk.desk.execution.take_fill(fill("x"), lambda: done.append("x"))
     assert (done, runner.outcomes, desk.published) == ([], [], [])
@@ -65,14 +59,14 @@ async def test_a_fill_is_not_acknowledged_before_it_is_durable(
     assert (done, len(runner.outcomes), len(desk.published)) == (["x"], 1, 1)
 
 
-async def test_a_foreign_fill_goes_to_the_strategy_it_names(desk: "DeskDriver", fill: Any) -> None:
+async def test_a_foreign_fill_goes_to_the_strategy_it_names(desk: DeskDriver) -> None:
     await desk.armed()
     assert await desk.filled(fill("x", client_order_id="", fill_id="theirs")) == ["theirs"]
     assert desk.strategy.account.positions["BTCUSDT"].quantity == 1
 
 
-async def test_the_order_decides_whose_fill_it_is(desk: "DeskDriver", buy: Any, fill: Any) -> None:
-    await with_order(desk, buy)
+async def test_the_order_decides_whose_fill_it_is(desk: DeskDriver) -> None:
+    await with_order(desk)
     await desk.filled(fill("x", strategy="somebody else"))
     assert desk.strategy.account.positions["BTCUSDT"].quantity == 1
 
@@ -82,37 +76,33 @@ async def test_the_order_decides_whose_fill_it_is(desk: "DeskDriver", buy: Any, 
     [{"strategy": "nobody", "client_order_id": ""}, {"symbol": "ETHUSDT"}, {"side": "sell"}],
 )
 async def test_a_fill_that_is_nobodys_is_kept_and_counted_nowhere(
-    desk: "DeskDriver", buy: Any, fill: Any, wrong: dict[str, Any]
+    desk: DeskDriver, wrong: dict[str, Any]
 ) -> None:
     if "side" in wrong:
         wrong = {"side": Side.SELL}
-    await with_order(desk, buy)
+    await with_order(desk)
     assert await desk.filled(fill("x", **wrong), fill("x", **wrong)) == ["x-0-1"] * 2
     assert desk.state.counts.strays == 1
     assert desk.strategy.told.holdings().positions == {}
 
 
-async def test_the_same_fill_id_under_another_strategy_is_counted_once(
-    desk: "DeskDriver", buy: Any, fill: Any
-) -> None:
+async def test_the_same_fill_id_under_another_strategy_is_counted_once(desk: DeskDriver) -> None:
     await desk.deploy(strategy="other")
-    await with_order(desk, buy)
+    await with_order(desk)
     await desk.filled(fill("x"), fill("x", strategy="other", client_order_id=""))
     assert desk.state.strategies["other"].tally.fills == 0
 
 
-async def test_a_rejection_by_the_venue_is_an_outcome(desk: "DeskDriver", buy: Any) -> None:
-    runner = await with_order(desk, buy)
+async def test_a_rejection_by_the_venue_is_an_outcome(desk: DeskDriver) -> None:
+    runner = await with_order(desk)
     answer(desk, "REJECTED", reason=types.REASON_NO_PRICE)
     await desk.settled()
     assert runner.outcomes[-1].what == OrderEnd(OrderState.REJECTED, Reason.NO_PRICE)
     assert desk.strategy.told.holdings().working == ()
 
 
-async def test_an_end_comes_after_the_fills_that_were_announced(
-    desk: "DeskDriver", buy: Any, fill: Any
-) -> None:
-    runner = await with_order(desk, buy)
+async def test_an_end_comes_after_the_fills_that_were_announced(desk: DeskDriver) -> None:
+    runner = await with_order(desk)
     answer(desk, "CANCELLED", filled_quantity="0.4")
     await desk.settled()
     assert runner.outcomes == []
@@ -122,8 +112,8 @@ async def test_an_end_comes_after_the_fills_that_were_announced(
     assert [outcome.number for outcome in runner.outcomes] == [1, 2]
 
 
-async def test_a_fill_after_the_end_still_counts(desk: "DeskDriver", buy: Any, fill: Any) -> None:
-    runner = await with_order(desk, buy)
+async def test_a_fill_after_the_end_still_counts(desk: DeskDriver) -> None:
+    runner = await with_order(desk)
     answer(desk, "CANCELLED")
     await desk.filled(fill("x", quantity="0.4"))
     assert [type(outcome.what) for outcome in runner.outcomes] == [OrderEnd, OrderFill]
@@ -132,10 +122,8 @@ async def test_a_fill_after_the_end_still_counts(desk: "DeskDriver", buy: Any, f
     assert (row.state, row.filled_quantity) == ("cancelled", Decimal("0.4"))
 
 
-async def test_the_whole_quantity_is_filled_whatever_was_said(
-    desk: "DeskDriver", buy: Any, fill: Any
-) -> None:
-    runner = await with_order(desk, buy)
+async def test_the_whole_quantity_is_filled_whatever_was_said(desk: DeskDriver) -> None:
+    runner = await with_order(desk)
     answer(desk, "CANCELLED", filled_quantity="0.4")
     await desk.filled(fill("x"))
     assert [type(outcome.what) for outcome in runner.outcomes] == [OrderFill]
@@ -144,8 +132,8 @@ async def test_the_whole_quantity_is_filled_whatever_was_said(
     assert row.state == "filled"
 
 
-async def test_an_order_without_an_answer_stays_an_exposure(desk: "DeskDriver", buy: Any) -> None:
-    runner = await with_order(desk, buy)
+async def test_an_order_without_an_answer_stays_an_exposure(desk: DeskDriver) -> None:
+    runner = await with_order(desk)
     desk.desk.execution.unanswered(desk.left[0], "DEADLINE_EXCEEDED")
     assert desk.strategy.account.orders["x-0"].state is OrderState.UNKNOWN
     assert desk.strategy.account.working("BTCUSDT").buys == 1
@@ -153,9 +141,9 @@ async def test_an_order_without_an_answer_stays_an_exposure(desk: "DeskDriver", 
 
 
 async def test_a_venue_that_contradicts_itself_is_counted_and_believed_once(
-    desk: "DeskDriver", buy: Any
+    desk: DeskDriver,
 ) -> None:
-    await with_order(desk, buy, **LIMIT_AT_50)
+    await with_order(desk, **LIMIT_AT_50)
     answer(desk, "ACCEPTED")
     answer(desk, "EXPIRED")
     answer(desk, "ACCEPTED")
@@ -163,17 +151,15 @@ async def test_a_venue_that_contradicts_itself_is_counted_and_believed_once(
     assert desk.strategy.last_outcome == 1
 
 
-async def test_holdings_name_what_works(desk: "DeskDriver", buy: Any, fill: Any) -> None:
-    await with_order(desk, buy)
+async def test_holdings_name_what_works(desk: DeskDriver) -> None:
+    await with_order(desk)
     await desk.filled(fill("x", quantity="0.3"))
     (working,) = desk.strategy.told.holdings().working
     assert (working.signal_id, working.quantity) == ("x", Decimal("0.7"))
 
 
-async def test_old_outcomes_are_read_back_from_the_journal(
-    desk: "DeskDriver", buy: Any, fill: Any
-) -> None:
-    runner = await with_order(desk, buy, quantity="10")
+async def test_old_outcomes_are_read_back_from_the_journal(desk: DeskDriver) -> None:
+    runner = await with_order(desk, quantity="10")
     await desk.filled(*(fill("x", number, quantity="1") for number in range(1, 9)))
     told = type(desk.strategy.told)("s", desk.archive, remembered=3)
     for outcome in runner.outcomes:
@@ -183,10 +169,8 @@ async def test_old_outcomes_are_read_back_from_the_journal(
     assert told.outcomes_after(8) == ()
 
 
-async def test_positions_are_published_with_their_number(
-    desk: "DeskDriver", buy: Any, fill: Any
-) -> None:
-    await with_order(desk, buy)
+async def test_positions_are_published_with_their_number(desk: DeskDriver) -> None:
+    await with_order(desk)
     await desk.filled(fill("x"))
     (update,) = desk.published
     assert update.message_id == "s:1"

@@ -2,22 +2,18 @@
 
 import asyncio
 import tempfile
-from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from desk_driver import DeskDriver, Runner, buy, cancel, fill
 from risk_gateway.lanes import Leaving
 from stratops_api.v1 import order_execution_pb2 as pb
 from stratops_api.v1 import types_pb2 as types
 from trading.signals import Side
-
-if TYPE_CHECKING:
-    from tests.gateway.conftest import DeskDriver, Runner
 
 STEPS = st.lists(
     st.tuples(
@@ -28,7 +24,7 @@ STEPS = st.lists(
 )
 
 
-def fingerprint(desk: "DeskDriver") -> dict[str, Any]:
+def fingerprint(desk: DeskDriver) -> dict[str, Any]:
     """All that was told, and all that will be decided by."""
     strategy = desk.strategy
     account = strategy.account
@@ -52,8 +48,8 @@ def fingerprint(desk: "DeskDriver") -> dict[str, Any]:
 class Story:
     """Plays steps on a desk: decisions, then what the venue makes of them."""
 
-    def __init__(self, desk: "DeskDriver", buy: Any, cancel: Any, fill: Any) -> None:
-        self.desk, self.buy, self.cancel, self.fill = desk, buy, cancel, fill
+    def __init__(self, desk: DeskDriver) -> None:
+        self.desk = desk
         self.count = 0
         self.runner: Runner
 
@@ -72,12 +68,12 @@ class Story:
         if decision in ("halt", "resume"):
             getattr(self.desk.desk, decision)("drill")
         elif decision == "cancel":
-            await self.runner.decide(self.cancel(name, of=before, cause=cause))
+            await self.runner.decide(cancel(name, of=before, cause=cause))
         else:
             side = Side.SELL if decision == "sell" else Side.BUY
             quantity = "5000" if decision == "too much" else "2"
             name = before if decision == "repeat" else name
-            await self.runner.decide(self.buy(name, cause, quantity, side=side))
+            await self.runner.decide(buy(name, cause, quantity, side=side))
 
     async def echo(self, echo: str) -> None:
         name = f"n{self.count}"
@@ -90,7 +86,7 @@ class Story:
             self.answer(name, "CANCELLED", filled_quantity="0.5")
         if echo != "refused":
             quantity = "2" if echo == "fill" else "0.5"
-            await self.desk.filled(self.fill(name, quantity=quantity, side=order.side))
+            await self.desk.filled(fill(name, quantity=quantity, side=order.side))
 
     def answer(self, name: str, state: str, **fields: Any) -> None:
         number = types.OrderState.Value(f"ORDER_STATE_{state}")
@@ -99,30 +95,23 @@ class Story:
         self.desk.desk.execution.answered(leaving, stated)
 
 
-@pytest.fixture(scope="module")
-def run_story(driver: Any, buy: Any, cancel: Any, fill: Any) -> Callable[[Any], None]:
-    async def told(steps: list[tuple[str, str]], folder: Path) -> None:
-        desk = driver(folder)
-        await Story(desk, buy, cancel, fill).play(steps)
-        before = fingerprint(desk)
-        assert fingerprint(desk.again()) == before
-        desk.close()
-
-    def run(steps: list[tuple[str, str]]) -> None:
-        with tempfile.TemporaryDirectory() as folder:
-            asyncio.run(told(steps, Path(folder)))
-
-    return run
+async def told_again(steps: list[tuple[str, str]], folder: Path) -> None:
+    desk = DeskDriver(folder)
+    await Story(desk).play(steps)
+    before = fingerprint(desk)
+    assert fingerprint(desk.again()) == before
+    desk.close()
 
 
 @given(STEPS)
 @settings(max_examples=60)
-def test_a_restart_changes_nothing(run_story: Any, steps: list[tuple[str, str]]) -> None:
-    run_story(steps)
+def test_a_restart_changes_nothing(steps: list[tuple[str, str]]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        asyncio.run(told_again(steps, Path(folder)))
 
 
 async def test_an_order_whose_end_is_not_known_counts_as_exposure_after_a_restart(
-    desk: "DeskDriver", buy: Any
+    desk: DeskDriver,
 ) -> None:
     await (await desk.armed()).decide(buy("x"))
     account = desk.again().strategy.account
@@ -130,7 +119,7 @@ async def test_an_order_whose_end_is_not_known_counts_as_exposure_after_a_restar
     assert account.working("BTCUSDT").buys == Decimal(1)
 
 
-async def test_ticks_go_on_counting_over_restarts_and_runs(desk: "DeskDriver", buy: Any) -> None:
+async def test_ticks_go_on_counting_over_restarts_and_runs(desk: DeskDriver) -> None:
     runner = await desk.armed()
     for n in range(1, 4):
         desk.feed_next()

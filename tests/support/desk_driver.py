@@ -1,0 +1,253 @@
+"""A desk to drive: the real one on a real journal, with runners and a market in the test's hand."""
+
+import asyncio
+import json
+from dataclasses import dataclass, field
+from decimal import Decimal
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, TypeVar
+
+from handover.messages import (
+    Ack,
+    Arm,
+    Batch,
+    GatewayMessage,
+    Hello,
+    Mark,
+    Outcome,
+    Outcomes,
+    Refused,
+    Subscribed,
+)
+from handover.timing import Timing
+from market_data import Intake, catalogue
+from risk_gateway.archive import Archive
+from risk_gateway.desk import Desk, deployment_of
+from risk_gateway.journal import Journal
+from risk_gateway.lanes import Leaving
+from risk_gateway.market_view import MarketView
+from risk_gateway.positions import PositionUpdate
+from risk_gateway.restore import Restoration
+from risk_gateway.settings import Clock
+from risk_gateway.state import Outside, State
+from risk_gateway.strategy import Strategy
+from trading.fills import Fill
+from trading.ids import client_order_id
+from trading.signals import Action, Cause, Side, Signal, Verdict
+
+SYMBOLS = ("BTCUSDT", "ETHUSDT")
+TOKEN = "the-runner's"
+OPERATOR = "the-operator's"
+HASH = sha256(TOKEN.encode()).hexdigest()
+AMPLE = {
+    "max_order_value": "1000000",
+    "max_position_size": "1000",
+    "max_daily_loss": "1000000",
+    "max_drawdown": "1",
+    "min_account_balance": "0",
+    "max_orders_per_second": "100000",
+    "max_orders_per_minute": "100000",
+}
+SECOND_NS = 1_000_000_000
+M = TypeVar("M")
+
+
+def content(mode: str = "simulation", capital: str = "1000000", **limits: Any) -> str:
+    return json.dumps(
+        {
+            "symbols": ["BTCUSDT"],
+            "mode": mode,
+            "capital": {"amount": capital, "currency": "USDT"},
+            "limits": AMPLE | limits,
+        }
+    )
+
+
+def tick(sequence: int, bid: float = 100.0, symbol: str = "BTCUSDT") -> bytes:
+    """Spread 1; a second apart."""
+    return json.dumps(
+        {
+            "type": "tick", "symbol": symbol, "sequence": sequence, "session": "run-1",
+            "timestamp": sequence * SECOND_NS, "bid_price": bid, "ask_price": bid + 1,
+            "bid_size": 5, "ask_size": 5,
+        }
+    ).encode()  # fmt: skip
+
+
+def buy(name: str, cause: int = 1, quantity: str = "1", **fields: Any) -> Signal:
+    """A market order of 1 BTCUSDT, unless the fields say otherwise."""
+    place = Cause("BTCUSDT", "tick", cause, cause * SECOND_NS)
+    usual = {"side": Side.BUY, "quantity": Decimal(quantity), "symbol": "BTCUSDT"}
+    return Signal(id=name, cause=place, at_ns=place.at_ns, **{**usual, **fields})
+
+
+def cancel(name: str, of: str, **fields: Any) -> Signal:
+    return buy(name, action=Action.CANCEL, cancels=of, **fields)
+
+
+def fill(of: str, number: int = 1, quantity: str = "1", **fields: Any) -> Fill:
+    """Of the order of signal `of`, bought at 101."""
+    usual = {
+        "fill_id": f"{of}-0-{number}", "client_order_id": client_order_id(of), "strategy": "s",
+        "symbol": "BTCUSDT", "side": Side.BUY, "price": Decimal(101),
+        "quantity": Decimal(quantity), "fee": Decimal("0.1"), "at_ns": 7,
+    }  # fmt: skip
+    return Fill(**{**usual, **fields})
+
+
+@dataclass
+class Runner:
+    """A runner's end of a session. What it is told lies in `told`."""
+
+    desk: "DeskDriver"
+    instance: str
+    revision: str = "r1"
+    told: list[GatewayMessage] = field(default_factory=list)
+    closed: str = ""
+    number: int = 0
+    count: int = 0
+
+    def send(self, message: GatewayMessage) -> None:
+        self.told.append(message)
+
+    def close(self, reason: str) -> None:
+        self.closed = reason
+
+    def connect(self, token: str = TOKEN, **hello: Any) -> None:
+        said = Hello("s", self.revision, self.instance, token, subscription=1, **hello)
+        self.strategy = self.desk.desk.connect(self, said)
+        self.say(Subscribed(1))
+
+    def say(self, message: Any) -> None:
+        self.desk.desk.message(self.strategy, self.instance, message)
+
+    def leave(self) -> None:
+        self.desk.desk.disconnect(self.strategy, self.instance, self)
+
+    def last(self, kind: type[M]) -> M:
+        return [each for each in self.told if isinstance(each, kind)][-1]
+
+    @property
+    def epoch(self) -> int:
+        return self.last(Arm).epoch
+
+    @property
+    def acks(self) -> list[Ack]:
+        return [each for each in self.told if isinstance(each, Ack)]
+
+    @property
+    def outcomes(self) -> list[Outcome]:
+        return [o for each in self.told if isinstance(each, Outcomes) for o in each.outcomes]
+
+    @property
+    def refusals(self) -> list[Refused]:
+        return [each for each in self.told if isinstance(each, Refused)]
+
+    def batch(self, *signals: Signal, epoch: int = 0, number: int = 0, **more: Any) -> None:
+        """The next one, on one more tick."""
+        self.number = number or self.number + 1
+        self.count += 1
+        mark = Mark(self.count, sequences={"BTCUSDT/tick": self.count}, session="run-1")
+        self.say(Batch(epoch or self.epoch, self.number, mark, signals, **more))
+
+    async def decide(self, *signals: Signal, **more: Any) -> tuple[Verdict, ...]:
+        """The verdicts, once they are told."""
+        self.batch(*signals, **more)
+        await self.desk.settled()
+        found = self.last(Ack)
+        assert found.batch == self.number
+        return found.verdicts
+
+
+class DeskDriver:
+    """One life of a desk; `again()` is the next one on the same journal."""
+
+    def __init__(self, folder: Path, clock: Clock = Clock.MARKET) -> None:
+        loop = asyncio.get_running_loop()
+        self.folder, self.clock = folder, clock
+        self.journal = Journal(folder, loop)
+        self.archive = Archive(self.journal.path)
+        self.market = MarketView(Intake(SYMBOLS), clock)
+        self.left: list[Leaving] = []
+        self.published: list[PositionUpdate] = []
+        self.venue_available = True
+        outside = Outside(
+            leave=self.left.append,
+            publish=self.published.append,
+            venue_available=lambda: self.venue_available,
+        )
+        self.state = State(self.journal, self.archive, self.market, catalogue.load(), outside)
+        timing = Timing(soak=0.05)
+        Restoration(self.state, timing).run()
+        self.desk = Desk(self.state, loop, timing=timing)
+        self.now = 0.0
+
+    def close(self) -> None:
+        self.archive.close()
+        self.journal.close()
+
+    def again(self) -> "DeskDriver":
+        self.close()
+        self.__init__(self.folder, self.clock)  # type: ignore[misc]  # the same object, a new life
+        return self
+
+    @property
+    def strategy(self) -> Strategy:
+        return self.state.strategies["s"]
+
+    def feed(self, *ticks: bytes) -> None:
+        for payload in ticks:
+            self.market.on_payload(payload)
+        self.desk.admission.on_market()
+
+    def feed_next(self, bid: float = 100.0) -> None:
+        latest = self.market.tape.latest("BTCUSDT")
+        self.feed(tick(latest.sequence + 1 if latest else 1, bid))
+
+    def tick(self, seconds: float = 0.02) -> None:
+        for _ in range(max(1, round(seconds / 0.02))):
+            self.now += 0.02
+            self.desk.tick(self.now)
+
+    async def settled(self, seconds: float = 0.06) -> None:
+        """Until nothing is on its way, with the clock moving on."""
+        for _ in range(4):
+            self.tick(seconds / 4)
+            await asyncio.sleep(0)
+            await self.journal.durable()
+            while self.journal.waiting:
+                await self.journal.durable()
+
+    async def deploy(self, revision: str = "r1", text: str = "", strategy: str = "s") -> None:
+        term = self.desk.begin_term("test")
+        made = deployment_of(revision, text or content(), HASH)
+        self.desk.deploy(term, strategy, made)
+        await self.settled()
+
+    def runner(self, instance: str = "a", revision: str = "r1") -> Runner:
+        return Runner(self, instance, revision)
+
+    async def armed(self, text: str = "", instance: str = "a") -> Runner:
+        """A runner that may decide, and one tick of the market."""
+        if "s" not in self.state.strategies:
+            await self.deploy(text=text)
+            self.feed(tick(1))
+        runner = self.runner(instance)
+        runner.connect()
+        await self.settled()
+        assert runner.last(Arm)
+        return runner
+
+    async def filled(self, *fills: Fill) -> list[str]:
+        """The ids of the fills that were acknowledged."""
+        done: list[str] = []
+        for each in fills:
+            self.desk.execution.take_fill(each, lambda each=each: done.append(each.fill_id))  # type: ignore[misc]  # bound at once
+        await self.settled()
+        return done
+
+    @property
+    def orders(self) -> list[str]:
+        """Client order ids that left."""
+        return [leaving.client_order_id for leaving in self.left if leaving.request]
