@@ -14,7 +14,6 @@ from urllib.parse import unquote, urlsplit
 
 import hiredis
 
-_MESSAGE = b"message"
 _PUSH = hiredis.PushNotification
 _DEFAULT_PORT = 6379
 
@@ -86,12 +85,18 @@ class RedisLink(asyncio.Protocol):
         if self.closed.done():
             return
         self.received_ns = monotonic_ns()
-        gets, most = self._reader.gets, self._max_size
+        gets, push, most = self._reader.gets, _PUSH, self._max_size
         self._reader.feed(data)
         try:
             while (item := gets()) is not False:
-                if item.__class__ is _PUSH and item[0] == _MESSAGE and len(item[2]) <= most:
-                    self.take(item[2])
+                # Of all pushes of three, only b"message", channel, payload ends in bytes.
+                if (
+                    item.__class__ is push
+                    and len(item) == 3
+                    and (payload := item[2]).__class__ is bytes
+                    and len(payload) <= most
+                ):
+                    self.take(payload)
                 else:
                     self._on_other(item)
             self._on_drained()
