@@ -61,7 +61,7 @@ async def test_without_a_stream_a_message_is_forgotten(gateway: Any, client: Cli
     await gateway.until(lambda: client.ends)
     client.session.send(Alive())
     await gateway.start(address)
-    await gateway.until(lambda: gateway.sessions == 2 and len(client.heard) == 2)
+    await gateway.until(lambda: len(client.heard) >= 2)
     assert gateway.of(Alive) == []
 
 
