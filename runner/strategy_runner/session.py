@@ -58,7 +58,9 @@ class GatewaySession:
         on_closed: Callable[[str], object],
         timing: Timing = Timing(),  # frozen
     ) -> None:
-        self.connected = False
+        self.connected = False  # the gateway has spoken on the stream that is open
+        self._open = False
+        self._why = ""
         self._address = address
         self._on_open = on_open
         self._on_message = on_message
@@ -69,7 +71,7 @@ class GatewaySession:
 
     def send(self, message: RunnerMessage) -> None:
         """Queued for the stream that is open; without one it is forgotten."""
-        if self.connected:
+        if self._open:
             self._outbox.append(message)
             self._written.set()
 
@@ -90,12 +92,12 @@ class GatewaySession:
         """One stream; answers how it ended, and whether the gateway said anything on it."""
         async with grpc.aio.insecure_channel(self._address, options=_OPTIONS) as channel:
             call = risk_gateway_pb2_grpc.RiskGatewayStub(channel).Trade()
-            self._open()
+            self._begin()
             writer = asyncio.create_task(self._write(call))
             heard = False
             try:
                 async for message in call:
-                    heard = True
+                    heard = self.connected = True
                     self._on_message(gateway_message_from_proto(message))
             except grpc.aio.AioRpcError as error:
                 self._why = f"{error.code().name}: {error.details()}"
@@ -106,14 +108,14 @@ class GatewaySession:
                 await self._close(call, writer)
             return None, heard
 
-    def _open(self) -> None:
+    def _begin(self) -> None:
         self._why = "ended by the gateway"
         self._outbox.clear()
-        self.connected = True
+        self._open = True
         self._on_open()
 
     async def _close(self, call: Any, writer: asyncio.Task[None]) -> None:
-        self.connected = False
+        self.connected = self._open = False
         writer.cancel()
         call.cancel()
         await asyncio.wait({writer})
