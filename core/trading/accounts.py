@@ -132,8 +132,9 @@ class StrategyAccount:
         instrument = self.instruments.get(symbol, UNLISTED)
         quantity = _on_the_lot(signal.quantity, instrument)
         position = self.ledger.position(symbol).quantity
-        working = self._reservations.working(symbol).on(signal.side)
-        reached = position * sign + working  # as this side sees it: less than 0 can be reduced
+        reserved = self._reservations.working(symbol)
+        # As this side sees it: less than 0 can be reduced.
+        reached = position * sign + reserved.on(signal.side)
         reducible = max(_ZERO, -reached)
         touch = _priced(market(symbol))
         equity = self.mark(lambda other: touch if other == symbol else market(other), now_ns)
@@ -152,8 +153,9 @@ class StrategyAccount:
             quantity=quantity,
             position=position,
             reducible=reducible,
+            closable=max(_ZERO, reserved.at_market(signal.side.other) - reached),
             exposure=reached + quantity,
-            closing=signal.closing or 0 < quantity <= reducible,
+            closing=0 < quantity <= reducible,
             balance=self.ledger.balance,
             equity=equity,
             day_start=self.watermarks.day_start,

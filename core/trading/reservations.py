@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from trading.orders import Order
-from trading.signals import Side
+from trading.signals import OrderType, Side
 
 _ZERO = Decimal(0)
 
@@ -15,9 +15,14 @@ class Working:
 
     buys: Decimal = _ZERO
     sells: Decimal = _ZERO
+    market_buys: Decimal = _ZERO  # of the buys, those that will be filled at any price
+    market_sells: Decimal = _ZERO
 
     def on(self, side: Side) -> Decimal:
         return self.buys if side is Side.BUY else self.sells
+
+    def at_market(self, side: Side) -> Decimal:
+        return self.market_buys if side is Side.BUY else self.market_sells
 
 
 _NOTHING = Working()
@@ -27,7 +32,7 @@ class Reservations:
     """Mutable. What is held for an order is what is outstanding of it, neither more nor less."""
 
     def __init__(self) -> None:
-        self._held: dict[str, tuple[str, Side, Decimal]] = {}
+        self._held: dict[str, tuple[str, Side, Decimal, bool]] = {}
         self._working: dict[str, Working] = {}
 
     def hold(self, order: Order) -> None:
@@ -35,21 +40,28 @@ class Reservations:
         self.release(order.client_order_id)
         outstanding = order.outstanding
         if outstanding:
-            self._held[order.client_order_id] = (order.symbol, order.side, outstanding)
-            self._add(order.symbol, order.side, outstanding)
+            at_market = order.order_type is OrderType.MARKET
+            self._held[order.client_order_id] = (order.symbol, order.side, outstanding, at_market)
+            self._add(order.symbol, order.side, outstanding, at_market)
 
     def release(self, client_order_id: str) -> None:
         held = self._held.pop(client_order_id, None)
         if held is not None:
-            symbol, side, quantity = held
-            self._add(symbol, side, -quantity)
+            symbol, side, quantity, at_market = held
+            self._add(symbol, side, -quantity, at_market)
 
     def working(self, symbol: str) -> Working:
         return self._working.get(symbol, _NOTHING)
 
-    def _add(self, symbol: str, side: Side, quantity: Decimal) -> None:
-        held = self.working(symbol)
+    def _add(self, symbol: str, side: Side, quantity: Decimal, at_market: bool) -> None:
+        held, buys, sells = self.working(symbol), _ZERO, _ZERO
         if side is Side.BUY:
-            self._working[symbol] = Working(held.buys + quantity, held.sells)
+            buys = quantity
         else:
-            self._working[symbol] = Working(held.buys, held.sells + quantity)
+            sells = quantity
+        self._working[symbol] = Working(
+            held.buys + buys,
+            held.sells + sells,
+            held.market_buys + (buys if at_market else _ZERO),
+            held.market_sells + (sells if at_market else _ZERO),
+        )

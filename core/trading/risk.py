@@ -69,8 +69,9 @@ class Request:
     quantity: Decimal  # on the lot; zero when it cannot be traded
     position: Decimal
     reducible: Decimal  # how much of the position no working order closes yet, for this side
+    closable: Decimal  # likewise once the market orders under way are filled
     exposure: Decimal  # the position if this and all that works on its side were filled, for it
-    closing: bool
+    closing: bool  # it can only reduce what is settled, whether it says so or not
     balance: Decimal
     equity: Decimal | None
     day_start: Decimal

@@ -19,20 +19,22 @@ from trading.admission import (
 from trading.reasons import Reason
 from trading.risk import Check, Rejection, Request, Standing
 
-# ---- what only closing orders obey
+# ---- what only opening orders obey
 
 
-def closing_only_reduces(request: Request) -> Rejection | None:
-    if request.quantity > request.reducible:
+def closing_finds_something_to_reduce(request: Request) -> Rejection | None:
+    """A close may come before the fill of what it closes; then it is judged as any other order.
+
+    But when that was refused, the close is too: it would open the other side.
+    """
+    if request.signal.closing and request.quantity > request.closable:
         return Rejection(
             Reason.REDUCING_ONLY,
             f"{request.signal.side} {request.quantity} would not only reduce: position "
-            f"{request.position}, of which {request.reducible} is not being closed yet",
+            f"{request.position}, of which, with what is being filled, {request.closable} is not "
+            f"being closed yet",
         )
     return None
-
-
-# ---- what only opening orders obey
 
 
 def strategy_may_open(request: Request) -> Rejection | None:
@@ -172,12 +174,12 @@ _ALWAYS: tuple[Check, ...] = (
 )
 CLOSING: tuple[Check, ...] = (
     *_ALWAYS,
-    closing_only_reduces,
     notional_reaches_the_minimum,
     price_is_within_slippage,
 )
 OPENING: tuple[Check, ...] = (
     *_ALWAYS,
+    closing_finds_something_to_reduce,
     strategy_may_open,
     symbol_is_the_strategys,
     symbol_is_allowed,

@@ -24,6 +24,10 @@ class Side(StrEnum):
     def sign(self) -> int:
         return 1 if self is Side.BUY else -1
 
+    @property
+    def other(self) -> "Side":
+        return Side.SELL if self is Side.BUY else Side.BUY
+
 
 class OrderType(StrEnum):
     MARKET = "market"
@@ -75,7 +79,7 @@ class Signal:
     confidence: Decimal | None = None  # 0 to 1
     expires_ns: int | None = None
     cancels: str | None = None  # with Action.CANCEL: id of the signal whose order it cancels
-    closing: bool = False  # only ever reduces the position
+    closing: bool = False  # must find something to reduce, else it is refused
     metadata: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
 
 

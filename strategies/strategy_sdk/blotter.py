@@ -106,15 +106,20 @@ class Blotter:
         return signal
 
     def _only_reduces(self, symbol: str, side: Side, quantity: Decimal) -> bool:
-        """Whether the settled position, less what is on its way out, is closed at most to zero."""
-        settled = self.account.settled(symbol) * -side.sign
-        under_way = sum(
-            (order.quantity for order in self.account.working(symbol) if order.side is side), _NONE
+        """Whether it closes at most to zero: the position, less what rests to close it.
+
+        Market orders under way count as filled. Should one of them be refused, the gateway refuses
+        the close as well, instead of letting it open the other side.
+        """
+        resting = sum(
+            (
+                order.quantity
+                for order in self.account.working(symbol)
+                if order.side is side and order.order_type is not OrderType.MARKET
+            ),
+            _NONE,
         )
-        same = (made for made in self.made if made.symbol == symbol and made.side is side)
-        return (
-            _NONE < quantity <= settled - under_way - sum((made.quantity for made in same), _NONE)
-        )
+        return _NONE < quantity <= self.position(symbol) * -side.sign - resting
 
     def _quantity(self, symbol: str, wanted: Number) -> Decimal:
         quantity = _decimal(wanted)

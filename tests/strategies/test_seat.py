@@ -127,19 +127,28 @@ def test_within_one_message_the_position_counts_what_was_just_asked_for() -> Non
     assert seen == [3]
 
 
-def test_only_what_reduces_a_settled_position_is_closing() -> None:
+def test_only_what_reduces_the_position_is_closing() -> None:
     rehearsal = Rehearsal(strategy := Scripted(lambda s: s.buy("BTCUSDT", 2)))
     assert [signal.closing for signal in rehearsal.tick(100)] == [False]
     strategy.act = lambda s: [s.sell("BTCUSDT", 1), s.sell("BTCUSDT", 1), s.sell("BTCUSDT", 1)]
     assert [signal.closing for signal in rehearsal.tick(100)] == [True, True, False]
 
 
-def test_a_position_under_way_is_not_closed_with_closing() -> None:
+def test_a_position_under_way_is_closed_as_one_that_is_there() -> None:
     rehearsal = Rehearsal(strategy := Scripted(lambda s: s.buy("BTCUSDT", 2)), fills=False)
     rehearsal.tick(100)
     strategy.act = lambda s: s.close("BTCUSDT")
     (signal,) = rehearsal.tick(100)
-    assert (signal.side, signal.quantity, signal.closing) == (Side.SELL, Decimal(2), False)
+    assert (signal.side, signal.quantity, signal.closing) == (Side.SELL, Decimal(2), True)
+
+
+def test_what_already_rests_to_close_a_position_is_not_closed_again() -> None:
+    rehearsal = Rehearsal(strategy := Scripted(lambda s: s.buy("BTCUSDT", 2)))
+    rehearsal.tick(100)
+    strategy.act = lambda s: s.sell("BTCUSDT", 2, 200)
+    rehearsal.tick(100)
+    strategy.act = lambda s: s.close("BTCUSDT")
+    assert [signal.closing for signal in rehearsal.tick(100)] == [False]
 
 
 def test_a_cancel_names_its_order() -> None:

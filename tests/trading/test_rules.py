@@ -343,6 +343,30 @@ def test_two_closes_of_one_position_cannot_both_be() -> None:
     )
 
 
+def test_a_close_may_come_before_the_fill_of_what_it_closes() -> None:
+    account = account_of(position="0")
+    opened = judged(account, BUY_1)
+    assert isinstance(opened, Approved)
+    account.reserve(opened.order)
+    close = judged(account, replace(SELL_1, closing=True))
+    assert isinstance(close, Approved)
+    assert not close.order.closing  # nothing is settled yet: it obeys every limit
+
+
+def test_the_close_of_what_was_refused_is_refused_too() -> None:
+    account = account_of(position="0")
+    assert outcome(account, replace(BUY_1, quantity=D("99999"))).startswith("max_order_value")
+    assert outcome(account, replace(SELL_1, closing=True)).startswith("reducing_only")
+
+
+def test_a_resting_order_is_nothing_to_close() -> None:
+    account = account_of(position="0")
+    resting = judged(account, replace(BUY_1, order_type=OrderType.LIMIT, price=D("50")))
+    assert isinstance(resting, Approved)
+    account.reserve(resting.order)
+    assert outcome(account, replace(SELL_1, closing=True)).startswith("reducing_only")
+
+
 def test_a_signal_that_can_only_reduce_counts_as_closing() -> None:
     account = account_of(position="1")
     reduces, flips = judged(account, SELL_1), judged(account, replace(SELL_1, quantity=D("1.5")))
