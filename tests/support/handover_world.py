@@ -9,8 +9,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
-from handover_market import Mini, ticks
-
 from handover import messages as m
 from handover.effects import (
     Armed,
@@ -29,6 +27,7 @@ from handover.grants import Grants
 from handover.replica import Identity, Replica
 from handover.timing import Timing
 from handover.track import Track
+from handover_market import Mini, ticks
 from trading.orders import OrderState
 from trading.reasons import Reason
 from trading.signals import Signal, Verdict
@@ -231,7 +230,8 @@ class World:
         self.journal: deque[Entry] = deque()  # appended, not yet durable
         self.grants: Grants | None = Grants("s", self.books, self.timing)
         self.runners: dict[str, Runner] = {}
-        self.keys: dict[str, str] = {}
+        self.keys: dict[str, str] = {}  # revision -> state key
+        self.intended = ""
         self.notes: list[Note] = []
         self.known: set[str] = set()  # whose stream the gateway holds
         self.made = 0
@@ -248,6 +248,7 @@ class World:
 
     def deploy(self, revision: str, key: str) -> None:
         self.keys[revision] = key
+        self.intended = revision
         if self.grants:
             self.carry_out(self.grants.deploy(revision))
 
@@ -440,10 +441,14 @@ class World:
             self.publish(1)
             self.settle()
             self.tick()
+        for _ in range(10):
+            self.settle()
+            self.tick()
 
     def _heal(self) -> None:
         grants = self.grants
         assert grants is not None
+        self.carry_out(grants.deploy(self.intended))  # again, if that was not durable
         for runner in self.runners.values():
             runner.mute = False
             if not runner.alive:

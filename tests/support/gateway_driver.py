@@ -1,0 +1,242 @@
+"""A gateway among its servers, each a real process; clients for its runners and its operator."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import grpc
+import grpc.aio
+import redis
+
+from desk_driver import HASH, OPERATOR, TOKEN, content, tick
+from handover import messages as m
+from stratops_api.v1 import order_execution_pb2 as venue_pb
+from stratops_api.v1 import risk_gateway_pb2 as pb
+from stratops_api.v1.order_execution_pb2_grpc import OrderExecutionStub
+from stratops_api.v1.risk_gateway_pb2_grpc import RiskGatewayStub
+from stratops_wire.session import gateway_message_from_proto, runner_message_to_proto
+from trading.signals import Signal, Verdict
+
+READY_S = 20.0
+_CHANNEL = (
+    ("grpc.initial_reconnect_backoff_ms", 50),
+    ("grpc.max_reconnect_backoff_ms", 200),
+    ("grpc.enable_http_proxy", 0),
+)
+
+
+class Process:
+    """`start` it again after `kill`: address and folder stay."""
+
+    def __init__(self, module: str, folder: Path, port: int, **settings: str) -> None:
+        self.address = f"127.0.0.1:{port}"
+        self.module = module
+        self.folder = folder
+        self.log = folder.parent / f"{folder.name}.log"
+        self.environment = {
+            "STRATOPS_LISTEN": self.address,
+            "STRATOPS_STATE_DIR": str(folder),
+            "STRATOPS_SYMBOLS": "BTCUSDT,ETHUSDT",
+            "STRATOPS_CLOCK": "market",
+            **{f"STRATOPS_{name}": value for name, value in settings.items()},
+        }
+        self.start()
+
+    def start(self) -> None:
+        with self.log.open("a") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", self.module],
+                env={**os.environ, **self.environment},
+                stderr=log,
+            )
+        with grpc.insecure_channel(self.address, options=_CHANNEL) as channel:
+            grpc.channel_ready_future(channel).result(READY_S)
+
+    def kill(self, number: int = signal.SIGKILL) -> int:
+        self.process.send_signal(number)
+        return self.process.wait(10)
+
+
+async def until(look: Callable[[], Awaitable[Any]], within_s: float = 15) -> Any:
+    """What `look` answers once it is true; fails at the deadline."""
+    deadline = time.monotonic() + within_s
+    while not (found := await look()):
+        assert time.monotonic() < deadline, f"still {found!r} after {within_s} s"
+        await asyncio.sleep(0.02)
+    return found
+
+
+class Market:
+    """Publishes ticks; each reaches every subscriber that there has to be."""
+
+    def __init__(self, port: int, subscribers: int = 2) -> None:
+        self._redis = redis.Redis(port=port)
+        self.subscribers = subscribers
+        self.sequence = 0
+
+    async def next(self, bid: float = 100.0) -> int:
+        self.sequence += 1
+        channel, payload = "market:btcusdt", tick(self.sequence, bid)
+
+        async def arrives() -> bool:
+            return int(self._redis.publish(channel, payload)) >= self.subscribers
+
+        await until(arrives)
+        return self.sequence
+
+    def close(self) -> None:
+        self._redis.close()
+
+
+class RunnerClient:
+    """A runner's session, over a real stream."""
+
+    def __init__(self, stub: Any, instance: str, revision: str = "r1", token: str = TOKEN) -> None:
+        self._stub = stub
+        self.instance, self.revision, self.token = instance, revision, token
+        self.told: list[m.GatewayMessage] = []
+        self.number = self.count = 0
+
+    async def connect(self, **hello: Any) -> None:
+        self._call = self._stub.Trade()
+        said = m.Hello("s", self.revision, self.instance, self.token, subscription=1, **hello)
+        await self.say(said)
+        self._reading = asyncio.create_task(self._read())
+        await self.say(m.Subscribed(1))
+
+    async def say(self, message: Any) -> None:
+        await self._call.write(runner_message_to_proto(message))
+
+    async def _read(self) -> None:
+        try:
+            async for message in self._call:
+                self.told.append(gateway_message_from_proto(message))
+        except grpc.aio.AioRpcError:
+            pass  # `status` has it
+
+    async def status(self) -> tuple[grpc.StatusCode, str]:
+        """How the gateway ended the session."""
+        return await self._call.code(), await self._call.details()
+
+    async def armed(self, epoch_above: int = 0) -> int:
+        """The epoch, once there is one."""
+
+        async def epoch() -> int:
+            arms = [each.epoch for each in self.told if isinstance(each, m.Arm)]
+            return arms[-1] if arms and arms[-1] > epoch_above else 0
+
+        self.epoch: int = await until(epoch)
+        return self.epoch
+
+    async def batch(self, *signals: Signal) -> None:
+        self.number += 1
+        self.count += 1
+        mark = m.Mark(self.count, sequences={"BTCUSDT/tick": self.count}, session="run-1")
+        await self.say(m.Batch(self.epoch, self.number, mark, signals))
+
+    async def decide(self, *signals: Signal) -> tuple[Verdict, ...]:
+        await self.batch(*signals)
+
+        async def verdicts() -> Any:
+            acks = [each for each in self.told if isinstance(each, m.Ack)]
+            return acks and acks[-1].batch == self.number and acks[-1]
+
+        found: m.Ack = await until(verdicts)
+        return found.verdicts
+
+    @property
+    def outcomes(self) -> list[m.Outcome]:
+        return [o for each in self.told if isinstance(each, m.Outcomes) for o in each.outcomes]
+
+    async def outcome(self, number: int) -> m.Outcome:
+        async def found() -> Any:
+            return next((each for each in self.outcomes if each.number == number), None)
+
+        wanted: m.Outcome = await until(found)
+        return wanted
+
+    def leave(self) -> None:
+        self._call.cancel()
+        self._reading.cancel()
+
+
+class Stack:
+    """Gateway and venue beside the servers that they need."""
+
+    def __init__(self, folder: Path, ports: Callable[[], int], redis_: Any, nats: Any) -> None:
+        urls = {"REDIS_URL": redis_.url, "NATS_URL": nats.url}
+        self.redis, self.nats = redis_, nats
+        self.venue = Process("paper_venue", folder / "venue", ports(), FILL_MODEL="touch", **urls)
+        self.gateway = Process(
+            "risk_gateway",
+            folder / "gateway",
+            ports(),
+            VENUE=self.venue.address,
+            OPERATOR_TOKEN=OPERATOR,
+            **urls,
+        )
+        self.market = Market(redis_.port)
+        self._channels: list[grpc.aio.Channel] = []
+
+    @property
+    def journal(self) -> Path:
+        return self.gateway.folder / "journal.db"
+
+    def stub(self) -> Any:
+        """A new channel each time: one to a gateway that was killed remembers that it was."""
+        self._channels.append(grpc.aio.insecure_channel(self.gateway.address, options=_CHANNEL))
+        return RiskGatewayStub(self._channels[-1])
+
+    def venue_stub(self) -> Any:
+        self._channels.append(grpc.aio.insecure_channel(self.venue.address, options=_CHANNEL))
+        return OrderExecutionStub(self._channels[-1])
+
+    def runner(self, instance: str = "a", **more: Any) -> RunnerClient:
+        return RunnerClient(self.stub(), instance, **more)
+
+    async def deploy(self, text: str = "", revision: str = "r1") -> None:
+        stub = self.stub()
+        term = (await stub.BeginTerm(pb.BeginTermRequest(token=OPERATOR, holder="test"))).term
+        request = pb.DeployRequest(
+            token=OPERATOR,
+            term=term,
+            strategy="s",
+            revision=revision,
+            content=text or content(),
+            runner_token_sha256=HASH,
+        )
+        await stub.Deploy(request)
+
+    async def armed(self, instance: str = "a", epoch_above: int = 0) -> RunnerClient:
+        runner = self.runner(instance)
+        await runner.connect()
+        await runner.armed(epoch_above)
+        return runner
+
+    async def desk(self, *, reconcile: bool = False) -> pb.Desk:
+        request = pb.GetDeskRequest(token=OPERATOR, reconcile=reconcile)
+        answer: pb.Desk = await self.stub().GetDesk(request, timeout=15)
+        return answer
+
+    async def venue_orders(self) -> dict[str, venue_pb.OrderResponse]:
+        page = await self.venue_stub().ListOrders(venue_pb.ListOrdersRequest())
+        return {order.client_order_id: order for order in page.orders}
+
+    async def agrees(self) -> bool:
+        """Whether ledger and venue agree now, and nothing is at work."""
+        desk = await self.desk(reconcile=True)
+        return desk.reconciliation.equal and desk.working == 0
+
+    async def close(self) -> None:
+        for channel in self._channels:
+            await channel.close()
+        self.market.close()
+        for process in (self.gateway, self.venue):
+            if process.process.poll() is None:
+                process.kill()
