@@ -74,17 +74,8 @@ def said(notice: Notice) -> str:
 
 def summary(report: Mapping[str, Any]) -> RenderableType:
     """The report in a table, for the end of a run without `-o json`."""
-    table = Table(
-        "strategy",
-        "ticks",
-        "signals",
-        "orders",
-        "fills",
-        "position",
-        "realised",
-        "unrealised",
-        "fees",
-    )
+    counted, summed = ("ticks", "signals", "orders", "fills"), ("realised", "unrealised", "fees")
+    table = Table("strategy", *counted, "position", *summed)
     for name, one in report["strategies"].items():
         counts = (str(one[column]) for column in counted)
         sums = (money(one[column] or "") for column in ("realized_pnl", "unrealized_pnl", "fees"))
