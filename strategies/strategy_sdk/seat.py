@@ -87,9 +87,9 @@ class Seat:
             if decision is None and not self._made and not self._missing:
                 return ()  # what nearly every message comes to
             return self._collect(decision, event)
-        finally:
-            if self._made:
-                self._made.clear()
+        except BaseException:
+            self._made.clear()
+            raise
 
     def expect(self, signal: Signal) -> None:
         """The order is on its way: position() counts it from now on."""
@@ -153,7 +153,9 @@ class Seat:
         if self._missing:
             self._count(event.symbol)
         _drain(decision, self._made)
-        return tuple(self._made)
+        signals = tuple(self._made)
+        self._made.clear()
+        return signals
 
     def _count(self, symbol: str) -> None:
         left = self._missing.get(symbol, 0) - 1
