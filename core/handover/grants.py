@@ -483,13 +483,14 @@ class Grants:
     def _switched(self, old: Tenure, armed: Armed) -> None:
         self.handovers += 1
         before = self._scene.armed_run
+        mirrored = self._scene.runs[armed.instance].alike
         floor = raised(old.floor, old.mark)
         self._install(Tenure(armed, floor, self._scene.now, old.mark, followed=True))
         for run in self._scene.standbys:
             if run is not before:
-                self._lead_on(run, armed)
+                self._lead_on(run, armed, alike=mirrored and run.alike)
         if before:
-            self._relieve(before, old, armed)
+            self._relieve(before, old, armed, alike=mirrored)
         self._note(
             "switched",
             why=armed.why,
@@ -507,23 +508,25 @@ class Grants:
         run.kept = False
         self._send(tenure.instance, arm(tenure, self._view))
 
-    def _lead_on(self, run: Run, armed: Armed) -> None:
+    def _lead_on(self, run: Run, armed: Armed, *, alike: bool) -> None:
         """A follower goes on with the new one, at the place where the old one ended."""
         run.asked = False
-        if run.synced:
-            run.alike = can_mirror(run, armed)
+        run.alike = alike and can_mirror(run, armed)
+        if not run.synced:
+            return
+        if can_mirror(run, armed) and not alike:
+            run.out_of_step()  # could decide alike, from a snapshot of the new one
+        else:
             self._send(run.instance, Follow(0, armed.epoch, run.alike))
 
-    def _relieve(self, run: Run, old: Tenure, armed: Armed) -> None:
+    def _relieve(self, run: Run, old: Tenure, armed: Armed, *, alike: bool) -> None:
         """The old one follows on if it stands at the mark; else it begins anew or leaves."""
         self._blame(run, old.armed, armed.why)
         run.out_of_step()
         if armed.why == Why.ASKED:
             run.kept = True
-            if run.connected:
-                run.synced = run.ready = True
-                run.alike = can_mirror(run, armed)
-                self._send(run.instance, Follow(0, armed.epoch, run.alike))
+            run.synced = run.ready = run.connected
+            self._lead_on(run, armed, alike=alike)
         else:
             self._dismiss(run, armed.why)
 

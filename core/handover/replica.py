@@ -68,6 +68,7 @@ class Replica:
         "_deciding",
         "_floor",
         "_following",
+        "_greeted",
         "_held_limit",
         "_identity",
         "_late",
@@ -107,6 +108,7 @@ class Replica:
         self._following: Following | None = None
         self._phase = SYNC
         self._now = 0.0
+        self._greeted = False  # the gateway has answered this session's Hello
         self._deciding = False  # armed, and nothing is held
         self._subscribed = False
         self._subscription = 0  # rises whenever what is held begins anew
@@ -169,6 +171,7 @@ class Replica:
     def hello(self) -> Hello:
         """The first message of a session."""
         who, following = self._identity, self._following
+        self._greeted = False
         return Hello(
             strategy=who.strategy,
             revision=who.revision,
@@ -188,6 +191,7 @@ class Replica:
         """What this means now, by `_RULES`."""
         if self.released is not None:
             return
+        self._greeted = True
         kind, following = type(message), self._following
         if following is not None and following.arm is not None and kind not in _AT_ONCE:
             following.later(message)
@@ -257,15 +261,19 @@ class Replica:
         self._snapshot_due()
 
     def _flush_if_due(self) -> None:
-        if self._phase is ARMED and self._outbox.due(
-            self._track.count, self._now, followed=self._snapshots.followed
+        if (
+            self._phase is ARMED
+            and self._greeted
+            and self._outbox.due(self._track.count, self._now, followed=self._snapshots.followed)
         ):
             self._flush()
 
     def _flush(self) -> None:
         digest = self._snapshots.followed or bool(self._stopped)
         mark = self._track.mark(digest=digest)
-        self._say(self._outbox.batch(mark, self._now, self._stopped))
+        batch = self._outbox.batch(mark, self._now, self._stopped)
+        if self._greeted:  # else those before it come first, when the gateway says from where
+            self._say(batch)
 
     def _acknowledged(self, ack: Ack) -> None:
         self._outbox.acknowledge(ack.batch)
@@ -377,6 +385,8 @@ class Replica:
         if isinstance(found, Arm):
             self._go_on(found, following)
         elif found:
+            # The armed one may have missed what is held here: begin anew behind its next snapshot.
+            self._track.held.clear()
             self._resync(found)
         elif following.ready and not was_ready:
             self._say(Ready(True))

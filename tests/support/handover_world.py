@@ -541,9 +541,16 @@ class World:
                     alone.take(self.books.told[place.outcome - 1])
             given += batch.signals
             check(track.crc == batch.mark.crc, "stream", batch, position)
-            check(given == expected, "signals", given[-3:], expected[-3:], batch)
+            check(given == expected, "signals", _first_difference(given, expected), batch)
         return len(given)
 
 
 def _below(floor: m.Mark, signal: Signal) -> bool:
     return signal.cause.sequence <= floor.sequences.get(signal.cause.stream, -1)
+
+
+def _first_difference(given: list[Signal], expected: list[Signal]) -> object:
+    for place, (one, other) in enumerate(zip(given, expected, strict=False)):
+        if one != other:
+            return place, one, other
+    return len(given), len(expected)
