@@ -1,11 +1,15 @@
 """A desk to drive: the real one on a real journal (see tests/support/desk_driver.py)."""
 
-from collections.abc import AsyncIterator
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from desk_driver import DeskDriver
+from gateway_driver import Stack
 from risk_gateway.settings import Clock
 
 
@@ -21,3 +25,36 @@ async def wall_desk(tmp_path: Path) -> AsyncIterator[DeskDriver]:
     driver = DeskDriver(tmp_path, Clock.WALL)
     yield driver
     driver.close()
+
+
+@pytest.fixture
+async def stack(
+    tmp_path: Path, port: Callable[[], int], redis_server: Any, nats_server: Any
+) -> AsyncIterator[Stack]:
+    started = Stack(tmp_path, port, redis_server, nats_server)
+    yield started
+    await started.hang_up()
+    started.close()
+
+
+@pytest.fixture(scope="module")
+def long_running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    folder = tmp_path_factory.mktemp("shared")
+    away = SimpleNamespace(url="redis://127.0.0.1:1", port=1)
+    bus = SimpleNamespace(url="nats://127.0.0.1:1")
+    started = Stack(folder, free_port, away, bus)
+    yield started
+    started.close()
+
+
+@pytest.fixture
+async def shared_stack(long_running: Stack) -> AsyncIterator[Stack]:
+    """For what changes nothing that another test would see. Neither Redis nor NATS is there."""
+    yield long_running
+    await long_running.hang_up()
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])

@@ -1,6 +1,7 @@
 """A gateway among its servers, each a real process; clients for its runners and its operator."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import subprocess
@@ -58,6 +59,10 @@ class Process:
         with grpc.insecure_channel(self.address, options=_CHANNEL) as channel:
             grpc.channel_ready_future(channel).result(READY_S)
 
+    async def start_again(self) -> None:
+        """The loop goes on meanwhile: its runners keep saying that they live."""
+        await asyncio.to_thread(self.start)
+
     def kill(self, number: int = signal.SIGKILL) -> int:
         self.process.send_signal(number)
         return self.process.wait(10)
@@ -101,13 +106,13 @@ class RunnerClient:
         self._stub = stub
         self.instance, self.revision, self.token = instance, revision, token
         self.told: list[m.GatewayMessage] = []
-        self.number = self.count = 0
+        self.number = self.count = self.epoch = 0
 
     async def connect(self, **hello: Any) -> None:
         self._call = self._stub.Trade()
         said = m.Hello("s", self.revision, self.instance, self.token, subscription=1, **hello)
         await self.say(said)
-        self._reading = asyncio.create_task(self._read())
+        self._tasks = [asyncio.create_task(self._read()), asyncio.create_task(self._beat())]
         await self.say(m.Subscribed(1))
 
     async def say(self, message: Any) -> None:
@@ -120,6 +125,12 @@ class RunnerClient:
         except grpc.aio.AioRpcError:
             pass  # `status` has it
 
+    async def _beat(self) -> None:
+        while not self._call.done():
+            await asyncio.sleep(0.3)
+            with contextlib.suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):
+                await self.say(m.Alive())
+
     async def status(self) -> tuple[grpc.StatusCode, str]:
         """How the gateway ended the session."""
         return await self._call.code(), await self._call.details()
@@ -131,7 +142,7 @@ class RunnerClient:
             arms = [each.epoch for each in self.told if isinstance(each, m.Arm)]
             return arms[-1] if arms and arms[-1] > epoch_above else 0
 
-        self.epoch: int = await until(epoch)
+        self.epoch = int(await until(epoch))
         return self.epoch
 
     async def batch(self, *signals: Signal) -> None:
@@ -163,7 +174,8 @@ class RunnerClient:
 
     def leave(self) -> None:
         self._call.cancel()
-        self._reading.cancel()
+        for task in self._tasks:
+            task.cancel()
 
 
 class Stack:
@@ -233,9 +245,11 @@ class Stack:
         desk = await self.desk(reconcile=True)
         return desk.reconciliation.equal and desk.working == 0
 
-    async def close(self) -> None:
-        for channel in self._channels:
-            await channel.close()
+    async def hang_up(self) -> None:
+        while self._channels:
+            await self._channels.pop().close()
+
+    def close(self) -> None:
         self.market.close()
         for process in (self.gateway, self.venue):
             if process.process.poll() is None:

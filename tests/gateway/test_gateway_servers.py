@@ -1,0 +1,232 @@
+"""The gateway among real servers: Redis, NATS, a paper venue, runners over gRPC."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from decimal import Decimal
+from typing import Any
+
+import grpc
+import nats
+import pytest
+
+from desk_driver import HASH, OPERATOR, buy, cancel, content
+from gateway_driver import RunnerClient, Stack, until
+from handover.messages import OrderEnd, OrderFill
+from stratops_api.v1 import risk_gateway_pb2 as pb
+from trading.orders import OrderState
+from trading.signals import OrderType
+
+pytestmark = pytest.mark.servers
+
+
+async def test_a_signal_becomes_an_order_a_fill_and_a_position(stack: Stack) -> None:
+    await stack.deploy()
+    runner = await stack.armed()
+    (verdict,) = await runner.decide(buy("x", await stack.market.next()))
+    assert verdict.accepted
+    outcome = await runner.outcome(1)
+    assert isinstance(outcome.what, OrderFill)
+    assert outcome.what.price == 101
+    assert await stack.agrees()
+    (strategy,) = (await stack.desk()).strategies
+    assert (strategy.positions["BTCUSDT"], strategy.fills) == ("1.00000", 1)
+
+
+async def test_the_position_is_published_to_its_stream(stack: Stack) -> None:
+    await stack.deploy()
+    runner = await stack.armed()
+    await runner.decide(buy("x", await stack.market.next()))
+    await runner.outcome(1)
+    client = await nats.connect(stack.nats.url)
+    subscription = await client.jetstream().subscribe("trading.positions")
+    message = await subscription.next_msg(timeout=5)
+    await client.close()
+    assert json.loads(message.data)["side"] == "long"
+    assert (message.headers or {})["Nats-Msg-Id"] == "s:1"
+
+
+async def test_a_cancel_reaches_the_venue_after_its_order(stack: Stack) -> None:
+    await stack.deploy()
+    runner = await stack.armed()
+    cause = await stack.market.next()
+    resting = buy("x", cause, order_type=OrderType.LIMIT, price=Decimal(50))
+    await runner.decide(resting, cancel("c", of="x", cause=cause))
+    assert (await runner.outcome(1)).what == OrderEnd(OrderState.CANCELLED)
+
+
+async def test_fills_are_counted_when_nats_is_back(stack: Stack) -> None:
+    await stack.deploy()
+    runner = await stack.armed()
+    stack.nats.kill()
+    await runner.decide(buy("x", await stack.market.next()))
+    assert (await stack.desk()).fills == 0
+    stack.nats.start()
+    await runner.outcome(1)
+    await until(stack.agrees)
+    await until(lambda: published(stack))
+
+
+async def published(stack: Stack) -> bool:
+    return (await stack.desk()).unpublished == 0
+
+
+async def test_what_is_no_fill_is_survived_and_a_foreign_one_counted(stack: Stack) -> None:
+    await stack.deploy()
+    client = await nats.connect(stack.nats.url)
+    theirs = {"fill_id": "t1", "symbol": "BTCUSDT", "side": "sell", "price": 99.5, "quantity": 2}
+    await until(lambda: has_fills_stream(client))
+    for rubbish in (b"{", b"[" * 100_000, b'{"fill_id": 7}', b"\xff" * 1_000):
+        await client.publish("trading.fills", rubbish)
+    for _ in range(2):
+        payload = json.dumps(theirs | {"strategy": "s", "timestamp": "2024-08-08T00:00:00Z"})
+        await client.publish("trading.fills", payload.encode())
+    await until(lambda: has_position(stack, "-2"))
+    await client.close()
+
+
+async def has_fills_stream(client: Any) -> bool:
+    streams = await client.jetstream().streams_info()
+    return any(each.config.name == "TRADING_FILLS" for each in streams)
+
+
+async def has_position(stack: Stack, quantity: str) -> bool:
+    (strategy,) = (await stack.desk()).strategies
+    return strategy.positions.get("BTCUSDT") == quantity
+
+
+async def test_orders_of_a_venue_that_died_are_settled_when_it_is_back(stack: Stack) -> None:
+    await stack.deploy()
+    runner = await stack.armed()
+    cause = await stack.market.next()
+    stack.venue.kill()
+    (verdict,) = await runner.decide(buy("x", cause))
+    assert verdict.accepted  # nobody had noticed yet
+    await until(lambda: is_refused(stack, runner))
+    await stack.venue.start_again()
+    (end,) = await until(lambda: ends_of(runner, "x"))
+    assert end.state in (OrderState.EXPIRED, OrderState.REJECTED)  # a retry may have reached it
+    await until(stack.agrees)
+
+
+async def ends_of(runner: RunnerClient, signal_id: str) -> list[Any]:
+    return [outcome.what for outcome in runner.outcomes if outcome.signal_id == signal_id]
+
+
+async def is_refused(stack: Stack, runner: RunnerClient) -> bool:
+    stack.market.subscribers = 1  # the venue is away
+    (verdict,) = await runner.decide(buy(f"n{runner.number}", await stack.market.next()))
+    return verdict.reason == "venue_unavailable"
+
+
+# ---- callers
+
+
+@pytest.mark.parametrize(
+    ("method", "request_"),
+    [
+        ("BeginTerm", pb.BeginTermRequest(token="x")),
+        ("Deploy", pb.DeployRequest(token="x")),
+        ("Withdraw", pb.WithdrawRequest()),
+        ("Halt", pb.HaltRequest(token="x")),
+        ("Resume", pb.ResumeRequest(token="x")),
+        ("GetDesk", pb.GetDeskRequest(token="x")),
+        ("ListDeskOrders", pb.ListDeskOrdersRequest(token="x")),
+        ("SubmitSignal", pb.SubmitSignalRequest(token="x", strategy="s")),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+async def test_without_its_token_nothing_is_answered(
+    shared_stack: Stack, method: str, request_: Any
+) -> None:
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await getattr(shared_stack.stub(), method)(request_)
+    assert refused.value.code() is grpc.StatusCode.UNAUTHENTICATED
+
+
+async def test_an_unknown_runner_is_refused_and_counted(shared_stack: Stack) -> None:
+    await shared_stack.deploy()
+    before = (await shared_stack.desk()).rejected["unknown_caller"]
+    runner = shared_stack.runner(token="guessed")
+    await runner.connect()
+    assert (await runner.status())[0] is grpc.StatusCode.UNAUTHENTICATED
+    assert (await shared_stack.desk()).rejected["unknown_caller"] == before + 1
+
+
+async def test_a_lower_term_is_refused_by_status(shared_stack: Stack) -> None:
+    stub = shared_stack.stub()
+    await shared_stack.deploy()
+    late = pb.DeployRequest(
+        token=OPERATOR, term=0, strategy="s", revision="r1", content=content(),
+        runner_token_sha256=HASH,
+    )  # fmt: skip
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await stub.Deploy(late)
+    assert refused.value.code() is grpc.StatusCode.FAILED_PRECONDITION
+    assert "term 0" in (refused.value.details() or "")
+
+
+async def test_wrong_content_names_its_field(shared_stack: Stack) -> None:
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await shared_stack.deploy(content(mode="wild"), revision="r2")
+    assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert (refused.value.details() or "").startswith("content.mode: 'wild'")
+
+
+async def test_a_halt_refuses_until_it_is_lifted(shared_stack: Stack) -> None:
+    stub = shared_stack.stub()
+    await stub.Halt(pb.HaltRequest(token=OPERATOR, reason="drill"))
+    assert (await shared_stack.desk()).halted == "drill"
+    await stub.Resume(pb.ResumeRequest(token=OPERATOR))
+    assert (await shared_stack.desk()).halted == ""
+
+
+# ---- the process
+
+
+async def test_it_ends_within_a_second_of_sigterm(stack: Stack) -> None:
+    began = time.monotonic()
+    assert stack.gateway.kill(signal.SIGTERM) == 0
+    assert time.monotonic() - began < 2  # a second, on a machine of its own
+
+
+async def test_a_second_gateway_on_its_journal_does_not_start(stack: Stack) -> None:
+    environment = stack.gateway.environment | {"STRATOPS_LISTEN": "127.0.0.1:0"}
+    second = subprocess.run(
+        [sys.executable, "-m", "risk_gateway"], env=environment, capture_output=True, text=True
+    )
+    assert second.returncode == 1
+    assert second.stderr.splitlines()[-1].endswith("another gateway is running on it")
+
+
+async def test_a_missing_setting_is_one_clear_line() -> None:
+    found = subprocess.run(
+        [sys.executable, "-m", "risk_gateway"], env={}, capture_output=True, text=True
+    )
+    assert (found.returncode, len(found.stderr.splitlines())) == (1, 1)
+    assert "STRATOPS_" in found.stderr
+
+
+async def test_health_and_metrics_are_served(stack: Stack, port: Any) -> None:
+    stack.gateway.kill(signal.SIGTERM)
+    at = port()
+    stack.gateway.environment["STRATOPS_METRICS_PORT"] = str(at)
+    stack.gateway.start()
+    await until(lambda: answers(at, "ready"))
+    assert b"strategy_engine_signal_queue_size 0.0" in read(at, "metrics")
+
+
+def read(port: int, page: str) -> bytes:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/{page}", timeout=5) as answer:
+        found: bytes = answer.read()
+        return found
+
+
+async def answers(port: int, page: str) -> bool:
+    try:
+        return bool(read(port, page))
+    except OSError:
+        return False
