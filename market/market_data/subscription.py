@@ -60,8 +60,9 @@ class Subscription:
     that this no longer holds. An exception of a callback ends `run()`.
 
     With `consumer` and `progress` (last sequence processed by "SYMBOL/type") it takes part in the
-    replay's window; while `progress` answers None it says nothing there. A channel with `*`, `?`
-    or `[` in it is a pattern.
+    replay's window; not while `progress` answers None. `symbols` names those it takes from its
+    channels, if not all. After a lost link the replay goes back to what was lost; what comes before
+    it does is left out, so the order holds. A channel with `*`, `?` or `[` in it is a pattern.
     """
 
     def __init__(
@@ -103,6 +104,7 @@ class Subscription:
         self._awaited_since_ns = 0  # of the oldest PING not answered; 0 when none is out
         self._heartbeat_ns = 0
         self._rewinding: str | None = None  # the session that is to end before we take messages
+        self._in_window = False  # of the replay, as far as we have said
         self._news = 0
 
     @property
@@ -167,11 +169,13 @@ class Subscription:
         if not self.connected or not self.session or self._progress is None:
             return
         streams = self._progress()
-        if streams is None:
+        leaving = leaving or streams is None
+        if leaving and not self._in_window:
             return
+        self._in_window = not leaving
         report = Progress(
             consumer=self._consumer,
-            streams=dict(streams),
+            streams=dict(streams or {}),
             channels=(*self._channels, *self._patterns[1:]),
             symbols=self._symbols,
             life=self._life,
@@ -210,7 +214,7 @@ class Subscription:
         self.unanswered = 0
         self._awaited_since_ns = 0
         self._pinged_ns = monotonic_ns()
-        if self.subscriptions and self.session and self._progress is not None:
+        if self._in_window:
             self._rewinding, link.take = self.session, _nothing
         if self._channels:
             link.send(command("SUBSCRIBE", *self._channels))
@@ -221,7 +225,7 @@ class Subscription:
         link.take = self._on_drained = _nothing
         self.publish_progress(leaving=True)
         for _ in range(_GOODBYE_LOOKS):
-            if self._progress is None or not self.unanswered or link.closed.done():
+            if not self.unanswered or link.closed.done():
                 return
             await asyncio.sleep(0.01)
 
@@ -291,14 +295,14 @@ class Subscription:
             return
         self.subscriptions += 1
         self.trouble = ""
-        if self._rewinding is None:
+        self.publish_progress()
+        if self._rewinding is None or not self._in_window:
             self._take_messages(link)
-        else:
-            self.publish_progress()
 
     def _on_pong(self) -> None:
         self._awaited_since_ns = 0 if len(self._pongs) == 1 else monotonic_ns()
-        self._pongs.popleft()()
+        if self._pongs:
+            self._pongs.popleft()()
 
     def _on_heartbeat(self, link: RedisLink, payload: bytes) -> None:
         known = self.session

@@ -125,9 +125,9 @@ class Window:
     def report(self, progress: Progress, now_s: float) -> bool:
         """Takes a consumer's word; True when it waits for messages that it has lost."""
         consumer = self._find(progress, now_s)
+        lost = self._has_lost(consumer, progress)
         if not consumer.present:
             self._return(consumer, consumer.link == (progress.life, progress.subscription))
-        lost = self._has_lost(consumer, progress)
         consumer.heard_s = consumer.told_s = now_s
         consumer.life, consumer.subscription = progress.life, progress.subscription
         consumer.session, consumer.streams = progress.session, progress.streams
@@ -199,7 +199,7 @@ class Window:
     def _has_lost(self, consumer: _Consumer, progress: Progress) -> bool:
         if consumer.life == progress.life:
             return consumer.subscription not in (0, progress.subscription)
-        return bool(consumer.life) and consumer.place < self.position  # it follows one that died
+        return bool(consumer.life) and consumer.present  # it follows one that died just now
 
     def _leave(self, consumer: _Consumer) -> str:
         consumer.away = self._pending(consumer)

@@ -161,7 +161,7 @@ async def test_bad_rows_are_counted_by_file(
     started = feed(expect="one", data_files=str(tmp_path / "quotes.csv"))
     await until(lambda: started.report().get("ended"))
     assert started.report()["bad_rows"] == {"quotes.csv": 1}
-    assert len(one.events) == 98
+    await until(lambda: len(one.events) == 98)
 
 
 async def test_the_end_is_in_the_heartbeat_and_the_process_stays(

@@ -214,3 +214,20 @@ async def test_a_refused_password_is_the_trouble(redis_server: Any, until: Any) 
 def test_a_bad_address_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match="expected redis://host:port"):
         Subscription(url, [], on_payload=print)
+
+
+async def test_a_consumer_without_progress_leaves_the_window(
+    reader: Any, client: Any, until: Any
+) -> None:
+    one = await reader("runner")
+    await heartbeat(client, "run-1")
+    await until(lambda: one.subscription._in_window)
+    async with client.pubsub() as heard:
+        await heard.subscribe("market-progress:run-1")
+        await heard.get_message(timeout=5)
+        one.subscription._progress = lambda: None
+        last = {"leaving": False}
+        while not last["leaving"]:
+            message = await heard.get_message(ignore_subscribe_messages=True, timeout=5)
+            last = msgspec.json.decode(message["data"])
+        assert await heard.get_message(timeout=0.3) is None

@@ -231,6 +231,14 @@ def test_a_successor_goes_on_where_the_dead_one_was() -> None:
     assert window.again() == message(3)
 
 
+def test_a_successor_of_one_that_has_left_begins_where_the_replay_is() -> None:
+    window = filled(5, "a")
+    window.leave_silent(since_s=1.0)
+    assert not window.report(Progress("a", {}, ("*",), (), "next", 1, "run"), 3.0)
+    assert window.rewind() == 0
+    assert window.standings()["a"] == Standing(processed=0, shortfall=5, left=False)
+
+
 def test_two_consumers_of_one_name_are_both_waited_for() -> None:
     window = filled(4, "a")
     assert not window.report(Progress("a", {}, ("*",), (), "other", 1, "run"), 0.1)
