@@ -22,7 +22,7 @@ from risk_gateway.records import (
     batch_key,
     order_row,
     record,
-    refusal_outcome,
+    verdict_outcome,
 )
 from risk_gateway.state import State
 from risk_gateway.strategy import Strategy, Submission, SubmissionDone, Waiting
@@ -182,7 +182,7 @@ class Admission:
             number = strategy.next_outcome() if _ends(strategy, decision) else None
             records.append(_decision_record(strategy, decision, at_ns, number))
             if number is not None:
-                outcomes.append(refusal_outcome(number, decision))
+                outcomes.append(verdict_outcome(number, decision))
         self._state.journal.append(
             records, lambda: self._durable(strategy, submission, tuple(outcomes))
         )
@@ -247,10 +247,12 @@ def _ends(strategy: Strategy, decision: Decided) -> bool:
     """Whether a verdict ends what its strategy expects of the signal.
 
     A duplicate of an order that is at work does not: that order's own outcomes are still to come.
+    What is only observed does, or its strategy would wait for a fill for ever.
     """
     if decision.reason is Reason.DUPLICATE:
         return client_order_id(decision.signal.id) not in strategy.account.orders
-    return decision.reason is not None
+    observed = decision.order is None and decision.signal.action is Action.ORDER
+    return decision.reason is not None or observed
 
 
 def _batch_record(strategy: Strategy, batch: Batch, at_ns: int) -> Record:

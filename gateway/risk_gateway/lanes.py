@@ -69,10 +69,17 @@ class Lanes:
             for leaving in together:
                 self._sender.unanswered(leaving, str(error))
         except VenueRefused as error:
-            for leaving in together:
-                self._sender.refused(leaving, str(error))
+            await self._on_refused(together, str(error))
         else:
             self._tell(together, answers)
+
+    async def _on_refused(self, together: Sequence[Leaving], why: str) -> None:
+        """One order that cannot be meant refuses the whole call: each is sent by itself."""
+        if len(together) == 1:
+            self._sender.refused(together[0], why)
+            return
+        for leaving in together:
+            await self._send([leaving])
 
     def _tell(self, together: Sequence[Leaving], answers: Sequence[pb.OrderResponse]) -> None:
         by_id = {answer.client_order_id: answer for answer in answers}

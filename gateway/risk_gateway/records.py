@@ -167,8 +167,10 @@ def end_outcome(number: int, ended: OrderEnded) -> Outcome:
     return Outcome(number, signal_id, OrderEnd(ended.state, ended.reason))
 
 
-def refusal_outcome(number: int, decided: Decided) -> Outcome:
-    return Outcome(number, decided.signal.id, OrderEnd(OrderState.REJECTED, decided.reason))
+def verdict_outcome(number: int, decided: Decided) -> Outcome:
+    """Of a verdict that ends its signal: refused, or observed and therefore never an order."""
+    state = OrderState.CANCELLED if decided.reason is None else OrderState.REJECTED
+    return Outcome(number, decided.signal.id, OrderEnd(state, decided.reason))
 
 
 def outcome_of(row: Row) -> Outcome:
@@ -179,4 +181,4 @@ def outcome_of(row: Row) -> Outcome:
         return fill_outcome(row.outcome, body)
     if isinstance(body, OrderEnded):
         return end_outcome(row.outcome, body)
-    return refusal_outcome(row.outcome, body)
+    return verdict_outcome(row.outcome, body)
