@@ -60,15 +60,14 @@ class Working:
     order_type: OrderType
     quantity: Decimal
 
-    @property
-    def signed(self) -> Decimal:
-        return self.quantity * self.side.sign
-
 
 class Account:
     def __init__(self) -> None:
         self._settled: dict[str, Decimal] = {}
         self._working: dict[str, Working] = {}
+        # Sums over the working orders, kept as they change: a burst has hundreds under way.
+        self._market: dict[str, Decimal] = {}  # signed, by symbol
+        self._resting: dict[tuple[str, Side], Decimal] = {}
 
     def settled(self, symbol: str) -> Decimal:
         """The ledger's position, signed."""
@@ -76,16 +75,12 @@ class Account:
 
     def position(self, symbol: str) -> Decimal:
         """Settled, and as if own market orders that are under way were filled."""
-        if not self._working:
-            return self._settled.get(symbol, _NONE)
-        return self._settled.get(symbol, _NONE) + sum(
-            (
-                order.signed
-                for order in self.working(symbol)
-                if order.order_type == OrderType.MARKET
-            ),
-            _NONE,
-        )
+        settled = self._settled.get(symbol, _NONE)
+        return settled + self._market[symbol] if symbol in self._market else settled
+
+    def resting(self, symbol: str, side: Side) -> Decimal:
+        """What own orders other than market orders are still to fill."""
+        return self._resting.get((symbol, side), _NONE)
 
     def working(self, symbol: str | None = None) -> tuple[Working, ...]:
         """Own orders under way, oldest first."""
@@ -98,22 +93,40 @@ class Account:
     def expect(self, signal: Signal) -> None:
         """Counts an order that was just asked for."""
         if signal.action is Action.ORDER and signal.quantity:
-            self._working[signal.id] = Working(
-                signal.id, signal.symbol, signal.side, signal.order_type, signal.quantity
+            self._add(
+                Working(signal.id, signal.symbol, signal.side, signal.order_type, signal.quantity)
             )
 
     def fill(self, fill: Fill) -> Position:
         self._settled[fill.symbol] = self.settled(fill.symbol) + fill.quantity * fill.side.sign
-        order = self._working.pop(fill.signal_id, None)
+        order = self._take(fill.signal_id)
         if order is not None and order.quantity > fill.quantity:
-            left = replace(order, quantity=order.quantity - fill.quantity)
-            self._working[fill.signal_id] = left
+            self._add(replace(order, quantity=order.quantity - fill.quantity))
         return Position(fill.symbol, self._settled[fill.symbol])
 
     def end(self, ended: Ended) -> None:
-        self._working.pop(ended.signal_id, None)
+        self._take(ended.signal_id)
 
     def set(self, positions: Mapping[str, Decimal], working: Iterable[Working]) -> None:
         """Takes the ledger's word for everything."""
         self._settled = dict(positions)
-        self._working = {order.signal_id: order for order in working}
+        self._working, self._market, self._resting = {}, {}, {}
+        for order in working:
+            self._add(order)
+
+    def _add(self, order: Working) -> None:
+        self._working[order.signal_id] = order
+        self._count(order, order.quantity)
+
+    def _take(self, signal_id: str) -> Working | None:
+        order = self._working.pop(signal_id, None)
+        if order is not None:
+            self._count(order, -order.quantity)
+        return order
+
+    def _count(self, order: Working, change: Decimal) -> None:
+        symbol, side = order.symbol, order.side
+        if order.order_type is OrderType.MARKET:
+            self._market[symbol] = self._market.get(symbol, _NONE) + change * side.sign
+        else:
+            self._resting[symbol, side] = self.resting(symbol, side) + change

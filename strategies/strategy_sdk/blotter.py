@@ -111,14 +111,7 @@ class Blotter:
         Market orders under way count as filled. Should one of them be refused, the gateway refuses
         the close as well, instead of letting it open the other side.
         """
-        resting = sum(
-            (
-                order.quantity
-                for order in self.account.working(symbol)
-                if order.side is side and order.order_type is not OrderType.MARKET
-            ),
-            _NONE,
-        )
+        resting = self.account.resting(symbol, side)
         return _NONE < quantity <= self.position(symbol) * -side.sign - resting
 
     def _quantity(self, symbol: str, wanted: Number) -> Decimal:

@@ -1,0 +1,17 @@
+"""python -m benchmarks [NAME...]: all of them, or those named; a table, and JSON in results/."""
+
+import sys
+from pathlib import Path
+
+from benchmarks import decision, desk, journal, start
+from benchmarks.table import show, write
+
+BENCHMARKS = {"start": start, "decision": decision, "journal": journal, "desk": desk}
+
+names = sys.argv[1:] or list(BENCHMARKS)
+unknown = [name for name in names if name not in BENCHMARKS]
+if unknown:
+    sys.exit(f"unknown benchmark {unknown[0]}, expected some of: {' '.join(BENCHMARKS)}")
+figures = [figure for name in names for figure in BENCHMARKS[name].figures()]
+show(figures)
+write(figures, Path(__file__).parent / "results" / "latest.json")
