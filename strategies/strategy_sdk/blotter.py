@@ -119,7 +119,10 @@ class Blotter:
         if not quantity.is_finite() or quantity < 0:
             raise ValueError(f"{symbol}: quantity {wanted!r}, expected zero or more")
         instrument = self.instruments.get(symbol)
-        return quantity if instrument is None else instrument.quantity(quantity)
+        if instrument is None:
+            return quantity
+        # As many digits as the lot has: equal quantities look alike in every replica's memory.
+        return instrument.quantity(quantity).quantize(instrument.lot_size)
 
     def _price(self, symbol: str, wanted: Number | None, side: Side) -> Decimal | None:
         if wanted is None:

@@ -1,4 +1,7 @@
+from collections.abc import Callable
 from decimal import Decimal
+from functools import partial
+from random import Random
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -68,23 +71,31 @@ def test_a_fill_of_an_unknown_order_counts() -> None:
 
 
 parts = st.lists(st.integers(1, 5), min_size=1, max_size=5)
+asked = st.tuples(st.sampled_from(Side), st.sampled_from(OrderType), parts, st.booleans())
 
 
-@given(st.lists(st.tuples(st.sampled_from(Side), parts, st.booleans()), max_size=8), st.randoms())
-def test_when_every_order_is_done_position_and_settled_are_the_sum_of_the_fills(
-    orders: list[tuple[Side, list[int], bool]], random: st.DataObject
+@given(st.lists(asked, max_size=8), st.randoms(use_true_random=False))
+def test_at_every_moment_the_position_is_what_is_settled_and_what_is_under_way(
+    orders: list[tuple[Side, OrderType, list[int], bool]], random: Random
 ) -> None:
-    account, events, total = Account(), [], Decimal(0)
-    for number, (side, quantities, is_filled) in enumerate(orders):
-        signal = order(str(number), side, str(sum(quantities)))
+    account = Account()
+    happenings: list[Callable[[], object]] = []
+    for number, (side, kind, quantities, is_filled) in enumerate(orders):
+        signal = order(str(number), side, str(sum(quantities)), kind)
         account.expect(signal)
-        if is_filled:
-            events += [(signal, quantity) for quantity in quantities]
-            total += sum(quantities) * side.sign
-        else:
-            account.end(Ended(signal.id, "rejected"))
-    random.shuffle(events)  # type: ignore[attr-defined]  # hypothesis gives a random.Random
-    for signal, quantity in events:
-        account.fill(fill(signal, str(quantity)))
-    assert account.position("BTCUSDT") == account.settled("BTCUSDT") == total
-    assert account.working() == ()
+        fills = [partial(account.fill, fill(signal, str(part))) for part in quantities]
+        end = partial(account.end, Ended(signal.id, "rejected"))
+        happenings += fills if is_filled else [end]
+    random.shuffle(happenings)
+    for happen in happenings:
+        happen()
+        assert account.position("BTCUSDT") == account.settled("BTCUSDT") + under_way(account)
+    filled = (sum(parts) * side.sign for side, _, parts, is_filled in orders if is_filled)
+    assert account.position("BTCUSDT") == sum(filled)
+    assert not account.working()
+    assert not any(account.resting("BTCUSDT", side) for side in Side)
+
+
+def under_way(account: Account) -> Decimal:
+    market = (each for each in account.working() if each.order_type is OrderType.MARKET)
+    return sum((each.quantity * each.side.sign for each in market), Decimal(0))

@@ -101,7 +101,8 @@ def test_the_prices_given_make_the_order_type(
 @given(st.floats(0, 1e6))
 def test_a_quantity_is_the_written_decimal_rounded_down_to_the_lot(quantity: float) -> None:
     lots = Decimal(repr(quantity)) // Decimal("0.00001")
-    assert only(lambda s: s.buy("BTCUSDT", quantity)).quantity == lots * Decimal("0.00001")
+    signal = only(lambda s: s.buy("BTCUSDT", quantity))
+    assert str(signal.quantity) == str(lots * Decimal("0.00001"))
 
 
 @pytest.mark.parametrize(("side", "on_increment"), [(Side.BUY, "9.99"), (Side.SELL, "10.00")])
