@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from handover.deciding import Deciding
 from handover.effects import Why
 from handover.following import Following
-from handover.marks import decided
 from handover.messages import (
     Ack,
     Arm,
@@ -23,7 +23,6 @@ from handover.messages import (
     Hello,
     Input,
     Mark,
-    Outcome,
     Outcomes,
     Phase,
     Progress,
@@ -32,17 +31,15 @@ from handover.messages import (
     Release,
     Restore,
     RunnerMessage,
-    Snapshot,
     Stop,
     Subscribed,
     Trouble,
     WantSnapshot,
     Welcome,
 )
-from handover.outbox import WINDOW, Outbox
-from handover.snapshots import Barrier, Snapshots
+from handover.outbox import WINDOW
+from handover.snapshots import Barrier
 from handover.track import Host, Track
-from trading.signals import Signal
 
 __all__ = ["HELD_LIMIT", "Host", "Identity", "Replica"]
 
@@ -65,23 +62,16 @@ class Replica:
     """One runner's part. Call nothing concurrently."""
 
     __slots__ = (
-        "_deciding",
-        "_floor",
         "_following",
-        "_greeted",
         "_held_limit",
         "_identity",
-        "_late",
-        "_now",
-        "_outbox",
         "_phase",
         "_send",
-        "_snapshots",
-        "_stopped",
         "_subscribed",
         "_subscription",
         "_torn",
         "_track",
+        "_work",
         "gaps",
         "refused",
         "released",
@@ -103,45 +93,31 @@ class Replica:
         self._identity = identity
         self._held_limit = held_limit
         self._track = Track(host)
-        self._outbox = Outbox(window)
-        self._snapshots = Snapshots(barrier, self._snapshot_due)
+        self._work = Deciding(self._track, self._say, barrier, window)
         self._following: Following | None = None
         self._phase = SYNC
-        self._now = 0.0
-        self._greeted = False  # the gateway has answered this session's Hello
-        self._deciding = False  # armed, and nothing is held
         self._subscribed = False
         self._subscription = 0  # rises whenever what is held begins anew
-        self._torn = False  # stopped, and the feed was lost since
+        self._torn = False  # stopped, and the feed was lost
         self.gaps = 0  # how often it went on although it may have missed something
         self.refused = 0  # signals, by the fence
         self.released: str | None = None  # why this runner is no longer needed
-        self._forget()
-
-    def _forget(self) -> None:
-        """What only holds for one grant, or for following one."""
-        self._outbox.clear()
-        self._snapshots.forget()
-        self._following = None
-        self._stopped = ""
-        self._floor = _NOWHERE  # decided by others before a fresh begin
-        self._late: list[Outcome] = []  # came while stopped
 
     # ---- market data
 
     def on_payload(self, payload: bytes) -> None:
         """A message of market data. The same bound method may be kept for good."""
-        if self._deciding:
+        if self._work.going:
             signals = self._track.decide(payload)
             if signals:
-                self._take_on(signals)
+                self._work.take_on(signals)
         else:
             self._hold(payload)
 
     def on_drained(self, now: float) -> None:
         """All that had arrived was given to on_payload: a good moment to send a batch."""
-        self._now = now
-        self._flush_if_due()
+        self._work.now = now
+        self._work.flush_if_due()
 
     def on_subscribed(self) -> None:
         """Every channel is confirmed: from now on nothing is missed."""
@@ -151,16 +127,15 @@ class Replica:
         self._subscription += 1
         if self._phase is SYNC:
             self._say(Subscribed(self._subscription))
-        self._snapshots.feed(self._subscription)
+        self._work.snapshots.feed(self._subscription)
 
     def on_feed_lost(self) -> None:
         """What comes next may lack something."""
         self._subscribed = False
-        self._snapshots.feed(0)
-        if self._phase is ARMED:
-            self._stop(Why.FEED_LOST)
-            self._torn = True
-        elif self._phase is STOPPED:
+        self._work.snapshots.feed(0)
+        if self._phase in (ARMED, STOPPED):
+            if self._phase is ARMED:
+                self._stop(Why.FEED_LOST)
             self._torn = True
         else:
             arming = self._following is not None and self._following.arm is not None
@@ -169,20 +144,20 @@ class Replica:
     # ---- gateway
 
     def hello(self) -> Hello:
-        """The first message of a session."""
-        who, following = self._identity, self._following
-        self._greeted = False
+        """The first message of a session. Batches wait for its answer."""
+        self._work.greeted = False
+        who, following, outbox = self._identity, self._following, self._work.outbox
         return Hello(
             strategy=who.strategy,
             revision=who.revision,
             instance=who.instance,
             token=who.token,
             phase=self._phase,
-            epoch=self._outbox.epoch,
-            batch=following.batch if following else self._outbox.number,
+            epoch=outbox.epoch,
+            batch=following.batch if following else outbox.number,
             following=following.epoch if following else 0,
             ready=following is not None and following.ready,
-            stopped=self._stopped,
+            stopped=self._work.stopped,
             subscription=self._subscription if self._subscribed else 0,
             state_key=who.state_key,
         )
@@ -191,7 +166,7 @@ class Replica:
         """What this means now, by `_RULES`."""
         if self.released is not None:
             return
-        self._greeted = True
+        self._work.greeted = True
         kind, following = type(message), self._following
         if following is not None and following.arm is not None and kind not in _AT_ONCE:
             following.later(message)
@@ -202,8 +177,8 @@ class Replica:
 
     def tick(self, now: float) -> None:
         """The time, monotonic, about every 20 ms: sends what is due. Alive is the caller's."""
-        self._now = now
-        self._flush_if_due()
+        self._work.now = now
+        self._work.flush_if_due()
 
     # ---- how it stands
 
@@ -214,14 +189,14 @@ class Replica:
     @property
     def epoch(self) -> int:
         """0: not armed."""
-        return self._outbox.epoch
+        return self._work.outbox.epoch
 
     @property
     def progress(self) -> Mapping[str, int] | None:
         """What a feed need not send again: decided and acknowledged, or applied. None: nothing
         to say yet, the window need not know this consumer."""
         if self._phase in (ARMED, STOPPED):
-            return self._outbox.acknowledged
+            return self._work.outbox.acknowledged
         return self._track.host.sequences() or None
 
     @property
@@ -229,117 +204,33 @@ class Replica:
         """Messages kept and not applied."""
         return len(self._track.held)
 
-    # ---- armed
-
-    def _take_on(self, signals: tuple[Signal, ...]) -> None:
-        """Signals just made: they leave with the next batch."""
-        if self._floor.session:
-            signals = self._above_floor(signals)
-        for signal in signals:
-            self._track.host.expect(signal)
-        outbox = self._outbox
-        outbox.signals += signals
-        if outbox.crowded:
-            self._flush_if_due()
-            self._deciding = self._deciding and not outbox.crowded
-
-    def _above_floor(self, signals: tuple[Signal, ...]) -> tuple[Signal, ...]:
-        """Without those on messages that somebody before has decided."""
-        floor = self._floor
-        if self._track.host.session() != floor.session:
-            return signals
-        return tuple(each for each in signals if not decided(floor, each.cause))
-
-    def _decide_held(self) -> None:
-        """Goes on with what was held, until too many signals wait for the gateway."""
-        held = self._track.held
-        while held and not self._outbox.crowded:
-            signals = self._track.decide(held.popleft())
-            if signals:
-                self._take_on(signals)
-        self._deciding = not held and not self._outbox.crowded
-        self._snapshot_due()
-
-    def _flush_if_due(self) -> None:
-        if (
-            self._phase is ARMED
-            and self._greeted
-            and self._outbox.due(self._track.count, self._now, followed=self._snapshots.followed)
-        ):
-            self._flush()
-
-    def _flush(self) -> None:
-        digest = self._snapshots.followed or bool(self._stopped)
-        mark = self._track.mark(digest=digest)
-        batch = self._outbox.batch(mark, self._now, self._stopped)
-        if self._greeted:  # else those before it come first, when the gateway says from where
-            self._say(batch)
-
-    def _acknowledged(self, ack: Ack) -> None:
-        self._outbox.acknowledge(ack.batch)
-        self._flush_if_due()
-        if self._phase is ARMED and not self._deciding:
-            self._decide_held()
-
-    def _take_outcomes(self, message: Outcomes) -> None:
-        track = self._track
-        for outcome in message.outcomes:
-            if outcome.number > track.outcome + 1:
-                self._resync(Why.OUTCOME_GAP)
-                return
-            if track.take(outcome):
-                self._outbox.inputs.append(Input(track.count, outcome.number))
-
-    def _keep_outcomes(self, message: Outcomes) -> None:
-        self._late += message.outcomes
-
-    def _snapshot_due(self) -> None:
-        """A snapshot is taken where nothing is held: what has come is inside. The batch before it
-        says where this is, the one behind it is a place to agree on, also when nothing flows."""
-        due = self._snapshots.take_due() if self._deciding else []
-        for want in due:
-            self._flush()
-            mark = self._track.mark(digest=True)
-            state = self._track.host.snapshot()
-            batch = self._outbox.number
-            self._say(Snapshot(want.instance, want.subscription, batch, mark, state))
-        if due:
-            self._flush()
-
-    # ---- armed to stopped, and back
+    # ---- armed, stopped
 
     def _stop(self, why: str) -> None:
-        """Decides nothing more: this batch is the last, so there is nothing to race with."""
-        self._stopped = why
-        self._deciding = False
-        self._flush()
+        self._work.stop(why)
         self._phase = STOPPED
 
     def _go(self, _: Go) -> None:
-        """Decides again, from where it stopped."""
         self.gaps += self._torn
         self._torn = False
-        self._stopped = ""
         self._phase = ARMED
-        late, self._late = tuple(self._late), []
-        self._take_outcomes(Outcomes(late))
-        if self._phase is ARMED:
-            self._decide_held()
-            self._flush()
+        if not self._work.resume():
+            self._resync(Why.OUTCOME_GAP)
+
+    def _take_outcomes(self, message: Outcomes) -> None:
+        if not self._work.take(message.outcomes):
+            self._resync(Why.OUTCOME_GAP)
 
     def _welcome_back(self, welcome: Welcome) -> None:
         """A new link, or the word that the grant has ended."""
-        if welcome.epoch != self._outbox.epoch:
+        if welcome.epoch == self.epoch:
+            self._work.send_again(welcome.batch)
+        else:
             self._resync()
-            return
-        self._outbox.acknowledge(welcome.batch)
-        for batch in self._outbox.unacknowledged():
-            self._say(batch)
-        self._flush_if_due()
 
     def _be_refused(self, refused: Refused) -> None:
         self.refused += refused.signals
-        if refused.epoch == self._outbox.epoch:
+        if refused.epoch == self.epoch:
             self._resync()
 
     # ---- not armed
@@ -356,7 +247,6 @@ class Replica:
     def _restore(self, restore: Restore) -> None:
         if not self._subscribed or restore.subscription != self._subscription:
             return  # meant for a subscription that is gone
-        self._forget()
         self._following = Following.restored(self._track, restore)
         self._phase = FOLLOW
 
@@ -364,7 +254,7 @@ class Replica:
         if self._torn:
             self._resync()
             return
-        self._forget()
+        self._work.forget()
         self._following = Following.successor(self._track, follow)
         self._phase = FOLLOW
 
@@ -400,19 +290,21 @@ class Replica:
         """Needs a snapshot, or a fresh grant, before it can be of use again."""
         if why:
             self._say(Trouble(why))
-        self.gaps += self._outbox.lacks_answers
-        self._forget()
-        self._deciding = self._torn = False
+        self.gaps += self._work.outbox.lacks_answers
+        self._work.forget()
+        self._following = None
+        self._torn = False
         self._phase = SYNC
         if self._subscribed:
             self._subscription += 1
+            self._work.snapshots.feed(self._subscription)
             self._say(Subscribed(self._subscription))
         else:
             self._say(Ready(False))
 
     def _be_released(self, release: Release) -> None:
-        self._forget()
-        self._deciding = False
+        self._work.forget()
+        self._following = None
         self._phase = SYNC
         self._track.held.clear()
         self.released = release.reason
@@ -428,44 +320,32 @@ class Replica:
 
     def _arm_again(self, arm: Arm) -> None:
         """While armed or stopped: the same Arm twice, or one of a grant that is news here."""
-        if arm.epoch != self._outbox.epoch:
+        if arm.epoch != self.epoch:
             self._resync()
             self._arm(arm)
 
     def _begin(self, arm: Arm) -> None:
         """Here, with a new strategy."""
         mark = arm.mark or _NOWHERE
-        self._forget()
         self._track.begin(mark.outcome, arm.holdings)
-        self._floor = mark
-        self._decide_from_here(arm.epoch, [])
+        self._become_armed()
+        self._work.start(arm.epoch, floor=mark)
 
     def _go_on(self, arm: Arm, following: Following) -> None:
         """From the mark, which is reached; what came since its Arm is done afterwards."""
-        track, inputs = self._track, []
-        if not following.alike:
-            track.outcome = (arm.mark or _NOWHERE).outcome
-        for outcome in arm.outcomes:
-            if outcome.number > track.outcome:
-                inputs.append(Input(track.count, outcome.number))
-                if following.alike:
-                    track.take(outcome)
-                track.outcome = outcome.number
-        if not following.alike:
-            track.host.set_holdings(arm.holdings)
-        self._forget()
-        self._snapshots.forget(followed=True)
-        self._decide_from_here(arm.epoch, inputs)
+        mark = arm.mark or _NOWHERE
+        news = tuple(each for each in arm.outcomes if each.number > mark.outcome)
+        inputs = tuple(Input(mark.count, outcome.number) for outcome in news)
+        self._track.catch_up(mark, news, arm.holdings, alike=following.alike)
+        self._become_armed()
+        self._work.start(arm.epoch, inputs, followed=True)
         for message in following.left():
             self.on_message(message)
 
-    def _decide_from_here(self, epoch: int, inputs: list[Input]) -> None:
-        self._outbox.begin(epoch, self._track.host.sequences())
-        self._outbox.inputs += inputs
+    def _become_armed(self) -> None:
+        self._following = None
         self._torn = False
         self._phase = ARMED
-        self._decide_held()
-        self._flush()
 
     def _say(self, message: RunnerMessage) -> None:
         if self.released is None:
@@ -484,20 +364,20 @@ _RULES: dict[tuple[Phase, type], Callable[[Replica, Any], None]] = {
     (FOLLOW, Follow): Replica._pursue,
     (FOLLOW, Arm): Replica._pursue,
     (ARMED, Welcome): Replica._welcome_back,
-    (ARMED, WantSnapshot): lambda self, want: self._snapshots.want(want),
+    (ARMED, WantSnapshot): lambda self, want: self._work.snapshots.want(want),
     (ARMED, Stop): lambda self, _: self._stop(Why.ASKED),
     (ARMED, Arm): Replica._arm_again,
-    (ARMED, Ack): Replica._acknowledged,
+    (ARMED, Ack): lambda self, ack: self._work.acknowledged(ack.batch),
     (ARMED, Refused): Replica._be_refused,
     (ARMED, Outcomes): Replica._take_outcomes,
     (STOPPED, Welcome): Replica._welcome_back,
-    (STOPPED, WantSnapshot): lambda self, want: self._snapshots.want(want),
+    (STOPPED, WantSnapshot): lambda self, want: self._work.snapshots.want(want),
     (STOPPED, Go): Replica._go,
     (STOPPED, Follow): Replica._follow_successor,
     (STOPPED, Arm): Replica._arm_again,
-    (STOPPED, Ack): Replica._acknowledged,
+    (STOPPED, Ack): lambda self, ack: self._work.acknowledged(ack.batch),
     (STOPPED, Refused): Replica._be_refused,
-    (STOPPED, Outcomes): Replica._keep_outcomes,
+    (STOPPED, Outcomes): lambda self, message: self._work.keep(message.outcomes),
     **{(phase, Release): Replica._be_released for phase in Phase},
 }
 

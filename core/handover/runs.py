@@ -29,7 +29,8 @@ class Run:
     synced: bool = False  # it was given one, and gets progress
     alike: bool = False  # it makes the armed one's signals again
     ready: bool = False
-    troubles: int = 0
+    ready_since: float = 0.0
+    troubles: int = 0  # in a row
     trouble: str = ""
     kept: bool = False  # the old one, which could take over again
     proven: bool = False  # was armed and lasted
@@ -38,6 +39,11 @@ class Run:
 
     def out_of_step(self) -> None:
         self.asked = self.synced = self.ready = False
+
+    def leave(self, now: float) -> None:
+        if self.connected:
+            self.connected = False
+            self.away_since = now
 
     def is_up(self, now: float, timing: Timing) -> bool:
         return self.connected and now - self.seen < timing.lease

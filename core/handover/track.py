@@ -62,13 +62,14 @@ class Host(Protocol):
 class Track:
     """Where `host` stands, and the messages that it has not been given yet."""
 
-    __slots__ = ("_apply", "count", "crc", "held", "host", "outcome")
+    __slots__ = ("_apply", "_session", "count", "crc", "held", "host", "outcome")
 
     def __init__(self, host: Host) -> None:
         self.host = host
         self._apply = host.apply
         self.held: deque[bytes] = deque()
         self.count = self.crc = self.outcome = 0
+        self._session = ""  # the last one that the host could name
 
     def decide(self, payload: bytes) -> tuple[Signal, ...] | None:
         """As Host.apply. This is the hot path."""
@@ -106,6 +107,17 @@ class Track:
         self.host.take(outcome)
         return True
 
+    def catch_up(
+        self, mark: Mark, news: Iterable[Outcome], holdings: Holdings, *, alike: bool
+    ) -> None:
+        """At `mark`, where the successor takes over: the outcomes since, or the ledger's word."""
+        if alike:
+            for outcome in news:
+                self.take(outcome)
+            return
+        self.outcome = max([mark.outcome, *(outcome.number for outcome in news)])
+        self.host.set_holdings(holdings)
+
     def begin(self, outcome: int, holdings: Holdings) -> None:
         """A new strategy, and a new origin, at this place."""
         self.count = self.crc = 0
@@ -118,13 +130,14 @@ class Track:
 
     def mark(self, *, digest: bool) -> Mark:
         host = self.host
+        self._session = host.session() or self._session
         return Mark(
             self.count,
             self.crc,
             self.outcome,
             host.digest() if digest else 0,
             host.sequences(),
-            host.session(),
+            self._session,
         )
 
     def difference(self, mark: Mark, *, alike: bool) -> Why | None:

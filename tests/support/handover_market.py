@@ -100,7 +100,7 @@ class Mini:
         return json.dumps([list(self.memory), self.position, sorted(self.pending)]).encode()
 
     def set_holdings(self, holdings: Holdings) -> None:
-        self.position = int(holdings.positions.get("A", 0))
+        self.position = int(sum(holdings.positions.values()))
         self.pending = {order.signal_id for order in holdings.working}
 
     def is_warm(self) -> bool:

@@ -4,8 +4,8 @@ The world checks while it runs: what must never be (`Broken` is raised), and, in
 was accepted is what one strategy alone would have decided on the same ticks.
 """
 
-from collections import deque
-from collections.abc import Iterable
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
@@ -26,7 +26,7 @@ from handover.effects import (
 from handover.grants import Grants
 from handover.replica import Identity, Replica
 from handover.timing import Timing
-from handover.track import Track
+from handover.track import Host, Track
 from handover_market import Mini, ticks
 from trading.orders import OrderState
 from trading.reasons import Reason
@@ -65,7 +65,7 @@ class Books:
         self.entries: list[Entry] = []
         self.batches: dict[int, list[m.Batch]] = {}
         self.orders: dict[str, Signal] = {}  # accepted, and not ended
-        self.position = Decimal(0)
+        self.positions: Counter[str] = Counter()
         self.told: list[m.Outcome] = []
 
     def add(self, entry: Entry) -> None:
@@ -79,14 +79,15 @@ class Books:
             self.told.append(outcome)
             self.orders.pop(outcome.signal_id, None)
             if isinstance(outcome.what, m.OrderFill):
-                self.position += outcome.what.quantity * outcome.what.side.sign
+                fill = outcome.what
+                self.positions[fill.symbol] += fill.quantity * fill.side.sign  # type: ignore[assignment]  # Decimal
 
     def holdings(self) -> m.Holdings:
         working = tuple(
             m.WorkingOrder(s.id, s.symbol, s.side, s.order_type, s.quantity)
             for s in self.orders.values()
         )
-        return m.Holdings({"A": self.position}, working)
+        return m.Holdings(dict(self.positions), working)  # type: ignore[arg-type]  # as above
 
     def last_outcome(self) -> int:
         return len(self.told)
@@ -115,9 +116,9 @@ class Runner:
         self.world = world
         self.instance = instance
         self.revision = revision
-        self.mini = Mini(world.every)
+        self.host = world.make_host()
         identity = Identity("s", revision, instance, "", key)
-        self.replica = Replica(self.mini, self._send, self._ping, identity, held_limit=2_000)
+        self.replica = Replica(self.host, self._send, self._ping, identity, held_limit=2_000)
         self.alive = True
         self.mute = False  # a stopped process: its links stay, it does nothing
         self.cursor: int | None = None  # place in the published market data; None: no feed
@@ -220,10 +221,15 @@ class Line:
 
 
 class World:
-    def __init__(self, timing: Timing | None = None, every: int = 3) -> None:
+    def __init__(
+        self,
+        timing: Timing | None = None,
+        make_host: Callable[[], Host] = Mini,
+        market: Iterator[bytes] | None = None,
+    ) -> None:
         self.timing = timing or Timing()
-        self.every = every
-        self.market = ticks()
+        self.make_host = make_host
+        self.market = market or ticks()
         self.published: list[bytes] = []
         self.now = 100.0
         self.books = Books()
@@ -432,18 +438,27 @@ class World:
 
     # -- judgement
 
-    def calm(self, rounds: int = 400) -> None:
+    def calm(self, most_rounds: int = 600) -> None:
         """No more faults: the supervisor starts what is missing, everything is delivered."""
-        for _ in range(rounds):
+        settled = 0
+        for _ in range(most_rounds):
             if self.grants is None:
                 self.restart_gateway()
             self._heal()
             self.publish(1)
             self.settle()
             self.tick()
+            settled = settled + 1 if self.is_calm else 0
+            if settled == 30:
+                break
         for _ in range(10):
             self.settle()
             self.tick()
+
+    @property
+    def is_calm(self) -> bool:
+        grants = self.grants
+        return grants is not None and grants.instance != "" and grants.revision == grants.target
 
     def _heal(self) -> None:
         grants = self.grants
@@ -523,7 +538,7 @@ class World:
 
     def _judge_line(self, line: Line) -> int:
         """The ticks of the line are a piece of the market, whole and in order."""
-        begin, alone = line.begin, Mini(self.every)
+        begin, alone = line.begin, self.make_host()
         alone.begin(begin.holdings)
         track, position = Track(alone), begin.place
         expected: list[Signal] = []
