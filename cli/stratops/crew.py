@@ -10,7 +10,6 @@ from stratops.processes import Command
 from stratops.supervisor import Child, Death
 
 START_S = 30.0  # for one process to answer
-STOP_S = 2.5  # for all of them to end, SIGKILL included
 GRACE_S = 0.8  # for one of them
 STEP_S = 0.05
 RUNNER = "runner "  # how the names of runners begin
@@ -70,9 +69,9 @@ class Crew:
         for child in self.children.values():
             child.bound_log()
 
-    async def stop(self) -> None:
+    async def stop(self, within_s: float) -> None:
         """Runners, feed, gateway, venue, nats, redis; what does not end in time is killed."""
-        deadline = time.monotonic() + STOP_S
+        deadline = time.monotonic() + within_s
         runners = [name for name in self.children if name.startswith(RUNNER)]
         for names in (runners, ["feed"], ["gateway"], ["venue"], ["nats"], ["redis"]):
             grace_s = min(max(deadline - time.monotonic(), 0.0), GRACE_S)

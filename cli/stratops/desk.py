@@ -6,34 +6,32 @@ in the opposite order. Everything it starts has an owner here.
 
 import asyncio
 import contextlib
-import json
 import os
 import time
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Coroutine, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 from stratops import plan as plans
 from stratops.crew import Crew, StartFailed, all_stopped
+from stratops.ending import at_rest, compared
 from stratops.folder import DeskFolder, Running
 from stratops.gateway_client import GatewayClient, GatewayRefused, GatewayUnavailable
 from stratops.manifests import Checked, CheckedStrategy
 from stratops.notices import Kind, Notices
 from stratops.observer import Observer, end_unhealthy
-from stratops.plan import DeskPlan, RunnerLife
-from stratops.processes import Command
+from stratops.plan import DeskPlan
 from stratops.report import Document, Seen, document
-from stratops.rollouts import Rollouts, Runner
+from stratops.rollouts import Rollouts
 from stratops.screen import View
-from stratops.supervisor import Child, Death
+from stratops.seats import RunnerSeats
 from stratops.watch import POLL_S, ManifestWatch
 from stratops_api.v1 import risk_gateway_pb2 as pb
 
 QUIET_S = 20.0  # after the end of a replay, for what is under way
-HURRIED_QUIET_S = 1.0  # the same, when the user asked to stop
+HURRIED_QUIET_S = 1.2  # the same, when the data was cut off
+STOP_S = 2.5  # for all processes to end, SIGKILL included
 STEP_S = 0.05
-QUIET_LOOKS = 4  # so many equal answers in a row mean that nothing is under way
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +57,10 @@ class Desk:
         self._notices = notices
         self._environ = environ
         self._began = time.monotonic()
-        self._symbols: dict[str, Sequence[str]] = {}
         self._final: pb.Desk | None = None
         self._ending = False
         self._crew: Crew
+        self._seats: RunnerSeats
         self._gateway: GatewayClient
         self._rollouts: Rollouts
         self._observer: Observer
@@ -75,7 +73,8 @@ class Desk:
             asyncio.TaskGroup() as tasks,
         ):
             self._crew = Crew(tasks, self._folder.logs, self._notices)
-            self._rollouts = Rollouts(self._gateway, self, self._notices)
+            self._seats = RunnerSeats(self._plan, self._folder, self._crew, self._environ)
+            self._rollouts = Rollouts(self._gateway, self._seats, self._notices)
             self._observer = Observer(
                 self._gateway, self._folder.feed_report, self._notices, self._rollouts.observe
             )
@@ -83,13 +82,13 @@ class Desk:
             try:
                 if await self._until(stop, self._start(checked, tasks, loops)):
                     await self._until(stop, self._last(limits))
-                    await self._settle(hurried=stop.is_set())
+                    await self._end(stop)
             except StartFailed as failed:
                 failure = failed  # raised below: the task group would wrap it
             finally:
                 for task in loops:
                     task.cancel()
-                await self._crew.stop()
+                await self._crew.stop(STOP_S)
         if failure is not None:
             raise failure
         return self._report()
@@ -112,26 +111,6 @@ class Desk:
     def kill(self) -> None:
         """Ends all processes now; `run` ends as it can."""
         self._crew.kill()
-
-    # ---- Seats for the runners
-
-    def write_spec(self, strategy: CheckedStrategy) -> Path:
-        spec = strategy.runner_spec(self._plan.redis_url)
-        if not self._plan.feed_url:  # the manifest's channels are those of its own feed
-            channels = [f"market:{symbol.lower()}" for symbol in strategy.model.spec.symbols]
-            spec = json.dumps(json.loads(spec) | {"channels": channels}).encode()
-        return self._folder.write_spec(strategy.ref, strategy.revision, spec)
-
-    def seat(
-        self, runner: Runner, on_death: Callable[[Death], None], again: Callable[[int], bool]
-    ) -> Child:
-        def command(life: int) -> Command:
-            told = _runner_life(self._plan, runner, runner.next_instance(life))
-            return plans.runner(self._plan, self._environ, told)
-
-        name = plans.runner_name(runner.strategy.ref, runner.strategy.revision)
-        self._symbols[runner.strategy.ref] = tuple(runner.strategy.model.spec.symbols)
-        return self._crew.keep(name, command, on_death, again)
 
     # ---- Start
 
@@ -224,20 +203,20 @@ class Desk:
 
     # ---- End
 
-    async def _settle(self, *, hurried: bool) -> None:
-        """Waits until nothing is under way, and asks whether ledger and venue agree."""
+    async def _end(self, stop: asyncio.Event) -> None:
+        """Lets what is under way come to rest, and compares ledger and venue."""
         self._ending = True
-        deadline = time.monotonic() + (HURRIED_QUIET_S if hurried else QUIET_S)
         if not self._observer.feed().get("ended"):
             await self._cut_the_data()
+        elif await self._until(stop, self._settle(QUIET_S)):
+            return
+        await self._settle(HURRIED_QUIET_S)
+
+    async def _settle(self, within_s: float) -> None:
+        deadline = time.monotonic() + within_s
         with contextlib.suppress(GatewayUnavailable, GatewayRefused):
-            await self._quiet(deadline)
-            while True:
-                remaining = max(deadline - time.monotonic(), 0.5)
-                self._final = await self._gateway.desk(reconcile=True, timeout_s=remaining)
-                if self._final.reconciliation.equal or time.monotonic() > deadline:
-                    return
-                await asyncio.sleep(2 * STEP_S)
+            self._final = await at_rest(self._gateway, deadline)
+            self._final = await compared(self._gateway, deadline)
 
     async def _cut_the_data(self) -> None:
         """No more ticks, so that what is counted stands still."""
@@ -246,14 +225,6 @@ class Desk:
             await feed.stop(0.4)
         else:
             await all_stopped((runner.child for runner in self._rollouts.runners), 0.4)
-
-    async def _quiet(self, deadline: float) -> None:
-        equal, before = 0, b""
-        while equal < QUIET_LOOKS and time.monotonic() < deadline:
-            desk = await self._gateway.desk(timeout_s=1.0)
-            self._final, now = desk, _counts(desk)
-            equal, before = (equal + 1 if now == before and not desk.queued else 0), now
-            await asyncio.sleep(STEP_S)
 
     async def _until(self, stop: asyncio.Event, work: Coroutine[None, None, None]) -> bool:
         """Runs `work` unless `stop` comes first; True if it was done."""
@@ -274,26 +245,12 @@ class Desk:
                 session=self._plan.session,
                 desk=self._final or self._observer.desk,
                 feed=self._observer.feed(),
-                symbols=self._symbols,
+                symbols=self._seats.symbols,
                 restarts=self._crew.restarts,
                 notices=self._notices.all,
                 problems=self._notices.problems,
             )
         )
-
-
-def _runner_life(plan: DeskPlan, runner: Runner, instance: str) -> RunnerLife:
-    strategy = runner.strategy
-    return RunnerLife(
-        strategy=strategy.ref,
-        revision=strategy.revision,
-        instance=instance,
-        token=runner.token,
-        spec=runner.spec,
-        symbols=tuple(strategy.model.spec.symbols),
-        channels=plan.channels if not plan.feed_url else strategy.model.spec.channels_in_force(),
-        rss_bytes=strategy.model.spec.memory_limit_bytes() or plans.RUNNER_RSS_BYTES,
-    )
 
 
 def _running(plan: DeskPlan) -> Running:
@@ -310,15 +267,6 @@ def _running(plan: DeskPlan) -> Running:
 
 def _active(checked: Checked) -> list[CheckedStrategy]:
     return [strategy for strategy in checked.strategies if not strategy.suspended]
-
-
-def _counts(desk: pb.Desk) -> bytes:
-    """Everything that moves while something is under way."""
-    moving = [desk.signals, desk.accepted, desk.orders, desk.fills, desk.feed.received]
-    for status in desk.strategies:
-        moving += [status.ticks, status.signals, status.fills]
-        moving += [runner.counters.ticks for runner in status.runners]
-    return repr(moving).encode()
 
 
 async def _connects(port: int) -> bool:

@@ -83,10 +83,14 @@ class GatewayClient:
         request = pb.ResumeRequest(token=self._token, reason=reason)
         await _asked(self._gateway.Resume(request, timeout=CALL_S))
 
-    async def desk(self, *, reconcile: bool = False, timeout_s: float | None = None) -> pb.Desk:
+    async def desk(
+        self, *, reconcile: bool = False, timeout_s: float | None = None, patient: bool = False
+    ) -> pb.Desk:
+        """With `patient` a gateway that is about to come back is waited for."""
         request = pb.GetDeskRequest(token=self._token, reconcile=reconcile)
-        deadline_s = timeout_s or (RECONCILE_S if reconcile else CALL_S)
-        return await _asked(self._gateway.GetDesk(request, timeout=deadline_s))
+        timeout_s = timeout_s or (RECONCILE_S if reconcile else CALL_S)
+        call = self._gateway.GetDesk(request, timeout=timeout_s, wait_for_ready=patient)
+        return await _asked(call)
 
     async def orders(self, strategy: str = "") -> AsyncIterator[pb.DeskOrder]:
         """All orders of the journal, in their order, page by page."""
