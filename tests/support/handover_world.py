@@ -139,6 +139,10 @@ class Runner:
     def runs(self) -> bool:
         return self.alive and not self.mute
 
+    @property
+    def decides(self) -> bool:
+        return self.alive and self.replica.phase is m.Phase.ARMED
+
     def link(self) -> None:
         self.up.clear()
         self.down.clear()
@@ -449,7 +453,7 @@ class World:
             self.settle()
             self.tick()
             settled = settled + 1 if self.is_calm else 0
-            if settled == 30:
+            if settled == 60:
                 break
         for _ in range(10):
             self.settle()
@@ -457,8 +461,12 @@ class World:
 
     @property
     def is_calm(self) -> bool:
+        """The wanted revision is armed, and knows it; nobody else thinks so of itself."""
         grants = self.grants
-        return grants is not None and grants.instance != "" and grants.revision == grants.target
+        if grants is None or not grants.instance or grants.revision != grants.target:
+            return False
+        deciding = [runner for runner in self.runners.values() if runner.decides]
+        return [runner.instance for runner in deciding] == [grants.instance]
 
     def _heal(self) -> None:
         grants = self.grants
@@ -500,14 +508,14 @@ class World:
 
         Answers how many signals were compared; lines that lost their feed are left out of that.
         """
-        self._judge_order()
+        self.judge_order()
         compared = 0
         for line in self._lines():
             if not line.torn and line.begin.place >= 0:
                 compared += self._judge_line(line)
         return compared
 
-    def _judge_order(self) -> None:
+    def judge_order(self) -> None:
         decided: dict[str, int] = {}
         ids: set[str] = set()
         for batch in self._accepted():
