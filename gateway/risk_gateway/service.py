@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import grpc
 import grpc.aio
 import structlog
+from google.protobuf.message import DecodeError
 
 from handover.messages import GatewayMessage, Hello
 from risk_gateway.desk import (
@@ -38,6 +39,7 @@ from trading.signals import Signal, Verdict
 log = structlog.get_logger()
 
 HELLO_S = 5.0
+LAST_WRITE_S = 1.0
 MOST_UNSENT = 10_000  # messages to one runner that does not read them
 MOST_ORDERS_A_PAGE = 1_000
 _Context = grpc.aio.ServicerContext[Any, Any]
@@ -49,6 +51,7 @@ _STATUS: dict[type[Exception], grpc.StatusCode] = {
     NotDeployed: grpc.StatusCode.FAILED_PRECONDITION,
     LowerTerm: grpc.StatusCode.FAILED_PRECONDITION,
     NotAllowed: grpc.StatusCode.FAILED_PRECONDITION,
+    DecodeError: grpc.StatusCode.INVALID_ARGUMENT,
 }
 _EXPECTED = tuple(_STATUS)
 
@@ -72,7 +75,10 @@ class StreamSession:
         """What was sent before still goes out."""
         if not self.closed:
             self.closed = reason or "closed"
-            self._outbox.put_nowait(None)
+            self.end()
+
+    def end(self) -> None:
+        self._outbox.put_nowait(None)
 
     async def write(self, context: _Context) -> None:
         """Returns when the session is closed."""
@@ -133,6 +139,9 @@ class Service(RiskGatewayServicer):
                 reading.result()
         finally:
             reading.cancel()
+            session.end()
+            # A write that is cancelled half-way would keep the call from ever getting its status.
+            await asyncio.wait({writing}, timeout=LAST_WRITE_S)
             writing.cancel()
             await asyncio.gather(reading, writing, return_exceptions=True)
 
@@ -301,8 +310,8 @@ class Service(RiskGatewayServicer):
         except _EXPECTED as error:
             await context.abort(_STATUS[type(error)], str(error))
             raise AssertionError("abort raises") from error
-        except (grpc.aio.AbortError, asyncio.CancelledError):
-            raise
+        except (grpc.aio.BaseError, asyncio.CancelledError):
+            raise  # an abort, or the caller is gone
         except BaseException as error:
             self._on_fault(error)
             raise
