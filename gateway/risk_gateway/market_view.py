@@ -46,6 +46,8 @@ class MarketView:
         self._wall_ns = wall_ns
         self._monotonic_ns = monotonic_ns
         self._streams: dict[tuple[type, str], str] = {}
+        self._seen: tuple[str, str, int] | None = None
+        self._view = View(0, _unknown)  # of `_seen`
 
     def on_payload(self, payload: bytes) -> None:
         self.received += 1
@@ -55,16 +57,32 @@ class MarketView:
 
     def has_arrived(self, cause: Cause) -> bool:
         """Whether a signal of that cause can be judged; on the wall's clock it always can."""
-        return self._clock is Clock.WALL or self.tape.place(cause) is not None
+        if self._clock is Clock.WALL or (cause.symbol, cause.type, cause.sequence) == self._seen:
+            return True
+        return self.tape.place(cause) is not None
 
     def at(self, cause: Cause) -> View:
         """What a signal of that cause is judged by. Of a cause that has not arrived, nothing is."""
         if self._clock is Clock.WALL:
             return View(self._wall_ns(), self.latest)
-        place = self.tape.place(cause)
-        if place is None:
-            return View(cause.at_ns, _unknown)
-        return View(self._time_of(cause, place), lambda symbol: self._touch(symbol, place))
+        key = (cause.symbol, cause.type, cause.sequence)
+        if key != self._seen:  # the signals of one batch mostly have one cause
+            place = self.tape.place(cause)
+            if place is None:
+                return View(cause.at_ns, _unknown)
+            self._seen, self._view = key, self._view_from(cause, place)
+        return self._view
+
+    def _view_from(self, cause: Cause, place: int) -> View:
+        """What stood at a place stands there for good, so each price is read once."""
+        known: dict[str, Touch | None] = {}
+
+        def touch(symbol: str) -> Touch | None:
+            if symbol not in known:
+                known[symbol] = self._touch(symbol, place)
+            return known[symbol]
+
+        return View(self._time_of(cause, place), touch)
 
     def latest(self, symbol: str) -> Touch | None:
         quote = self.tape.latest(symbol)
