@@ -106,7 +106,7 @@ class Grants:
     def connected(self, instance: str, hello: Hello) -> list[Effect]:
         """A stream opened and said `hello`. An older stream of the instance counts no more."""
         scene = self._scene
-        if instance not in scene.runs and (why := self._unwelcome(hello.revision)):
+        if instance not in scene.runs and (why := self._unwelcome(hello)):
             self._out.send(instance, Release(why))
             return self._settled()
         run = scene.runs.setdefault(instance, newcomer(hello))
@@ -259,12 +259,16 @@ class Grants:
         self._scene.failures = 0
         self._out.note("wanted", revision=self._scene.record.wanted)
 
-    def _unwelcome(self, revision: str) -> Why | None:
-        record = self._scene.record
-        if revision and revision == record.given_up:
+    def _unwelcome(self, hello: Hello) -> Why | None:
+        """Why a runner that is new here may not stay."""
+        scene, revision = self._scene, hello.revision
+        if revision and revision == scene.record.given_up:
             return Why.CRASH_LOOP
-        expected = revision == self._intended or self._scene.has_place_for(revision)
-        return None if revision and expected else Why.NOT_WANTED
+        expected = revision == self._intended or scene.has_place_for(revision)
+        # The one before may be needed again, as long as its successor has not shown itself.
+        former = revision == scene.record.former and not scene.is_up(scene.armed_run)
+        predecessor = scene.tenure is not None and hello.epoch == scene.tenure.armed.after > 0
+        return None if revision and (expected or former or predecessor) else Why.NOT_WANTED
 
     # ---- messages
 

@@ -243,7 +243,9 @@ def _useless(scene: Scene, run: Run) -> str | None:
 
 
 def _leave(scene: Scene, run: Run, tenure: Tenure) -> str | None:
-    """The old one stays until its successor has shown itself for a while."""
+    """Nobody leaves while the armed one is away; the old one not until it has shown itself."""
+    if not scene.is_up(scene.armed_run):
+        return None
     if not run.kept:
         return Why.SUPERSEDED
     if tenure.confirmed_at is None or scene.now - tenure.confirmed_at < scene.timing.soak:

@@ -122,7 +122,7 @@ class Succession:
         self._scene.tenure = tenure
         run = self._scene.runs[tenure.instance]
         run.out_of_step()
-        run.kept = False
+        run.kept = run.blamed = False
         self._out.send(tenure.instance, arm(tenure, self._view))
 
     def _lead_on(self, run: Run, armed: Armed, *, alike: bool) -> None:
@@ -161,13 +161,12 @@ class Succession:
 
     def _dismiss(self, run: Run, why: str) -> None:
         """Was armed, and is no more. What it decided since its last mark is lost."""
-        if not run.connected:
-            del self._scene.runs[run.instance]
-        elif self._scene.has_place_for(run.revision):
+        if self._scene.is_up(run) and self._scene.has_place_for(run.revision):
             run.subscription = 0  # until it says so again
             self._out.send(run.instance, Welcome(0, 0))
-        else:
-            del self._scene.runs[run.instance]
+            return
+        del self._scene.runs[run.instance]
+        if run.connected:
             self._out.send(run.instance, Release(why))
 
     # ---- what needs no writing first
@@ -210,7 +209,8 @@ class Succession:
     def _prove(self, _: Prove) -> None:
         if run := self._scene.armed_run:
             run.proven = True
-            self._scene.failures = 0
+            if run.revision == self._scene.record.wanted:
+                self._scene.failures = 0
 
     # ---- crash loops
 

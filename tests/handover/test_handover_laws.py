@@ -1,15 +1,16 @@
 """Laws of the hand-over, over all interleavings of messages, ticks, losses and crashes.
 
-The world itself raises `Broken` when two epochs are armed, when a batch is taken from the wrong one,
-or when anybody is told what is not durable yet; `judge` compares what was accepted with what one
-strategy alone decides on the same ticks.
+The world itself raises `Broken` when two epochs are armed, when a batch is taken from the wrong
+one, or when anybody is told what is not durable yet; `judge` compares what was accepted with what
+one strategy alone decides on the same ticks.
 """
 
 import pytest
-from handover_world import Runner, World
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from handover_world import Runner, World
 
 KEYS = st.sampled_from(("first", "first", "second"))
 WHICH = st.integers(0, 5)
@@ -64,7 +65,7 @@ class Desk(RuleBasedStateMachine):
     def all_goes_on_for_a_while(self, which: int) -> None:
         for _ in range(which + 1):
             self.world.publish(which)
-            if self.world.grants:
+            if self.world.gateway:
                 self.world.settle()
             self.world.tick()
 
@@ -77,19 +78,19 @@ class Desk(RuleBasedStateMachine):
         for _ in range(steps):
             self.world.tick(0.05)
 
-    @precondition(lambda self: self.world.grants is not None)
+    @precondition(lambda self: self.world.gateway is not None)
     @rule(key=KEYS)
     def another_revision_is_wanted(self, key: str) -> None:
         self.world.deploy(f"r{len(self.world.keys)}", key)
 
-    @precondition(lambda self: self.world.grants is not None)
+    @precondition(lambda self: self.world.gateway is not None)
     @rule(which=WHICH)
     def an_earlier_revision_is_wanted(self, which: int) -> None:
         revisions = list(self.world.keys)
         revision = revisions[-1 - which % min(2, len(revisions))]
         self.world.deploy(revision, self.world.keys[revision])
 
-    @precondition(lambda self: self.world.grants is not None and len(self.alive) < 4)
+    @precondition(lambda self: self.world.gateway is not None and len(self.alive) < 4)
     @rule()
     def the_supervisor_starts_a_runner(self) -> None:
         self.world.start(self.world.intended)
@@ -130,7 +131,7 @@ class Desk(RuleBasedStateMachine):
 
     @rule()
     def the_gateway_is_killed_or_starts(self) -> None:
-        if self.world.grants:
+        if self.world.gateway:
             self.world.crash_gateway()
         else:
             self.world.restart_gateway()

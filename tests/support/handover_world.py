@@ -165,6 +165,14 @@ class Runner:
         self.pings.clear()
         self.replica.on_feed_lost()
 
+    @property
+    def lags(self) -> bool:
+        """Whether its connection to the market data has something for it."""
+        if self.cursor is None:
+            return False
+        due = any(place <= self.cursor for place, _ in self.pings)
+        return due or self.cursor < len(self.world.published)
+
     def read(self, count: int) -> None:
         """Up to `count` messages of its feed, with the PONGs between them."""
         if self.cursor is None:
@@ -238,7 +246,7 @@ class World:
         self.now = 100.0
         self.books = Books()
         self.journal: deque[Entry] = deque()  # appended, not yet durable
-        self.grants: Grants | None = Grants("s", self.books, self.timing)
+        self.gateway: Grants | None = Grants("s", self.books, self.timing)
         self.runners: dict[str, Runner] = {}
         self.keys: dict[str, str] = {}  # revision -> state key
         self.intended = ""
@@ -246,7 +254,7 @@ class World:
         self.known: set[str] = set()  # whose stream the gateway holds
         self.made = 0
         self.outcomes = 0  # numbered, durable or not
-        self.armed: Armed | None = None
+        self.epoch: Armed | None = None  # as the journal has it
         self.decided: dict[str, int] = {}
         self.ids: set[str] = set()
         self.begins: dict[int, Begin] = {}
@@ -254,12 +262,40 @@ class World:
         self.noted: dict[int, int] = {}  # epoch -> last batch acknowledged without the journal
         self.sent: list[tuple[str, m.GatewayMessage]] = []
 
+    @classmethod
+    def trading(cls, revision: str = "old", key: str = "key") -> "World":
+        """A desk whose first runner decides."""
+        world = cls()
+        world.deploy(revision, key)
+        world.settle()
+        world.start(revision)
+        world.go_on()
+        world.sit(world.timing.probation)
+        return world
+
+    @property
+    def grants(self) -> Grants:
+        """Of a gateway that runs."""
+        assert self.gateway is not None
+        return self.gateway
+
+    @property
+    def armed(self) -> Runner:
+        """As the journal has it."""
+        assert self.epoch is not None
+        return self.runners[self.epoch.instance]
+
+    def said(self, event: str) -> list[str]:
+        """The reasons of that event, in their order."""
+        notes = [note.fields for note in self.notes if note.event == event]
+        return [str(fields.get("why") or fields.get("reason") or "") for fields in notes]
+
     # -- the supervisor
 
     def deploy(self, revision: str, key: str) -> None:
         self.keys[revision] = key
         self.intended = revision
-        if self.grants:
+        if self.gateway:
             self.carry_out(self.grants.deploy(revision))
 
     def start(self, revision: str) -> Runner:
@@ -271,7 +307,7 @@ class World:
         return runner
 
     def connect(self, runner: Runner) -> None:
-        if self.grants is not None:
+        if self.gateway is not None:
             runner.link()
 
     # -- faults
@@ -286,7 +322,7 @@ class World:
         self.gateway_sees(runner)
 
     def gateway_sees(self, runner: Runner) -> None:
-        if runner.instance in self.known and self.grants:
+        if runner.instance in self.known and self.gateway:
             self.known.discard(runner.instance)
             self.carry_out(self.grants.disconnected(runner.instance))
 
@@ -295,14 +331,14 @@ class World:
         self.journal.clear()
         self.outcomes = len(self.books.told)
         self.known.clear()
-        self.grants = None
+        self.gateway = None
         for runner in self.runners.values():
             runner.unlink()
 
     def restart_gateway(self) -> None:
         changes = [change for entry in self.books.entries for change in entry.changes]
         texts = [change_to_json(change) for change in changes]
-        self.grants = Grants.restore(
+        self.gateway = Grants.restore(
             "s", self.books, [change_from_json(text) for text in texts], self.timing
         )
 
@@ -313,7 +349,7 @@ class World:
 
     def hear(self, runner: Runner) -> None:
         """The gateway takes one message of that runner."""
-        grants = self.grants
+        grants = self.gateway
         if grants is None or not runner.up:
             return
         message = runner.up.popleft()
@@ -352,7 +388,7 @@ class World:
 
     def commit(self) -> None:
         """One transaction becomes durable."""
-        if not self.journal or self.grants is None:
+        if not self.journal or self.gateway is None:
             return
         entry = self.journal.popleft()
         self._check_changes(entry.changes)
@@ -371,7 +407,7 @@ class World:
             if runner.runs:
                 runner.replica.tick(self.now)
                 runner._send(m.Alive())
-        if self.grants:
+        if self.gateway:
             self.carry_out(self.grants.tick(self.now))
 
     # -- effects
@@ -396,7 +432,7 @@ class World:
                     self.notes.append(effect)
 
     def _take(self, instance: str, batch: m.Batch) -> None:
-        armed = self.armed
+        armed = self.epoch
         check(armed is not None and armed.instance == instance, "taken from", instance, armed)
         check(armed is not None and armed.epoch == batch.epoch, "taken of epoch", batch, armed)
         verdicts, outcomes = [], []
@@ -414,14 +450,14 @@ class World:
     def _check_changes(self, changes: tuple[GrantChange, ...]) -> None:
         for change in changes:
             if isinstance(change, Ended):
-                check(self.armed is not None and self.armed.epoch == change.epoch, "ended", change)
-                self.armed = None
+                check(self.epoch is not None and self.epoch.epoch == change.epoch, "ended", change)
+                self.epoch = None
             elif isinstance(change, Armed):
-                check(self.armed is None, "two armed", self.armed, change)
-                self.armed = change
+                check(self.epoch is None, "two armed", self.epoch, change)
+                self.epoch = change
 
     def _check_durable(self, message: m.GatewayMessage) -> None:
-        armed = self.armed.epoch if self.armed else 0
+        armed = self.epoch.epoch if self.epoch else 0
         match message:
             case m.Arm():
                 check(message.epoch == armed, "told to arm", message, armed)
@@ -446,7 +482,7 @@ class World:
         """No more faults: the supervisor starts what is missing, everything is delivered."""
         settled = 0
         for _ in range(most_rounds):
-            if self.grants is None:
+            if self.gateway is None:
                 self.restart_gateway()
             self._heal()
             self.publish(1)
@@ -462,7 +498,7 @@ class World:
     @property
     def is_calm(self) -> bool:
         """The wanted revision is armed, and knows it; nobody else thinks so of itself."""
-        grants = self.grants
+        grants = self.gateway
         if grants is None or not grants.instance or grants.revision != grants.target:
             return False
         deciding = [runner for runner in self.runners.values() if runner.decides]
@@ -470,7 +506,6 @@ class World:
 
     def _heal(self) -> None:
         grants = self.grants
-        assert grants is not None
         self.carry_out(grants.deploy(self.intended))  # again, if that was not durable
         for runner in self.runners.values():
             runner.mute = False
@@ -487,21 +522,44 @@ class World:
 
     def settle(self) -> None:
         """Delivers everything until nothing is left, time standing still."""
-        for _ in range(1_000):
-            busy = bool(self.journal)
-            while self.journal:
-                self.commit()
-            for runner in list(self.runners.values()):
-                busy |= bool(runner.up) or bool(runner.runs and runner.down)
-                while runner.up:
-                    self.hear(runner)
-                while runner.runs and runner.down:
-                    runner.hear()
-                if runner.runs:
-                    runner.read(10**9)
-            if not busy and not any(runner.up for runner in self.runners.values()):
-                return
+        self.run_until(lambda: False)
+
+    def run_until(self, reached: Callable[[], bool]) -> bool:
+        """Delivers one thing after the other until that is so; False when nothing is left."""
+        for _ in range(100_000):
+            if reached():
+                return True
+            if not self._deliver():
+                return False
         raise Broken("never settles")
+
+    def _deliver(self) -> bool:
+        if self.gateway and self.journal:
+            self.commit()
+            return True
+        for runner in list(self.runners.values()):
+            if self.gateway and runner.up:
+                self.hear(runner)
+                return True
+            if runner.runs and runner.down:
+                runner.hear()
+                return True
+            if runner.runs and runner.lags:
+                runner.read(10**9)
+                return True
+        return False
+
+    def sit(self, seconds: float) -> None:
+        """That much time passes, everything being delivered."""
+        for _ in range(round(seconds / STEP)):
+            self.settle()
+            self.tick()
+        self.settle()
+
+    def go_on(self, ticks: int = 20) -> None:
+        """The market moves, and everybody takes part."""
+        self.publish(ticks)
+        self.settle()
 
     def judge(self) -> int:
         """Compares all that was accepted with what one strategy would have decided alone.
