@@ -87,6 +87,8 @@ class Admission:
     def tick(self, now: float) -> None:
         self._now = now
         self.on_market()
+        if self._queue.size:  # the pump may have stopped for what was not a submission's writing
+            self._schedule()
 
     # ---- queue
 

@@ -40,6 +40,7 @@ from trading.signals import Signal, Verdict
 
 log = structlog.get_logger()
 _TIMING = Timing()
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,199}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -229,6 +230,13 @@ class Desk:
             return None
         strategy.tally.refused(Reason(refused.reason or Reason.FENCED))
         return refused
+
+
+def name_from(text: str) -> str:
+    """Raises InvalidMessage."""
+    if not _NAME.fullmatch(text):
+        raise InvalidMessage("strategy", text, "a name, or a namespace and a name")
+    return text
 
 
 def deployment_of(revision: str, content: str, runner_token_sha256: str) -> Deployment:

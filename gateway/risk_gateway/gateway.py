@@ -36,6 +36,7 @@ log = structlog.get_logger()
 
 TICK_S = 0.02
 _GRACE_S = 0.2
+_MOST_CALLS = 2_000  # sessions are calls too
 _TIMING = Timing()
 _SERVER_OPTIONS = (
     # Without it a hung gateway and its successor could share one port, and its calls.
@@ -135,7 +136,7 @@ class Gateway:
             FeedView(lambda: self.subscription.session, lambda: self.subscription.age_ns),
             lambda: self.positions.unpublished,
         )
-        server = grpc.aio.server(options=_SERVER_OPTIONS)
+        server = grpc.aio.server(options=_SERVER_OPTIONS, maximum_concurrent_rpcs=_MOST_CALLS)
         service = Service(
             self.desk, self.venue, self.settings.operator_token, surroundings, self.on_fault
         )

@@ -60,18 +60,18 @@ class PositionPublisher:
     def __init__(self, bus: Bus, most: int = MOST_WAITING) -> None:
         self._bus = bus
         self._most = most
-        self._waiting: deque[PositionUpdate] = deque()
+        self.waiting: deque[PositionUpdate] = deque()
         self._news = asyncio.Event()
         self.published = 0
 
     @property
     def unpublished(self) -> int:
-        return len(self._waiting)
+        return len(self.waiting)
 
     def publish(self, update: PositionUpdate) -> None:
-        self._waiting.append(update)
-        if len(self._waiting) > self._most:
-            self._waiting = _newest_of_each(self._waiting)
+        self.waiting.append(update)
+        if len(self.waiting) > self._most:
+            self.waiting = _newest_of_each(self.waiting)
         self._news.set()
 
     async def run(self) -> None:
@@ -81,18 +81,18 @@ class PositionPublisher:
         await ensure_stream(client, POSITIONS_STREAM, POSITIONS_SUBJECT)
         stream = client.jetstream()
         while True:
-            while not self._waiting:
+            while not self.waiting:
                 self._news.clear()
                 await self._news.wait()
-            update = self._waiting[0]
+            update = self.waiting[0]
             await stream.publish(
                 POSITIONS_SUBJECT,
                 update.payload(),
                 timeout=_ACK_S,
                 headers={"Nats-Msg-Id": update.message_id},
             )
-            if self._waiting and self._waiting[0] is update:
-                self._waiting.popleft()
+            if self.waiting and self.waiting[0] is update:
+                self.waiting.popleft()
             self.published += 1
 
 

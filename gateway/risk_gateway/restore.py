@@ -118,7 +118,7 @@ class Restoration:
         strategy.traded[fill.symbol] = LastTrade(row.outcome or 0, fill.at_ns)
         strategy.told.position(fill.symbol, booking.position.quantity)
         if order is not None:
-            after = order.after_fill(fill)
+            after = strategy.account.orders.get(order.client_order_id) or order.after_fill(fill)
             strategy.told.order(after)
             if not after.is_open:
                 strategy.keep_ended(after)

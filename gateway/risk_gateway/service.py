@@ -22,6 +22,7 @@ from risk_gateway.desk import (
     NotDeployed,
     UnknownCaller,
     deployment_of,
+    name_from,
 )
 from risk_gateway.reconcile import differences, in_thread
 from risk_gateway.records import Decided
@@ -31,7 +32,6 @@ from risk_gateway.venue import Venue
 from stratops_api.v1 import risk_gateway_pb2 as pb
 from stratops_api.v1.risk_gateway_pb2_grpc import RiskGatewayServicer
 from stratops_wire import InvalidMessage
-from stratops_wire.scalars import text_from
 from stratops_wire.session import gateway_message_to_proto, runner_message_from_proto
 from stratops_wire.signals import signal_from_proto, verdict_to_proto
 from trading.signals import Signal, Verdict
@@ -40,6 +40,7 @@ log = structlog.get_logger()
 
 HELLO_S = 5.0
 LAST_WRITE_S = 1.0
+MOST_WRITING = 512  # entries on their way to disk
 MOST_UNSENT = 10_000  # messages to one runner that does not read them
 MOST_ORDERS_A_PAGE = 1_000
 _Context = grpc.aio.ServicerContext[Any, Any]
@@ -159,6 +160,8 @@ class Service(RiskGatewayServicer):
             if isinstance(message, Hello):
                 raise InvalidMessage("message", "hello", "one hello a session, the first message")
             self._desk.message(strategy, instance, message)
+            while self._desk.state.journal.waiting > MOST_WRITING:
+                await self._desk.state.journal.durable()  # gRPC holds the runner back meanwhile
 
     # ---- tools
 
@@ -223,7 +226,7 @@ class Service(RiskGatewayServicer):
             deployment = deployment_of(
                 request.revision, request.content, request.runner_token_sha256
             )
-            self._desk.deploy(request.term, text_from("strategy", request.strategy), deployment)
+            self._desk.deploy(request.term, name_from(request.strategy), deployment)
             await self._desk.state.journal.durable()
             return pb.DeployResponse()
 

@@ -34,6 +34,7 @@ class Settler:
         self._state = state
         self._venue = venue
         self._execution = execution
+        self._away = False
 
     async def run(self) -> None:
         sweep_in_s = SWEEP_S
@@ -49,8 +50,15 @@ class Settler:
                 if not self._venue.available:
                     await self._venue.order(_PROBE)
             except (VenueUnavailable, VenueRefused) as error:
-                log.warning("venue_away", error=str(error))
+                self._note_away(str(error))
                 await asyncio.sleep(_AWAY_S)
+            else:
+                self._away = False
+
+    def _note_away(self, error: str) -> None:
+        if not self._away:  # once an outage
+            log.warning("venue_away", error=error)
+        self._away = True
 
     async def _settle_unknown(self) -> None:
         for strategy, order in self._orders((OrderState.UNKNOWN,)):

@@ -162,6 +162,22 @@ async def test_what_comes_after_a_waiting_signal_waits_too(desk: DeskDriver) -> 
     assert desk.orders == ["x-0", "y-0"]
 
 
+async def test_another_strategy_does_not_wait_for_it(desk: DeskDriver) -> None:
+    waiting, other = await desk.armed(), await desk.armed(instance="o", name="other")
+    waiting.batch(buy("x", cause=9))
+    other.batch(buy("y", cause=1))
+    await desk.settled()
+    assert desk.orders == ["y-0"]
+
+
+async def test_waiting_signals_count_in_the_queue(desk: DeskDriver) -> None:
+    waiting, other = await desk.armed(), await desk.armed(instance="o", name="other")
+    waiting.batch(*(buy(f"x{n}", cause=9) for n in range(desk.desk.admission.limit)))
+    await desk.settled()
+    assert desk.desk.admission.queued == desk.desk.admission.limit
+    assert reasons(await other.decide(buy("y"))) == [Reason.QUEUE_FULL]
+
+
 async def test_a_cause_that_never_comes_ends_in_no_price(desk: DeskDriver) -> None:
     runner = await desk.armed()
     runner.batch(buy("x", cause=9))

@@ -16,7 +16,9 @@ import pytest
 from desk_driver import HASH, OPERATOR, buy, cancel, content
 from gateway_driver import RunnerClient, Stack, until
 from handover.messages import OrderEnd, OrderFill
+from stratops_api.v1 import order_execution_pb2 as venue_pb
 from stratops_api.v1 import risk_gateway_pb2 as pb
+from stratops_api.v1 import types_pb2 as types
 from trading.orders import OrderState
 from trading.signals import OrderType
 
@@ -122,6 +124,46 @@ async def is_refused(stack: Stack, runner: RunnerClient) -> bool:
     return verdict.reason == "venue_unavailable"
 
 
+# ---- ledger and venue
+
+
+async def test_a_fill_that_is_nobodys_is_named_as_a_difference(stack: Stack) -> None:
+    client = await nats.connect(stack.nats.url)
+    await until(lambda: has_fills_stream(client))
+    stray = {"fill_id": "t1", "symbol": "BTCUSDT", "side": "buy", "price": 9, "quantity": 1}
+    await client.publish("trading.fills", json.dumps(stray | {"timestamp": 1}).encode())
+    (named,) = await until(lambda: differences(stack))
+    assert named.startswith("fill t1: counted nowhere")
+    await client.close()
+
+
+async def test_an_order_of_somebody_else_is_named_as_a_difference(stack: Stack) -> None:
+    cause = types.Cause(symbol="BTCUSDT", type="tick", sequence=await stack.market.next())
+    order = venue_pb.OrderRequest(
+        symbol="BTCUSDT", side=types.SIDE_BUY, order_type=types.ORDER_TYPE_MARKET, quantity="1",
+        strategy_id="s", client_order_id="theirs", cause=cause,
+    )  # fmt: skip
+    await stack.venue_stub().SubmitOrder(order)
+    named = await until(lambda: differences(stack))
+    assert "order theirs: at the venue, not in the journal" in named
+
+
+async def differences(stack: Stack) -> list[str]:
+    return list((await stack.desk(reconcile=True)).reconciliation.differences)
+
+
+async def test_a_stream_that_was_lost_is_made_again(stack: Stack) -> None:
+    await stack.deploy()
+    client = await nats.connect(stack.nats.url)
+    await until(lambda: has_fills_stream(client))
+    await client.jetstream().delete_stream("TRADING_FILLS")
+    await until(lambda: has_fills_stream(client))
+    runner = await stack.armed()
+    await runner.decide(buy("x", await stack.market.next()))
+    await runner.outcome(1)
+    await client.close()
+
+
 # ---- callers
 
 
@@ -185,6 +227,15 @@ async def test_a_halt_refuses_until_it_is_lifted(shared_stack: Stack) -> None:
 
 
 # ---- the process
+
+
+async def test_it_ends_within_a_second_of_sigterm_with_everything_away(stack: Stack) -> None:
+    stack.nats.kill()
+    stack.redis.kill()
+    stack.venue.kill()
+    began = time.monotonic()
+    assert stack.gateway.kill(signal.SIGTERM) == 0
+    assert time.monotonic() - began < 2
 
 
 async def test_it_ends_within_a_second_of_sigterm(stack: Stack) -> None:

@@ -103,6 +103,7 @@ class Runner:
     desk: "DeskDriver"
     instance: str
     revision: str = "r1"
+    name: str = "s"
     told: list[GatewayMessage] = field(default_factory=list)
     closed: str = ""
     number: int = 0
@@ -115,7 +116,7 @@ class Runner:
         self.closed = reason
 
     def connect(self, token: str = TOKEN, **hello: Any) -> None:
-        said = Hello("s", self.revision, self.instance, token, subscription=1, **hello)
+        said = Hello(self.name, self.revision, self.instance, token, subscription=1, **hello)
         self.strategy = self.desk.desk.connect(self, said)
         self.say(Subscribed(1))
 
@@ -225,15 +226,16 @@ class DeskDriver:
         self.desk.deploy(term, strategy, made)
         await self.settled()
 
-    def runner(self, instance: str = "a", revision: str = "r1") -> Runner:
-        return Runner(self, instance, revision)
+    def runner(self, instance: str = "a", revision: str = "r1", name: str = "s") -> Runner:
+        return Runner(self, instance, revision, name)
 
-    async def armed(self, text: str = "", instance: str = "a") -> Runner:
+    async def armed(self, text: str = "", instance: str = "a", name: str = "s") -> Runner:
         """A runner that may decide, and one tick of the market."""
-        if "s" not in self.state.strategies:
-            await self.deploy(text=text)
-            self.feed(tick(1))
-        runner = self.runner(instance)
+        if name not in self.state.strategies:
+            await self.deploy(text=text, strategy=name)
+        if not self.market.tape.arrived:
+            self.feed_next()
+        runner = self.runner(instance, name=name)
         runner.connect()
         await self.settled()
         assert runner.last(Arm)

@@ -113,7 +113,8 @@ class RunnerClient:
         said = m.Hello("s", self.revision, self.instance, self.token, subscription=1, **hello)
         await self.say(said)
         self._tasks = [asyncio.create_task(self._read()), asyncio.create_task(self._beat())]
-        await self.say(m.Subscribed(1))
+        with contextlib.suppress(asyncio.InvalidStateError):  # refused already: `status` says so
+            await self.say(m.Subscribed(1))
 
     async def say(self, message: Any) -> None:
         await self._call.write(runner_message_to_proto(message))
