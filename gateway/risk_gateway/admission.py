@@ -199,8 +199,7 @@ class Admission:
         for outcome in outcomes:
             strategy.told.outcome(outcome)
         self._acknowledge(strategy, submission, verdicts)
-        if outcomes:
-            self._state.outside.effects(strategy, strategy.grants.outcomes(outcomes))
+        self._state.outside.outcomes(strategy, outcomes)
         for decision in decisions:
             self._let_leave(strategy, decision)
         self._state.counts.processing.observe((perf_counter_ns() - submission.taken_ns) / 1_000)

@@ -6,6 +6,7 @@ is awaited by the caller (`journal.durable()`).
 
 import asyncio
 import re
+from collections.abc import Sequence
 from hashlib import sha256
 from hmac import compare_digest
 
@@ -22,7 +23,7 @@ from handover.effects import (
     change_to_json,
 )
 from handover.grants import Grants
-from handover.messages import Batch, Hello, RunnerMessage
+from handover.messages import Batch, Hello, Outcome, RunnerMessage
 from handover.timing import Timing
 from risk_gateway.admission import Admission
 from risk_gateway.content import Mode, parse_content
@@ -76,7 +77,10 @@ class Desk:
         self.execution = Execution(state)
         self.allow_live = allow_live
         self.timing = timing
+        self._loop = loop
+        self._news: dict[str, list[Outcome]] = {}
         state.outside.effects = self.carry_out
+        state.outside.outcomes = self.tell_outcomes
 
     # ---- runners
 
@@ -130,6 +134,20 @@ class Desk:
         if signals:
             strategy.tally.refused(Reason.FENCED, signals)
             self.state.counts.rejected[strategy.name, Reason.FENCED] += signals
+
+    def tell_outcomes(self, strategy: Strategy, outcomes: Sequence[Outcome]) -> None:
+        """All that one commit made durable goes out in one message."""
+        if not outcomes:
+            return
+        if not self._news:
+            self._loop.call_soon(self._flush_outcomes)
+        self._news.setdefault(strategy.name, []).extend(outcomes)
+
+    def _flush_outcomes(self) -> None:
+        news, self._news = self._news, {}
+        for name, outcomes in news.items():
+            strategy = self.state.strategies[name]
+            self.carry_out(strategy, strategy.grants.outcomes(tuple(outcomes)))
 
     # ---- effects of the grants
 

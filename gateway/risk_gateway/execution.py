@@ -176,29 +176,24 @@ class Execution:
         if waiting is not None:
             waiting.append(done)
             return
-        if self._is_counted(fill):
+        if fill.fill_id in self._state.fills:
             done()
             return
         received_ns = perf_counter_ns()
+        self._state.fills.add(fill.fill_id)
         self._writing[fill.fill_id] = [done]
         strategy, order = self._owner(fill)
         if strategy is None:
             self._stray(fill, f"no strategy {fill.strategy!r} and no order of that id")
             return
-        fill = replace(fill, strategy=strategy.name)
+        if fill.strategy != strategy.name:
+            fill = replace(fill, strategy=strategy.name)
         try:
             after = order.after_fill(fill) if order is not None else None
         except ForeignFill as error:
             self._stray(fill, str(error))
             return
         self._count(strategy, fill, after, received_ns)
-
-    def _is_counted(self, fill: Fill) -> bool:
-        strategy = self._state.strategies.get(fill.strategy)
-        if strategy is not None and strategy.account.ledger.has_counted(fill.fill_id):
-            return True
-        archive = self._state.archive
-        return any(archive.known(kind, [fill.fill_id]) for kind in (Kind.FILL, Kind.STRAY))
 
     def _owner(self, fill: Fill) -> tuple[Strategy | None, Order | None]:
         """By client order id; the name in the fill counts only for what is not ours."""
@@ -287,7 +282,7 @@ class Execution:
         if order is not None:
             strategy.told.order(order)
         strategy.told.outcome(outcome)
-        self._state.outside.effects(strategy, strategy.grants.outcomes((outcome,)))
+        self._state.outside.outcomes(strategy, (outcome,))
 
     def publish_positions(self) -> None:
         """All of them, as they stand: after a restart nobody knows which were published."""

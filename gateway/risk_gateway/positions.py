@@ -5,17 +5,19 @@ A position is a state: while NATS is away, older ones of the same strategy and s
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Awaitable, Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 
 import msgspec
 from nats.aio.client import Client
+from nats.js import JetStreamContext
 
 from risk_gateway.bus import POSITIONS_STREAM, POSITIONS_SUBJECT, Bus, ensure_stream
 from stratops_wire.scalars import text_of
 
 MOST_WAITING = 1_000
+_MOST = 100  # on their way at a time
 _ACK_S = 2.0
 
 
@@ -55,18 +57,23 @@ class PositionUpdate:
 
 
 class PositionPublisher:
-    """`run()` it as a task. In order, one at a time, each until JetStream has it."""
+    """`run()` it as a task. In their order, many under way, each until JetStream has it.
+
+    When one fails, only the newest of each position is sent again: an older one may never come
+    after a newer one.
+    """
 
     def __init__(self, bus: Bus, most: int = MOST_WAITING) -> None:
         self._bus = bus
         self._most = most
         self.waiting: deque[PositionUpdate] = deque()
+        self._sending: list[PositionUpdate] = []
         self._news = asyncio.Event()
         self.published = 0
 
     @property
     def unpublished(self) -> int:
-        return len(self.waiting)
+        return len(self.waiting) + len(self._sending)
 
     def publish(self, update: PositionUpdate) -> None:
         self.waiting.append(update)
@@ -78,22 +85,25 @@ class PositionPublisher:
         await self._bus.serve("positions", self._publish)
 
     async def _publish(self, client: Client) -> None:
+        self.waiting = _newest_of_each([*self._sending, *self.waiting])
+        self._sending = []
         await ensure_stream(client, POSITIONS_STREAM, POSITIONS_SUBJECT)
         stream = client.jetstream()
         while True:
             while not self.waiting:
                 self._news.clear()
                 await self._news.wait()
-            update = self.waiting[0]
-            await stream.publish(
-                POSITIONS_SUBJECT,
-                update.payload(),
-                timeout=_ACK_S,
-                headers={"Nats-Msg-Id": update.message_id},
-            )
-            if self.waiting and self.waiting[0] is update:
-                self.waiting.popleft()
-            self.published += 1
+            self._sending = [self.waiting.popleft() for _ in range(min(_MOST, len(self.waiting)))]
+            async with asyncio.timeout(_ACK_S):
+                await asyncio.gather(*[await _sent(stream, each) for each in self._sending])
+            self.published += len(self._sending)
+            self._sending = []
+
+
+async def _sent(stream: JetStreamContext, update: PositionUpdate) -> Awaitable[object]:
+    """On its way; the answer is JetStream's acknowledgement."""
+    headers = {"Nats-Msg-Id": update.message_id}
+    return await stream.publish_async(POSITIONS_SUBJECT, update.payload(), headers=headers)
 
 
 def _newest_of_each(updates: Iterable[PositionUpdate]) -> deque[PositionUpdate]:

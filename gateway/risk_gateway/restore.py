@@ -16,6 +16,7 @@ from risk_gateway.records import (
     Kind,
     Latch,
     OrderEnded,
+    Stray,
     Term,
     body_of,
     outcome_of,
@@ -111,6 +112,7 @@ class Restoration:
     def _fill(self, row: Row) -> None:
         strategy = self._state.strategies[row.strategy]
         fill: Fill = body_of(row)
+        self._state.fills.add(fill.fill_id)
         order = strategy.order(fill.client_order_id)
         booking = strategy.account.on_fill(fill)
         assert booking is not None
@@ -129,8 +131,10 @@ class Restoration:
             strategy.last_outcome = row.outcome
             strategy.told.outcome(outcome_of(row))
 
-    def _nothing(self, _: Row) -> None:
+    def _stray(self, row: Row) -> None:
         """Kept for people: it moves no books."""
+        stray: Stray = body_of(row)
+        self._state.fills.add(stray.fill.fill_id)
 
 
 _STEPS: Mapping[str, Callable[[Any, Row], None]] = {
@@ -143,5 +147,5 @@ _STEPS: Mapping[str, Callable[[Any, Row], None]] = {
     Kind.DECIDED: Restoration._decided,
     Kind.ENDED: Restoration._ended,
     Kind.FILL: Restoration._fill,
-    Kind.STRAY: Restoration._nothing,
+    Kind.STRAY: Restoration._stray,
 }

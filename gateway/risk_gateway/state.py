@@ -1,10 +1,11 @@
 """What the desk's parts share. All of it belongs to one event loop; nobody else touches it."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from handover.effects import Effect
+from handover.messages import Outcome
 from risk_gateway.archive import Archive
 from risk_gateway.journal import Journal
 from risk_gateway.judge import Situation
@@ -23,6 +24,7 @@ class Outside:
     leave: Callable[[Leaving], None] = lambda _: None
     publish: Callable[[PositionUpdate], None] = lambda _: None
     effects: Callable[[Strategy, list[Effect]], None] = lambda _, __: None
+    outcomes: Callable[[Strategy, Sequence[Outcome]], None] = lambda _, __: None
     venue_available: Callable[[], bool] = lambda: True
 
 
@@ -35,6 +37,7 @@ class State:
     outside: Outside = field(default_factory=Outside)
     counts: Counts = field(default_factory=Counts)
     strategies: dict[str, Strategy] = field(default_factory=dict)
+    fills: set[str] = field(default_factory=set)  # ids, whoever they went to
     halted: str = ""  # why; empty: it is not
     term: int = 0
     wall_ns: Callable[[], int] = time.time_ns

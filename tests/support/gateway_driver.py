@@ -110,6 +110,7 @@ class RunnerClient:
 
     async def connect(self, **hello: Any) -> None:
         self._call = self._stub.Trade()
+        self._one_write = asyncio.Lock()  # gRPC takes one at a time
         said = m.Hello("s", self.revision, self.instance, self.token, subscription=1, **hello)
         await self.say(said)
         self._tasks = [asyncio.create_task(self._read()), asyncio.create_task(self._beat())]
@@ -117,7 +118,8 @@ class RunnerClient:
             await self.say(m.Subscribed(1))
 
     async def say(self, message: Any) -> None:
-        await self._call.write(runner_message_to_proto(message))
+        async with self._one_write:
+            await self._call.write(runner_message_to_proto(message))
 
     async def _read(self) -> None:
         try:
