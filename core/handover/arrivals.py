@@ -1,7 +1,7 @@
 """What a runner is told when it comes, or comes back: its Hello says where it stands.
 
-Whatever was lost with the old link is sent again: Arm, Follow, Progress, outcomes. What does not
-fit what the journal says is told to begin anew (`Welcome(0, 0)`).
+Whatever was lost with the old link is sent again: Arm, Follow, Progress, outcomes. Who has no part
+in anything yet begins anew (`Welcome(0, 0)`) and says when it is subscribed.
 """
 
 from collections.abc import Iterable
@@ -32,7 +32,7 @@ def arrive(run: Run, hello: Hello, now: float) -> None:
     run.connected = True
     run.seen = run.since = now
     run.patience = 0.0
-    run.subscription = hello.subscription
+    run.subscription = 0  # until it says so
     run.state_key = hello.state_key
 
 
@@ -104,7 +104,8 @@ def _arm_again(view: LedgerView, tenure: Tenure, hello: Hello) -> list[GatewayMe
     if not after:
         return [_STANDBY, arm(tenure, view)]
     if hello.phase is Phase.FOLLOW and hello.following == after:
-        return [*_caught_up(view, after, hello.batch), arm(tenure, view)]
+        caught_up = _caught_up(view, after, hello.batch)
+        return [Welcome(after, 0), *caught_up, arm(tenure, view)]
     tenure.broken = Why.UNSYNCED
     return [_STANDBY]
 
@@ -119,9 +120,11 @@ def _welcome_a_standby(
     run.alike = can_mirror(run, tenure.armed)
     if hello.phase is Phase.FOLLOW and hello.following == tenure.epoch:
         run.synced, run.ready = True, hello.ready
-        return [_STANDBY, *_caught_up(view, tenure.epoch, hello.batch)]
+        run.subscription = hello.subscription
+        return [Welcome(tenure.epoch, 0), *_caught_up(view, tenure.epoch, hello.batch)]
     if _stopped_before(view, tenure, hello):
         run.synced = run.ready = run.kept = True
+        run.subscription = hello.subscription
         follow = Follow(0, tenure.epoch, run.alike)
         return [follow, *_caught_up(view, tenure.epoch, 0)]
     return [_STANDBY]

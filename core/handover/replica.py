@@ -9,6 +9,7 @@ is no link: `hello()` begins each session and tells where this runner stands.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from handover.deciding import Deciding
@@ -62,6 +63,8 @@ class Replica:
     """One runner's part. Call nothing concurrently."""
 
     __slots__ = (
+        "_barrier",
+        "_earlier",
         "_following",
         "_held_limit",
         "_identity",
@@ -90,6 +93,7 @@ class Replica:
         """`barrier(reached)` sends a PING on the market data's connection and calls `reached` at
         its PONG. When the connection is lost before, `reached` may be forgotten."""
         self._send = send
+        self._barrier = barrier
         self._identity = identity
         self._held_limit = held_limit
         self._track = Track(host)
@@ -97,7 +101,8 @@ class Replica:
         self._following: Following | None = None
         self._phase = SYNC
         self._subscribed = False
-        self._subscription = 0  # rises whenever what is held begins anew
+        self._subscription = 0  # rises with each word of being subscribed
+        self._earlier = 0  # of what is held: came before that word
         self._torn = False  # stopped, and the feed was lost
         self.gaps = 0  # how often it went on although it may have missed something
         self.refused = 0  # signals, by the fence
@@ -124,10 +129,7 @@ class Replica:
         if self._subscribed:
             self.on_feed_lost()
         self._subscribed = True
-        self._subscription += 1
-        if self._phase is SYNC:
-            self._say(Subscribed(self._subscription))
-        self._work.snapshots.feed(self._subscription)
+        self._say_subscribed(self._next_subscription())
 
     def on_feed_lost(self) -> None:
         """What comes next may lack something."""
@@ -140,6 +142,18 @@ class Replica:
         else:
             arming = self._following is not None and self._following.arm is not None
             self._resync(Why.FEED_LOST if arming else None)
+
+    def _next_subscription(self) -> int:
+        self._subscription += 1
+        self._work.snapshots.feed(self._subscription)
+        return self._subscription
+
+    def _say_subscribed(self, subscription: int) -> None:
+        """What comes from now on is kept. What is held already lies inside every later snapshot,
+        or was missed by the armed one."""
+        if self._phase is SYNC and self._subscribed and subscription == self._subscription:
+            self._earlier = len(self._track.held)
+            self._say(Subscribed(subscription))
 
     # ---- gateway
 
@@ -241,12 +255,15 @@ class Replica:
         if self._following is not None and self._following.may_advance:
             self._advance()
         if len(held) > self._held_limit:
-            held.clear()
+            self._drop_held()
             self._resync(Why.HELD_TOO_MANY)
 
     def _restore(self, restore: Restore) -> None:
         if not self._subscribed or restore.subscription != self._subscription:
             return  # meant for a subscription that is gone
+        for _ in range(self._earlier):
+            self._track.held.popleft()
+        self._earlier = 0
         self._following = Following.restored(self._track, restore)
         self._phase = FOLLOW
 
@@ -276,14 +293,14 @@ class Replica:
             self._go_on(found, following)
         elif found:
             # The armed one may have missed what is held here: begin anew behind its next snapshot.
-            self._track.held.clear()
+            self._drop_held()
             self._resync(found)
         elif following.ready and not was_ready:
             self._say(Ready(True))
 
-    def _arm_taken_back(self, welcome: Welcome) -> None:
-        assert self._following is not None
-        if welcome.epoch == 0 and self._following.arm is not None:
+    def _welcome_standby(self, welcome: Welcome) -> None:
+        """Follow on, if that is whom it follows; else begin anew."""
+        if self._following is None or welcome.epoch != self._following.epoch:
             self._resync()
 
     def _resync(self, why: Why | None = None) -> None:
@@ -296,9 +313,7 @@ class Replica:
         self._torn = False
         self._phase = SYNC
         if self._subscribed:
-            self._subscription += 1
-            self._work.snapshots.feed(self._subscription)
-            self._say(Subscribed(self._subscription))
+            self._barrier(partial(self._say_subscribed, self._next_subscription()))
         else:
             self._say(Ready(False))
 
@@ -306,8 +321,12 @@ class Replica:
         self._work.forget()
         self._following = None
         self._phase = SYNC
-        self._track.held.clear()
+        self._drop_held()
         self.released = release.reason
+
+    def _drop_held(self) -> None:
+        self._track.held.clear()
+        self._earlier = 0
 
     # ---- to armed
 
@@ -344,6 +363,7 @@ class Replica:
 
     def _become_armed(self) -> None:
         self._following = None
+        self._earlier = 0
         self._torn = False
         self._phase = ARMED
 
@@ -356,9 +376,10 @@ class Replica:
 _AT_ONCE = frozenset({Welcome, Arm, Restore, Refused, Release})
 
 _RULES: dict[tuple[Phase, type], Callable[[Replica, Any], None]] = {
+    (SYNC, Welcome): Replica._welcome_standby,
     (SYNC, Restore): Replica._restore,
     (SYNC, Arm): Replica._arm,
-    (FOLLOW, Welcome): Replica._arm_taken_back,
+    (FOLLOW, Welcome): Replica._welcome_standby,
     (FOLLOW, Restore): Replica._restore,
     (FOLLOW, Progress): Replica._pursue,
     (FOLLOW, Follow): Replica._pursue,

@@ -102,6 +102,8 @@ class Succession:
     def _granted(self, armed: Armed) -> None:
         scene = self._scene
         self._install(Tenure(armed, scene.record.floor, scene.now, armed.mark))
+        for run in scene.standbys:
+            self._begin_anew(run)
         self._note("granted", armed)
 
     def _switched(self, old: Tenure, armed: Armed) -> None:
@@ -153,8 +155,10 @@ class Succession:
         self.writing = None
         scene.tenure = None
         for run in scene.runs.values():
-            run.out_of_step()
+            if run is not armed:
+                self._begin_anew(run)
         if armed:
+            armed.out_of_step()
             self._blame(armed, tenure.armed, why)
             self._dismiss(armed, why)
         self._out.note("ended", why=why, epoch=tenure.epoch, revision=tenure.armed.revision)
@@ -162,12 +166,18 @@ class Succession:
     def _dismiss(self, run: Run, why: str) -> None:
         """Was armed, and is no more. What it decided since its last mark is lost."""
         if self._scene.is_up(run) and self._scene.has_place_for(run.revision):
-            run.subscription = 0  # until it says so again
-            self._out.send(run.instance, Welcome(0, 0))
+            self._begin_anew(run)
             return
         del self._scene.runs[run.instance]
         if run.connected:
             self._out.send(run.instance, Release(why))
+
+    def _begin_anew(self, run: Run) -> None:
+        """It says again that it is subscribed: a snapshot then lies behind all that it dropped."""
+        run.out_of_step()
+        run.subscription = 0
+        if run.connected:
+            self._out.send(run.instance, Welcome(0, 0))
 
     # ---- what needs no writing first
 

@@ -149,7 +149,7 @@ class Desk(RuleBasedStateMachine):
         self.world.judge()
 
 
-SHORT = settings(max_examples=100, stateful_step_count=60)
+SHORT = settings(max_examples=60, stateful_step_count=60)
 LONG = settings(
     max_examples=3_000, stateful_step_count=120, suppress_health_check=list(HealthCheck)
 )

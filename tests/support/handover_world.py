@@ -8,6 +8,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from typing import Any
 
 from handover import messages as m
 from handover.effects import (
@@ -247,7 +248,8 @@ class World:
         self.books = Books()
         self.journal: deque[Entry] = deque()  # appended, not yet durable
         self.gateway: Grants | None = Grants("s", self.books, self.timing)
-        self.runners: dict[str, Runner] = {}
+        self.runners: dict[str, Runner] = {}  # all that ever were
+        self.live: list[Runner] = []  # and those that may be
         self.keys: dict[str, str] = {}  # revision -> state key
         self.intended = ""
         self.notes: list[Note] = []
@@ -263,12 +265,19 @@ class World:
         self.sent: list[tuple[str, m.GatewayMessage]] = []
 
     @classmethod
-    def trading(cls, revision: str = "old", key: str = "key") -> "World":
-        """A desk whose first runner decides."""
-        world = cls()
+    def beginning(cls, revision: str = "old", key: str = "key", **more: Any) -> "World":
+        """A desk whose first runner decides, from the first tick on."""
+        world = cls(**more)
         world.deploy(revision, key)
         world.settle()
         world.start(revision)
+        world.settle()
+        return world
+
+    @classmethod
+    def trading(cls, revision: str = "old", key: str = "key") -> "World":
+        """The same some ticks and a second later."""
+        world = cls.beginning(revision, key)
         world.go_on()
         world.sit(world.timing.probation)
         return world
@@ -302,6 +311,7 @@ class World:
         self.made += 1
         runner = Runner(self, f"i{self.made}", revision, self.keys[revision])
         self.runners[runner.instance] = runner
+        self.live = [*(each for each in self.live if each.alive), runner]
         runner.subscribe()
         self.connect(runner)
         return runner
@@ -403,7 +413,7 @@ class World:
 
     def tick(self, seconds: float = STEP) -> None:
         self.now += seconds
-        for runner in self.runners.values():
+        for runner in self.live:
             if runner.runs:
                 runner.replica.tick(self.now)
                 runner._send(m.Alive())
@@ -537,7 +547,7 @@ class World:
         if self.gateway and self.journal:
             self.commit()
             return True
-        for runner in list(self.runners.values()):
+        for runner in self.live:
             if self.gateway and runner.up:
                 self.hear(runner)
                 return True
@@ -561,6 +571,21 @@ class World:
         self.publish(ticks)
         self.settle()
 
+    def alone(self) -> list[Signal]:
+        """What one strategy decides on all that was published, with the outcomes at the places
+        where the armed ones took them."""
+        host = self.make_host()
+        host.begin(m.Holdings())
+        made: list[Signal] = []
+        places = [place for batch in self.accepted() for place in batch.inputs]
+        for count, payload in enumerate(self.published):
+            while places and places[0].after <= count:
+                host.take(self.books.told[places.pop(0).outcome - 1])
+            for signal in host.apply(payload) or ():
+                host.expect(signal)
+                made.append(signal)
+        return made
+
     def judge(self) -> int:
         """Compares all that was accepted with what one strategy would have decided alone.
 
@@ -576,7 +601,7 @@ class World:
     def judge_order(self) -> None:
         decided: dict[str, int] = {}
         ids: set[str] = set()
-        for batch in self._accepted():
+        for batch in self.accepted():
             for signal in batch.signals:
                 check(signal.id not in ids, "decided twice", signal)
                 ids.add(signal.id)
@@ -584,7 +609,8 @@ class World:
                 check(sequence > decided.get(stream, 0), "went back", signal, decided)
                 decided[stream] = sequence
 
-    def _accepted(self) -> Iterable[m.Batch]:
+    def accepted(self) -> Iterable[m.Batch]:
+        """All that the fence let through, durable, in its order."""
         return (entry.batch for entry in self.books.entries if entry.batch)
 
     def _lines(self) -> list[Line]:
