@@ -154,7 +154,8 @@ class Grants:
     def outcomes(self, outcomes: tuple[Outcome, ...]) -> list[Effect]:
         """These became durable, in the order of their numbers; the view has them."""
         tenure, run = self._scene.tenure, self._scene.armed_run
-        if tenure is not None and run is not None and run.connected:
+        # While a switch is written they wait for it: with the Arm, or with the progress.
+        if tenure and run and run.connected and not self._succession.writing:
             news = tuple(each for each in outcomes if each.number > tenure.told)
             if news:
                 tenure.told = news[-1].number

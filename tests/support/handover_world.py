@@ -647,7 +647,8 @@ class World:
                 if place.outcome:
                     alone.take(self.books.told[place.outcome - 1])
             given += batch.signals
-            check(track.crc == batch.mark.crc, "stream", batch, position)
+            check(track.count == batch.mark.count, "messages", batch, position)
+            check(alone.sequences() == batch.mark.sequences, "stream", batch, position)
             check(given == expected, "signals", _first_difference(given, expected), batch)
         return len(given)
 
