@@ -75,7 +75,7 @@ class StreamSession:
     def close(self, reason: str) -> None:
         """What was sent before still goes out."""
         if not self.closed:
-            self.closed = reason or "closed"
+            self.closed = str(reason) or "closed"  # exactly a str: gRPC takes no enum member
             self.end()
 
     def end(self) -> None:

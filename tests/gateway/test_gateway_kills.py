@@ -14,7 +14,7 @@ from stratops_api.v1 import risk_gateway_pb2 as pb
 pytestmark = pytest.mark.servers
 
 KILLS = 6
-SEED = random.randrange(2**32)  # shown with the test's name
+SEED = random.randrange(2**32)
 
 
 async def trade_until_killed(stack: Stack, runner: RunnerClient, life: int) -> None:

@@ -19,6 +19,7 @@ from handover.messages import (
     Outcomes,
     Refused,
     Subscribed,
+    Welcome,
 )
 from handover.timing import Timing
 from market_data import Intake, catalogue
@@ -111,6 +112,8 @@ class Runner:
 
     def send(self, message: GatewayMessage) -> None:
         self.told.append(message)
+        if message == Welcome(0, 0):  # whoever begins anew says when it is subscribed
+            asyncio.get_running_loop().call_soon(self.say, Subscribed(1))
 
     def close(self, reason: str) -> None:
         self.closed = reason
@@ -118,7 +121,6 @@ class Runner:
     def connect(self, token: str = TOKEN, **hello: Any) -> None:
         said = Hello(self.name, self.revision, self.instance, token, subscription=1, **hello)
         self.strategy = self.desk.desk.connect(self, said)
-        self.say(Subscribed(1))
 
     def say(self, message: Any) -> None:
         self.desk.desk.message(self.strategy, self.instance, message)

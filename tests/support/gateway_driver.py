@@ -114,8 +114,6 @@ class RunnerClient:
         said = m.Hello("s", self.revision, self.instance, self.token, subscription=1, **hello)
         await self.say(said)
         self._tasks = [asyncio.create_task(self._read()), asyncio.create_task(self._beat())]
-        with contextlib.suppress(asyncio.InvalidStateError):  # refused already: `status` says so
-            await self.say(m.Subscribed(1))
 
     async def say(self, message: Any) -> None:
         async with self._one_write:
@@ -125,7 +123,9 @@ class RunnerClient:
         try:
             async for message in self._call:
                 self.told.append(gateway_message_from_proto(message))
-        except grpc.aio.AioRpcError:
+                if self.told[-1] == m.Welcome(0, 0):  # who begins anew says that it is subscribed
+                    await self.say(m.Subscribed(1))
+        except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
             pass  # `status` has it
 
     async def _beat(self) -> None:
