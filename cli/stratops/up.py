@@ -37,6 +37,7 @@ from trading.instruments import InvalidCatalogue
 
 FRAME_S = 0.25
 LINE_S = 5.0
+PLAIN_WIDTH = 120  # of what is not a terminal
 PORT_ATTEMPTS = 3
 
 
@@ -56,7 +57,7 @@ def up(options: Options) -> int:
     if options.json:
         sys.stdout.write(json.dumps(report, indent=2) + "\n")
     else:
-        _console(options, stderr=False).print(summary(report))
+        _console(options).print(summary(report))
     return 0
 
 
@@ -102,7 +103,7 @@ async def _show(options: Options, desk: Desk) -> None:
     if not _on_screen(options):
         await _tell(desk)
         return
-    console = _console(options, stderr=False)
+    console = _console(options)
     with Live(console=console, auto_refresh=False, screen=False) as live:
         while True:
             live.update(draw(desk.view()), refresh=True)
@@ -130,8 +131,9 @@ def _on_screen(options: Options) -> bool:
     return not options.json and sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
 
 
-def _console(options: Options, *, stderr: bool) -> Console:
-    return Console(stderr=stderr, no_color=None if options.color else True, highlight=False)
+def _console(options: Options) -> Console:
+    width = None if sys.stdout.isatty() else PLAIN_WIDTH
+    return Console(no_color=None if options.color else True, highlight=False, width=width)
 
 
 def _valid(checked: Checked) -> Checked:
