@@ -10,7 +10,6 @@ from dataclasses import replace
 from time import perf_counter_ns
 
 from handover.messages import Batch, Outcome
-from risk_gateway.execution import order_request
 from risk_gateway.journal import Record
 from risk_gateway.judge import decided, judge
 from risk_gateway.lanes import Leaving
@@ -26,6 +25,7 @@ from risk_gateway.records import (
 )
 from risk_gateway.state import State
 from risk_gateway.strategy import Strategy, Submission, SubmissionDone, Waiting
+from risk_gateway.venue import order_request
 from trading.ids import client_order_id
 from trading.reasons import Reason
 from trading.risk import Rejection

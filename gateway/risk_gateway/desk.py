@@ -28,6 +28,7 @@ from handover.timing import Timing
 from risk_gateway.admission import Admission
 from risk_gateway.content import Mode, parse_content
 from risk_gateway.execution import Execution
+from risk_gateway.fill_book import FillBook
 from risk_gateway.journal import Record
 from risk_gateway.queue import PriorityQueue
 from risk_gateway.records import Deployed, Kind, Latch, Term, record
@@ -75,6 +76,7 @@ class Desk:
         self.state = state
         self.admission = Admission(state, loop, PriorityQueue())
         self.execution = Execution(state)
+        self.fill_book = FillBook(state, self.execution)
         self.allow_live = allow_live
         self.timing = timing
         self._loop = loop

@@ -69,7 +69,7 @@ class Gateway:
         self.desk = Desk(self.state, loop, allow_live=settings.allow_live, timing=timing)
         self.venue = Venue(settings.venue, may_resubmit=lambda: not self.state.halted)
         self.bus = Bus(settings.nats_url)
-        self.fills = FillReader(self.bus, self.desk.execution.take_fill)
+        self.fills = FillReader(self.bus, self.desk.fill_book.take)
         self.positions = PositionPublisher(self.bus)
         self.subscription = self._subscription(intake)
         self.fault: asyncio.Future[None] = loop.create_future()
@@ -105,7 +105,7 @@ class Gateway:
             outside.leave = lanes.put
             outside.publish = self.positions.publish
             outside.venue_available = lambda: self.venue.available
-            self.desk.execution.publish_positions()
+            self.desk.fill_book.publish_positions()
             for work in (
                 self.subscription.run(),
                 self.bus.run(),

@@ -7,14 +7,14 @@ has all that was told, and a desk in an unknown state may not go on.
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from hmac import compare_digest
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import grpc
 import grpc.aio
 import structlog
 from google.protobuf.message import DecodeError
 
-from handover.messages import GatewayMessage, Hello
+from handover.messages import Hello
 from risk_gateway.desk import (
     Desk,
     LowerTerm,
@@ -27,12 +27,13 @@ from risk_gateway.desk import (
 from risk_gateway.reconcile import differences, in_thread
 from risk_gateway.records import Decided
 from risk_gateway.report import Surroundings, desk_to_proto, order_to_proto
+from risk_gateway.sessions import Context, StreamSession
 from risk_gateway.strategy import Strategy
 from risk_gateway.venue import Venue
 from stratops_api.v1 import risk_gateway_pb2 as pb
 from stratops_api.v1.risk_gateway_pb2_grpc import RiskGatewayServicer
 from stratops_wire import InvalidMessage
-from stratops_wire.session import gateway_message_to_proto, runner_message_from_proto
+from stratops_wire.session import runner_message_from_proto
 from stratops_wire.signals import signal_from_proto, verdict_to_proto
 from trading.signals import Signal, Verdict
 
@@ -41,9 +42,7 @@ log = structlog.get_logger()
 HELLO_S = 5.0
 LAST_WRITE_S = 1.0
 MOST_WRITING = 512  # entries on their way to disk
-MOST_UNSENT = 10_000  # messages to one runner that does not read them
 MOST_ORDERS_A_PAGE = 1_000
-_Context = grpc.aio.ServicerContext[Any, Any]
 T = TypeVar("T")
 
 _STATUS: dict[type[Exception], grpc.StatusCode] = {
@@ -55,36 +54,6 @@ _STATUS: dict[type[Exception], grpc.StatusCode] = {
     DecodeError: grpc.StatusCode.INVALID_ARGUMENT,
 }
 _EXPECTED = tuple(_STATUS)
-
-
-class StreamSession:
-    """One runner's stream, outwards: in order, and never more than a bound waits."""
-
-    def __init__(self) -> None:
-        self._outbox: asyncio.Queue[GatewayMessage | None] = asyncio.Queue()
-        self.closed = ""
-
-    def send(self, message: GatewayMessage) -> None:
-        if self.closed:
-            return
-        if self._outbox.qsize() >= MOST_UNSENT:
-            self.close("the runner does not read")
-            return
-        self._outbox.put_nowait(message)
-
-    def close(self, reason: str) -> None:
-        """What was sent before still goes out."""
-        if not self.closed:
-            self.closed = str(reason) or "closed"  # exactly a str: gRPC takes no enum member
-            self.end()
-
-    def end(self) -> None:
-        self._outbox.put_nowait(None)
-
-    async def write(self, context: _Context) -> None:
-        """Returns when the session is closed."""
-        while (message := await self._outbox.get()) is not None:
-            await context.write(gateway_message_to_proto(message))
 
 
 class Service(RiskGatewayServicer):
@@ -106,11 +75,11 @@ class Service(RiskGatewayServicer):
     # ---- runners
 
     async def Trade(  # type: ignore[override]  # noqa: N802  # written to, not iterated; the contract's name
-        self, request_iterator: AsyncIterator[pb.RunnerMessage], context: _Context
+        self, request_iterator: AsyncIterator[pb.RunnerMessage], context: Context
     ) -> None:
         await self._answer(context, self._trade(request_iterator, context))
 
-    async def _trade(self, requests: AsyncIterator[pb.RunnerMessage], context: _Context) -> None:
+    async def _trade(self, requests: AsyncIterator[pb.RunnerMessage], context: Context) -> None:
         hello = await _hello(requests)
         session = StreamSession()
         strategy = self._desk.connect(session, hello)
@@ -126,7 +95,7 @@ class Service(RiskGatewayServicer):
     async def _converse(
         self,
         requests: AsyncIterator[pb.RunnerMessage],
-        context: _Context,
+        context: Context,
         session: StreamSession,
         strategy: Strategy,
         instance: str,
@@ -166,7 +135,7 @@ class Service(RiskGatewayServicer):
     # ---- tools
 
     async def SubmitSignal(  # noqa: N802
-        self, request: pb.SubmitSignalRequest, context: _Context
+        self, request: pb.SubmitSignalRequest, context: Context
     ) -> pb.SubmitSignalResponse:
         return await self._answer(context, self._submit_signal(request))
 
@@ -208,7 +177,7 @@ class Service(RiskGatewayServicer):
     # ---- supervisors
 
     async def BeginTerm(  # noqa: N802
-        self, request: pb.BeginTermRequest, context: _Context
+        self, request: pb.BeginTermRequest, context: Context
     ) -> pb.BeginTermResponse:
         async def begin() -> pb.BeginTermResponse:
             self._check_operator(request.token)
@@ -219,7 +188,7 @@ class Service(RiskGatewayServicer):
         return await self._answer(context, begin())
 
     async def Deploy(  # noqa: N802
-        self, request: pb.DeployRequest, context: _Context
+        self, request: pb.DeployRequest, context: Context
     ) -> pb.DeployResponse:
         async def deploy() -> pb.DeployResponse:
             self._check_operator(request.token)
@@ -233,7 +202,7 @@ class Service(RiskGatewayServicer):
         return await self._answer(context, deploy())
 
     async def Withdraw(  # noqa: N802
-        self, request: pb.WithdrawRequest, context: _Context
+        self, request: pb.WithdrawRequest, context: Context
     ) -> pb.WithdrawResponse:
         async def withdraw() -> pb.WithdrawResponse:
             self._check_operator(request.token)
@@ -243,7 +212,7 @@ class Service(RiskGatewayServicer):
 
         return await self._answer(context, withdraw())
 
-    async def Halt(self, request: pb.HaltRequest, context: _Context) -> pb.HaltResponse:  # noqa: N802
+    async def Halt(self, request: pb.HaltRequest, context: Context) -> pb.HaltResponse:  # noqa: N802
         async def halt() -> pb.HaltResponse:
             self._check_operator(request.token)
             self._desk.halt(request.reason[:200])
@@ -252,7 +221,7 @@ class Service(RiskGatewayServicer):
 
         return await self._answer(context, halt())
 
-    async def Resume(self, request: pb.ResumeRequest, context: _Context) -> pb.ResumeResponse:  # noqa: N802
+    async def Resume(self, request: pb.ResumeRequest, context: Context) -> pb.ResumeResponse:  # noqa: N802
         async def resume() -> pb.ResumeResponse:
             self._check_operator(request.token)
             self._desk.resume(request.reason[:200])
@@ -263,7 +232,7 @@ class Service(RiskGatewayServicer):
 
     # ---- reading
 
-    async def GetDesk(self, request: pb.GetDeskRequest, context: _Context) -> pb.Desk:  # noqa: N802
+    async def GetDesk(self, request: pb.GetDeskRequest, context: Context) -> pb.Desk:  # noqa: N802
         return await self._answer(context, self._get_desk(request))
 
     async def _get_desk(self, request: pb.GetDeskRequest) -> pb.Desk:
@@ -280,7 +249,7 @@ class Service(RiskGatewayServicer):
         return answer
 
     async def ListDeskOrders(  # noqa: N802
-        self, request: pb.ListDeskOrdersRequest, context: _Context
+        self, request: pb.ListDeskOrdersRequest, context: Context
     ) -> pb.ListDeskOrdersResponse:
         return await self._answer(context, self._list_orders(request))
 
@@ -307,7 +276,7 @@ class Service(RiskGatewayServicer):
             self._desk.state.counts.unknown_callers += 1
             raise UnknownCaller("unknown token")
 
-    async def _answer(self, context: _Context, work: Awaitable[T]) -> T:
+    async def _answer(self, context: Context, work: Awaitable[T]) -> T:
         try:
             return await work
         except _EXPECTED as error:

@@ -14,6 +14,8 @@ import grpc.aio
 
 from stratops_api.v1 import order_execution_pb2 as pb
 from stratops_api.v1.order_execution_pb2_grpc import OrderExecutionStub
+from stratops_wire.scalars import ORDER_TYPES, SIDES, TIMES_IN_FORCE, cause_to_proto, text_of
+from trading.orders import Order
 
 Q = TypeVar("Q")
 R = TypeVar("R")
@@ -149,3 +151,18 @@ class Venue:
         if code in _TRY_AGAIN:
             raise _TryAgain(told) from error
         raise (VenueRefused if code in _NOTHING_HAPPENED else VenueUnavailable)(told) from error
+
+
+def order_request(order: Order) -> pb.OrderRequest:
+    return pb.OrderRequest(
+        symbol=order.symbol,
+        side=SIDES.number(order.side),  # type: ignore[arg-type]  # the stubs' own enum type
+        order_type=ORDER_TYPES.number(order.order_type),  # type: ignore[arg-type]  # as above
+        quantity=text_of(order.quantity),
+        price=text_of(order.price),
+        stop_price=text_of(order.stop_price),
+        time_in_force=TIMES_IN_FORCE.number(order.time_in_force),  # type: ignore[arg-type]  # as above
+        strategy_id=order.strategy,
+        client_order_id=order.client_order_id,
+        cause=cause_to_proto(order.cause),
+    )

@@ -53,7 +53,7 @@ async def test_a_fill_is_counted_once_over_a_restart(desk: DeskDriver) -> None:
 async def test_a_fill_is_not_acknowledged_before_it_is_durable(desk: DeskDriver) -> None:
     runner = await with_order(desk)
     done: list[str] = []
-    desk.desk.execution.take_fill(fill("x"), lambda: done.append("x"))
+    desk.desk.fill_book.take(fill("x"), lambda: done.append("x"))
     assert (done, runner.outcomes, desk.published) == ([], [], [])
     await desk.settled()
     assert (done, len(runner.outcomes), len(desk.published)) == (["x"], 1, 1)
@@ -175,5 +175,5 @@ async def test_positions_are_published_with_their_number(desk: DeskDriver) -> No
     (update,) = desk.published
     assert update.message_id == "s:1"
     assert b'"side":"long","quantity":"1"' in update.payload()
-    desk.again().desk.execution.publish_positions()
+    desk.again().desk.fill_book.publish_positions()
     assert desk.published[-1].message_id == "s:1"

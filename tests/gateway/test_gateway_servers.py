@@ -60,6 +60,21 @@ async def test_a_cancel_reaches_the_venue_after_its_order(stack: Stack) -> None:
     assert (await runner.outcome(1)).what == OrderEnd(OrderState.CANCELLED)
 
 
+async def test_an_order_that_ended_quietly_at_the_venue_is_found(stack: Stack) -> None:
+    await stack.deploy()
+    runner = await stack.armed()
+    resting = buy("x", await stack.market.next(), order_type=OrderType.LIMIT, price=Decimal(50))
+    await runner.decide(resting)
+    await until(lambda: is_at_venue(stack, "x-0"))
+    by_hand = venue_pb.CancelRequest(client_order_id="x-0")
+    await stack.venue_stub().CancelOrder(by_hand)
+    assert (await runner.outcome(1)).what == OrderEnd(OrderState.CANCELLED)
+
+
+async def is_at_venue(stack: Stack, client_order_id: str) -> bool:
+    return client_order_id in await stack.venue_orders()
+
+
 async def test_fills_are_counted_when_nats_is_back(stack: Stack) -> None:
     await stack.deploy()
     runner = await stack.armed()

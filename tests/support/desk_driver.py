@@ -247,7 +247,7 @@ class DeskDriver:
         """The ids of the fills that were acknowledged."""
         done: list[str] = []
         for each in fills:
-            self.desk.execution.take_fill(each, lambda each=each: done.append(each.fill_id))  # type: ignore[misc]  # bound at once
+            self.desk.fill_book.take(each, lambda each=each: done.append(each.fill_id))  # type: ignore[misc]  # bound at once
         await self.settled()
         return done
 

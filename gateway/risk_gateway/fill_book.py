@@ -1,0 +1,165 @@
+"""Fills in the books: each counted once, for the order it names, and told when durable.
+
+A fill moves the books when it comes; its message is acknowledged, its outcome told and its
+position published only when it is on disk.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from time import perf_counter_ns
+
+import structlog
+
+from handover.messages import Outcome
+from risk_gateway.execution import Execution
+from risk_gateway.journal import Record
+from risk_gateway.positions import PositionUpdate
+from risk_gateway.records import Decided, Kind, Stray, body_of, fill_outcome, order_row, record
+from risk_gateway.state import State
+from risk_gateway.strategy import LastTrade, Strategy
+from trading.fills import Fill
+from trading.ids import signal_of
+from trading.ledger import Booking
+from trading.orders import ForeignFill, Order, OrderState
+from trading.positions import Position
+
+log = structlog.get_logger()
+
+
+class FillBook:
+    """Call nothing concurrently."""
+
+    def __init__(self, state: State, execution: Execution) -> None:
+        self._state = state
+        self._execution = execution
+        self._writing: dict[str, list[Callable[[], None]]] = {}  # by fill id: who waits for it
+
+    def take(self, fill: Fill, done: Callable[[], None]) -> None:
+        """Calls `done` when the fill is on disk, also if it was there before."""
+        waiting = self._writing.get(fill.fill_id)
+        if waiting is not None:
+            waiting.append(done)
+            return
+        if fill.fill_id in self._state.fills:
+            done()
+            return
+        received_ns = perf_counter_ns()
+        self._state.fills.add(fill.fill_id)
+        self._writing[fill.fill_id] = [done]
+        strategy, order = self._owner(fill)
+        if strategy is None:
+            self._stray(fill, f"no strategy {fill.strategy!r} and no order of that id")
+            return
+        if fill.strategy != strategy.name:
+            fill = replace(fill, strategy=strategy.name)
+        try:
+            after = order.after_fill(fill) if order is not None else None
+        except ForeignFill as error:
+            self._stray(fill, str(error))
+            return
+        self._count(strategy, fill, after, received_ns)
+
+    def _owner(self, fill: Fill) -> tuple[Strategy | None, Order | None]:
+        """By client order id; the name in the fill counts only for what is not ours."""
+        named = self._state.strategies.get(fill.strategy)
+        order = named.order(fill.client_order_id) if named is not None else None
+        if order is not None or not fill.client_order_id:
+            return named, order
+        row = self._state.archive.order(fill.client_order_id)
+        if row is None:
+            return named, None
+        strategy = self._state.strategies[row.strategy]
+        return strategy, strategy.order(fill.client_order_id) or self._old_order(fill)
+
+    def _old_order(self, fill: Fill) -> Order:
+        """An order that ended long ago, as it stood then."""
+        made = self._state.archive.record(Kind.DECIDED, signal_of(fill.client_order_id))
+        row = self._state.archive.order(fill.client_order_id)
+        assert made is not None
+        assert row is not None
+        decided: Decided = body_of(made)
+        assert decided.order is not None
+        return replace(
+            decided.order,
+            state=OrderState(row.state),
+            filled_quantity=row.filled_quantity,
+            filled_notional=row.filled_notional,
+            fee=row.fee,
+        )
+
+    def _count(self, strategy: Strategy, fill: Fill, after: Order | None, received_ns: int) -> None:
+        booking = strategy.account.on_fill(fill)
+        assert booking is not None
+        outcome = fill_outcome(strategy.next_outcome(), fill)
+        if after is not None and not after.is_open:
+            strategy.keep_ended(strategy.account.orders.get(after.client_order_id, after))
+        written = self._fill_record(strategy, fill, after, outcome)
+        self._state.journal.append(
+            [written], lambda: self._counted(strategy, booking, after, outcome, received_ns)
+        )
+        self._execution.end_if_complete(strategy, fill.client_order_id)
+
+    def _fill_record(
+        self, strategy: Strategy, fill: Fill, after: Order | None, outcome: Outcome
+    ) -> Record:
+        return record(
+            Kind.FILL,
+            fill,
+            self._state.wall_ns(),
+            strategy.name,
+            key=fill.fill_id,
+            outcome=outcome.number,
+            order=order_row(after) if after is not None else None,
+        )
+
+    def _counted(
+        self,
+        strategy: Strategy,
+        booking: Booking,
+        after: Order | None,
+        outcome: Outcome,
+        received_ns: int,
+    ) -> None:
+        fill, position = booking.fill, booking.position
+        counts = self._state.counts
+        strategy.tally.fills += 1
+        counts.fills[strategy.name, fill.symbol, fill.side] += 1
+        counts.position_updates += 1
+        counts.fill_latency.observe((perf_counter_ns() - received_ns) / 1_000)
+        strategy.told.position(fill.symbol, position.quantity)
+        strategy.traded[fill.symbol] = LastTrade(outcome.number, fill.at_ns)
+        self._execution.tell(strategy, after, outcome)
+        self._state.outside.publish(self._update(strategy, position))
+        self._release(fill)
+
+    def publish_positions(self) -> None:
+        """All of them, as they stand: after a restart nobody knows which were published."""
+        for strategy in self._state.strategies.values():
+            for position in strategy.account.positions.values():
+                self._state.outside.publish(self._update(strategy, position))
+
+    def _update(self, strategy: Strategy, position: Position) -> PositionUpdate:
+        touch = self._state.market.latest(position.symbol)
+        last = strategy.traded[position.symbol]
+        return PositionUpdate(
+            strategy=strategy.name,
+            symbol=position.symbol,
+            number=last.outcome,
+            quantity=position.quantity,
+            average_price=position.average_entry,
+            price=touch.mid if touch else None,
+            realized_pnl=position.realized_pnl,
+            unrealized_pnl=position.unrealized_pnl(touch.mid) if touch else None,
+            at_ns=last.at_ns,
+        )
+
+    def _stray(self, fill: Fill, why: str) -> None:
+        """Kept for a person to look at; it belongs to nobody's books."""
+        log.warning("fill_stray", fill=fill.fill_id, why=why)
+        self._state.counts.strays += 1
+        written = record(Kind.STRAY, Stray(fill, why), self._state.wall_ns(), key=fill.fill_id)
+        self._state.journal.append([written], lambda: self._release(fill))
+
+    def _release(self, fill: Fill) -> None:
+        for done in self._writing.pop(fill.fill_id):
+            done()
