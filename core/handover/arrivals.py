@@ -24,7 +24,7 @@ from handover.runs import Run, Scene, Tenure, can_mirror
 from handover.view import LedgerView
 
 _STANDBY = Welcome(0, 0)
-_NOBODY_FOLLOWS = WantSnapshot("", 0)
+NOBODY_FOLLOWS = WantSnapshot("", 0)
 
 
 def arrive(run: Run, hello: Hello, now: float) -> None:
@@ -91,10 +91,11 @@ def _welcome_back(
     tenure.stopped = hello.stopped if stopped else ""
     if tenure.confirmed_at is None:
         tenure.confirmed_at = scene.now
-    tenure.followed = True
     tenure.told = view.last_outcome()
-    missed = view.outcomes_after(tenure.mark.outcome)
     told: list[GatewayMessage] = [Welcome(tenure.epoch, tenure.durable)]
+    if not tenure.followed:
+        told.append(NOBODY_FOLLOWS)
+    missed = view.outcomes_after(tenure.mark.outcome)
     return [*told, Outcomes(missed)] if missed else told
 
 
@@ -118,7 +119,9 @@ def _welcome_a_standby(
 ) -> list[GatewayMessage]:
     run.out_of_step()
     run.alike = can_mirror(run, tenure.armed)
-    if hello.phase is Phase.FOLLOW and hello.following == tenure.epoch:
+    # Once the armed one was told that nobody follows, its marks can no longer be compared.
+    follows = hello.phase is Phase.FOLLOW and hello.following == tenure.epoch
+    if follows and tenure.followed:
         run.synced, run.ready = True, hello.ready
         run.subscription = hello.subscription
         return [Welcome(tenure.epoch, 0), *_caught_up(view, tenure.epoch, hello.batch)]

@@ -329,7 +329,8 @@ def _resumed(armed: Armed, record: Record, view: LedgerView) -> Tenure:
     last = view.last_batch(armed.epoch)
     mark = last.mark if last else armed.mark
     floor = raised(raised(record.floor, armed.mark), mark)
-    tenure = Tenure(armed, floor, 0.0, mark, resumed=True, told=view.last_outcome())
+    tenure = Tenure(armed, floor, 0.0, mark, told=view.last_outcome())
+    tenure.restored = tenure.resumed = tenure.followed = True
     if last:
         tenure.taken = tenure.durable = last.number
         tenure.stopped = last.stopped

@@ -63,7 +63,8 @@ class Tenure:
     in_flight: dict[int, Batch] = field(default_factory=dict)  # taken, not yet durable
     snapshots: list[tuple[str, Restore]] = field(default_factory=list)  # their batch is not yet
     confirmed_at: float | None = None  # its first batch
-    resumed: bool = False  # read from the journal: acknowledged batches may be unknown
+    restored: bool = False  # read from the journal by a gateway that began later
+    resumed: bool = False  # ... and acknowledged batches may be unknown, until the next one
     stopped: str = ""  # why it decides no more
     stopped_at: float = 0.0
     stop_sent_at: float | None = None

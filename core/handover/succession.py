@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from handover.arrivals import arm
+from handover.arrivals import NOBODY_FOLLOWS, arm
 from handover.effects import Armed, Ended, GivenUp, Why
 from handover.marks import raised
 from handover.messages import Follow, Go, Mark, Release, Stop, WantSnapshot, Welcome
@@ -204,9 +204,11 @@ class Succession:
     def _tell_whether_followed(self) -> None:
         """The armed one takes digests, and makes batches more often, only for followers."""
         tenure, scene = self._scene.tenure, self._scene
-        if tenure and tenure.followed and not scene.followed and not self.writing:
+        # After a restart of the gateway those that follow are still to come back.
+        back = tenure is not None and (not tenure.restored or scene.now >= scene.timing.resume)
+        if tenure and back and tenure.followed and not scene.followed and not self.writing:
             tenure.followed = False
-            self._out.send(tenure.instance, WantSnapshot("", 0))
+            self._out.send(tenure.instance, NOBODY_FOLLOWS)
 
     def _drop(self, move: Drop) -> None:
         run = self._scene.runs.pop(move.instance)

@@ -59,7 +59,7 @@ class Bench:
 
 def armed(**more: int) -> Bench:
     bench = Bench(**more)
-    bench.hear(m.Arm(EPOCH, m.Mark(), (), m.Holdings(), fresh=True))
+    bench.hear(m.Arm(EPOCH, m.Mark(), (), m.Holdings(), fresh=True), m.Ack(1))
     return bench
 
 
@@ -85,18 +85,17 @@ def test_what_came_before_the_grant_is_decided_first() -> None:
 
 
 def test_batches_are_numbered_and_two_wait_for_their_acknowledgement() -> None:
-    bench = armed()
-    for start in range(0, 100, 10):
-        bench.read(start, start + 10)
-    assert [batch.number for batch in bench.batches()] == [1, 2]
-    bench.hear(m.Ack(1))
+    bench = armed(every=1)
+    for start in range(0, 240, 60):
+        bench.read(start, start + 60)
     assert [batch.number for batch in bench.batches()] == [1, 2, 3]
-    assert bench.batches()[-1].mark.count == 100
+    bench.hear(m.Ack(2))
+    assert [batch.number for batch in bench.batches()] == [1, 2, 3, 4]
+    assert bench.batches()[-1].mark.count == 240
 
 
 def test_without_signals_a_batch_waits_for_256_messages_or_100_ms() -> None:
     bench = armed(every=10**9)
-    acknowledge_all(bench)
     bench.read(0, 90)
     assert len(bench.batches()) == 1
     bench.replica.tick(0.2)
@@ -105,13 +104,13 @@ def test_without_signals_a_batch_waits_for_256_messages_or_100_ms() -> None:
 
 def test_with_too_many_signals_waiting_it_holds_its_ticks() -> None:
     bench = armed(every=1)
-    bench.read(0, 600)
-    waiting = 600 - len(bench.ids()) - bench.replica.held
+    bench.read(0, 900)
+    waiting = 900 - len(bench.ids()) - bench.replica.held
     assert waiting == CROWDED
     for _ in range(6):
         acknowledge_all(bench)
     assert bench.replica.held == 0
-    assert len(bench.ids()) == 600
+    assert len(bench.ids()) == 900
     assert max(len(batch.signals) for batch in bench.batches()) <= 500
 
 
@@ -132,7 +131,6 @@ def test_who_has_applied_nothing_has_no_progress_to_tell() -> None:
 
 def test_an_outcome_is_applied_where_it_comes_and_its_place_is_told() -> None:
     bench = armed(every=10**9)
-    acknowledge_all(bench)
     bench.read(0, 5)
     bench.hear(m.Outcomes((outcome(1), outcome(2))))
     bench.read(5, 9)
@@ -157,7 +155,7 @@ def test_a_missing_outcome_is_never_skipped() -> None:
 def test_what_others_decided_before_is_applied_and_not_decided_again() -> None:
     floor = m.Mark(sequences={"A/tick": 30, "A/book": 6, "B/tick": 6}, session="run")
     bench = Bench(every=1)
-    bench.hear(m.Arm(EPOCH, floor, (), m.Holdings(), fresh=True))
+    bench.hear(m.Arm(EPOCH, floor, (), m.Holdings(), fresh=True), m.Ack(1))
     bench.read(0, 49)
     assert bench.ids()[0] == "run/A/tick/31"
     assert bench.replica.progress is not None
@@ -167,7 +165,7 @@ def test_what_others_decided_before_is_applied_and_not_decided_again() -> None:
 def test_another_session_has_no_floor() -> None:
     bench = Bench(every=1)
     floor = m.Mark(sequences={"A/tick": 30}, session="yesterday")
-    bench.hear(m.Arm(EPOCH, floor, (), m.Holdings(), fresh=True))
+    bench.hear(m.Arm(EPOCH, floor, (), m.Holdings(), fresh=True), m.Ack(1))
     bench.read(0, 7)
     assert len(bench.ids()) == 7
 
@@ -220,21 +218,20 @@ def test_who_stopped_and_then_lost_its_feed_follows_nobody() -> None:
 
 def test_a_new_link_gets_all_that_is_not_durable_in_its_order() -> None:
     bench = armed(every=1)
-    bench.read(0, 5)
-    bench.read(5, 9)
+    bench.read(0, 60)
+    bench.read(60, 120)
     bench.said.clear()
-    assert bench.replica.hello().batch == 2
-    bench.hear(m.Welcome(EPOCH, 0))
-    assert [batch.number for batch in bench.batches()] == [1, 2]
+    assert bench.replica.hello().batch == 3
+    bench.hear(m.Welcome(EPOCH, 1))
+    assert [batch.number for batch in bench.batches()] == [2, 3]
 
 
 def test_no_new_batch_overtakes_those_that_are_to_be_sent_again() -> None:
     bench = armed(every=1)
-    bench.hear(m.Ack(1))
     bench.read(0, 5)  # batch 2, lost with the link
     bench.said.clear()
     bench.replica.hello()
-    bench.read(5, 9)
+    bench.read(5, 65)
     assert bench.batches() == []
     bench.hear(m.Welcome(EPOCH, 1))
     assert [batch.number for batch in bench.batches()] == [2, 3]
@@ -411,6 +408,7 @@ def test_what_comes_behind_an_arm_that_waits_is_done_behind_it() -> None:
     follower.hear(m.Outcomes((outcome(1),)))
     assert follower.batches() == []
     follower.read(30, 60)
+    follower.hear(m.Ack(1))
     places = [place for batch in follower.batches() for place in batch.inputs]
     assert places == [m.Input(50, 1)]
 

@@ -648,7 +648,8 @@ class World:
                     alone.take(self.books.told[place.outcome - 1])
             given += batch.signals
             check(track.count == batch.mark.count, "messages", batch, position)
-            check(alone.sequences() == batch.mark.sequences, "stream", batch, position)
+            seen = alone.sequences().items()  # the real one may have seen other streams before
+            check(seen <= batch.mark.sequences.items(), "stream", batch, position)
             check(given == expected, "signals", _first_difference(given, expected), batch)
         return len(given)
 
