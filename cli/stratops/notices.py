@@ -23,7 +23,7 @@ class Kind(StrEnum):
     GIVEN_UP = "given_up"
     MEMORY_LIMIT = "memory_limit"
     NO_PROGRESS = "no_progress"
-    ARMED_LOST = "armed_lost"
+    DISARMED = "disarmed"
     HALTED = "halted"
     RESUMED = "resumed"
     GATEWAY = "gateway"

@@ -22,6 +22,7 @@ from stratops_api.v1 import risk_gateway_pb2 as pb
 CRASHES = 3  # of a revision that was never armed; then it is given up
 RETRY_S = 0.5
 LEAVE_S = 5.0  # for a runner that is no longer wanted to end by itself
+GIVEN_UP = "crash_loop"  # the gateway's reason why nobody is armed
 
 
 @dataclass(slots=True, eq=False)
@@ -73,7 +74,9 @@ class Place:
     wanted: CheckedStrategy | None = None  # None: withdrawn
     asked: str = ""  # the revision that the gateway was last asked for
     armed: CheckedStrategy | None = None  # the last one of ours that the gateway armed
+    former: CheckedStrategy | None = None  # the last other one before that
     epoch: int = 0
+    none_reason: str = ""  # why nobody is armed, as the gateway said last
     crashes: int = 0
     runners: dict[str, Runner] = field(default_factory=dict)  # by revision
     given_up: dict[str, str] = field(default_factory=dict)  # revision -> why
@@ -217,22 +220,29 @@ class Rollouts:
         place.crashes += 1
         if place.crashes < CRASHES:
             return
-        revision, good = runner.strategy.revision, place.armed
-        if good is None:
+        revision = runner.strategy.revision
+        if place.armed is None:
             self._notices.stands(ref, f"revision {revision} keeps ending: {death.cause}")
             return
-        why = f"crash_loop: revision {revision} ended {CRASHES} times before it was armed"
-        place.given_up[revision] = f"{why}; last: {death.cause}"
+        why = f"it ended {CRASHES} times before it was armed; last: {death.cause}"
+        self._give_up(ref, place, revision, place.armed, why)
+
+    def _give_up(
+        self, ref: str, place: Place, revision: str, good: CheckedStrategy, why: str
+    ) -> None:
+        """Asks for the last good one again; this one is not tried any more."""
+        place.given_up[revision] = f"crash_loop: revision {revision} is given up: {why}"
         place.wanted = good
         self._notices.say(Kind.GIVEN_UP, ref, place.given_up[revision])
         self._notices.stands(ref, f"{place.given_up[revision]}; {good.revision} goes on")
-        if runner.child is not None:
+        runner = place.runners.pop(revision, None)
+        if runner is not None and runner.child is not None:
             runner.child.dismiss()
-        place.runners.pop(revision, None)
         self._changed.set()
 
     def _observe(self, place: Place, status: pb.StrategyStatus) -> None:
         self._note_switch(place, status)
+        self._note_loss(place, status)
         now = time.monotonic()
         instances = {one.instance for one in status.runners if one.connected}
         for runner in tuple(place.runners.values()):
@@ -249,13 +259,24 @@ class Rollouts:
         place.armed = runner.strategy if runner else place.armed
         if place.wanted is not None and status.revision == place.wanted.revision:
             place.crashes = 0
-        moved = before is not None and before.revision != status.revision
-        from_ = f"{before.revision} -> " if moved and before else ""
-        self._notices.say(
-            Kind.SWITCHED if moved else Kind.ARMED,
-            status.strategy,
-            f"{from_}{status.revision} armed, epoch {status.epoch}",
-        )
+        now = f"{status.revision} armed, epoch {status.epoch}"
+        if before is None or before.revision == status.revision:
+            self._notices.say(Kind.ARMED, status.strategy, now)
+        else:
+            place.former = before
+            self._notices.say(Kind.SWITCHED, status.strategy, f"{before.revision} -> {now}")
+
+    def _note_loss(self, place: Place, status: pb.StrategyStatus) -> None:
+        """Nobody is armed: says so once, and falls back when the gateway has given up."""
+        before, place.none_reason = place.none_reason, status.none_reason
+        if status.none_reason and status.none_reason != before and place.epoch:
+            self._notices.say(Kind.DISARMED, status.strategy, status.none_reason)
+        wanted = place.wanted.revision if place.wanted else ""
+        good = next((one for one in (place.armed, place.former) if _is_other(one, wanted)), None)
+        asked = wanted and place.asked == wanted == status.wanted_revision
+        if status.none_reason == GIVEN_UP and asked and good is not None:
+            why = f"the gateway saw it end {CRASHES} times, soon after it was armed"
+            self._give_up(status.strategy, place, wanted, good, why)
 
     def _let_go(self, place: Place, runner: Runner, now: float) -> None:
         """A runner that nobody wants ends by itself, or is ended when it does not."""
@@ -265,3 +286,7 @@ class Rollouts:
         runner.leaving_since = runner.leaving_since or now
         if now - runner.leaving_since > LEAVE_S and runner.child is not None:
             runner.child.kill("not_released: it outstayed its revision")
+
+
+def _is_other(strategy: CheckedStrategy | None, revision: str) -> bool:
+    return strategy is not None and strategy.revision != revision

@@ -161,6 +161,19 @@ async def test_a_revision_that_keeps_ending_is_given_up_and_the_old_one_trades_o
     assert desk.crew.restarts[f"runner {two.revision}"] == CRASHES
 
 
+async def test_what_the_gateway_gave_up_falls_back_to_the_one_before(
+    desk: Desk, one: CheckedStrategy, two: CheckedStrategy
+) -> None:
+    await armed(desk, one)
+    await armed(desk, two, epoch=2)
+    lost = pb.StrategyStatus(
+        strategy="probe", role="none", none_reason="crash_loop", wanted_revision=two.revision
+    )
+    desk.rollouts.observe(pb.Desk(strategies=[lost]))
+    await until(lambda: desk.asked == [one.revision, two.revision, one.revision])
+    assert "crash_loop" in desk.notices.problems["probe"]
+
+
 async def test_what_was_given_up_is_not_tried_again(
     desk: Desk, one: CheckedStrategy, two: CheckedStrategy
 ) -> None:

@@ -29,6 +29,14 @@ RAISES = HEAD + "        if self.count % 10 == 0: raise RuntimeError('bad luck')
 HANGS = HEAD + "        if self.count == 200: time.sleep(10)\n"
 GROWS = HEAD + "        self.kept.append(bytearray(2_000_000))\n"
 SELF_KILL = HEAD + "        import os; os._exit(7)\n"
+ENDS_SOON = (
+    HEAD
+    + """        import os
+        if time.monotonic() - BEGAN > 0.8: os._exit(7)
+
+BEGAN = time.monotonic()
+"""
+)
 
 
 @pytest.fixture
@@ -79,18 +87,19 @@ async def test_one_that_allocates_without_end_is_ended_at_its_limit(
     assert report["ledger_equals_venue"], report["differences"]
 
 
+@pytest.mark.parametrize("code", [SELF_KILL, ENDS_SOON], ids=["at once", "soon after it is armed"])
 async def test_a_new_revision_that_keeps_ending_is_given_up(
-    start_up: StartUp, tmp_path: Path
+    start_up: StartUp, tmp_path: Path, code: str
 ) -> None:
     path = tmp_path / "probe.yaml"
     path.write_text(manifest("probe"))
-    (tmp_path / "bad.py").write_text(SELF_KILL)
+    (tmp_path / "bad.py").write_text(code)
     up = start_up("-f", str(path), "--speed", "2", "-o", "json")
     before = strategy(await up.until(lambda desk: desk.fills > 0), "probe")
     path.write_text(manifest("probe", "{source: {file: bad.py}}", parameters="{}"))
-    await up.until_true(lambda: "crash_loop" in up.err)
-    after = await up.until(lambda desk: strategy(desk, "probe").fills > before.fills)
-    assert strategy(after, "probe").revision == before.revision
+    await up.until_true(lambda: "given_up" in up.err)
+    calm = await up.until(lambda desk: strategy(desk, "probe").revision == before.revision)
+    await up.until(lambda desk: desk.fills > calm.fills)
     up.stop()
     report = up.report()
     assert "crash_loop" in report["problems"]["probe"]
