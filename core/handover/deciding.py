@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from handover.marks import decided
-from handover.messages import Batch, Input, Mark, Outcome, RunnerMessage, Snapshot
+from handover.messages import Batch, Input, Mark, Outcome, RunnerMessage, Snapshot, WantSnapshot
 from handover.outbox import Outbox
 from handover.snapshots import Barrier, Snapshots
 from handover.track import Track
@@ -50,6 +50,7 @@ class Deciding:
         self.stopped = ""  # why it decides no more, although it was not replaced
         self.outbox.clear()
         self.snapshots.forget()
+        self._track.compared = True
         self._floor = _NOWHERE
         self._late: list[Outcome] = []  # came while stopped
 
@@ -64,7 +65,7 @@ class Deciding:
         """From here on, and with what is held first. `floor` is what others have decided."""
         self.forget()
         self._floor = floor
-        self.snapshots.followed = followed
+        self._track.compared = followed
         self.outbox.begin(epoch, self._track.host.sequences())
         self.outbox.inputs += inputs
         self._go()
@@ -83,6 +84,14 @@ class Deciding:
             return False
         self._go()
         return True
+
+    def follow_up(self, want: WantSnapshot) -> None:
+        """Somebody is to follow, from the snapshot that is wanted; no instance: nobody is."""
+        self._track.compared = bool(want.instance)
+        if want.instance:
+            self.snapshots.want(want)
+        else:
+            self.snapshots.forget()
 
     # ---- signals
 
@@ -115,7 +124,7 @@ class Deciding:
         if (
             self.armed
             and self.greeted
-            and self.outbox.due(self._track.count, self.now, followed=self.snapshots.followed)
+            and self.outbox.due(self._track.count, self.now, followed=self._track.compared)
         ):
             self._flush()
 
@@ -159,7 +168,7 @@ class Deciding:
         return tuple(each for each in signals if not decided(floor, each.cause))
 
     def _flush(self) -> Batch:
-        mark = self._track.mark(digest=self.snapshots.followed or bool(self.stopped))
+        mark = self._track.mark(digest=self._track.compared or bool(self.stopped))
         batch = self.outbox.batch(mark, self.now, self.stopped)
         if self.greeted:  # else those before it come first, when the gateway says from where
             self._say(batch)

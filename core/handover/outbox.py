@@ -6,6 +6,7 @@ from handover.messages import Batch, Input, Mark
 from trading.signals import Signal
 
 WINDOW = 2  # batches unacknowledged
+FULL_ENOUGH = 50  # signals that leave although a batch is under way: one by one costs much more
 CROWDED = 250  # signals waiting, from which on no more are made: a batch holds 500
 NEWS_MESSAGES = 256  # decided without a signal, until a batch says so
 NEWS_S = 0.1
@@ -54,10 +55,11 @@ class Outbox:
 
     def due(self, count: int, now: float, *, followed: bool) -> bool:
         """Whether a batch should leave now, `count` messages having been decided."""
-        if len(self._unacked) >= self._window:
+        under_way = len(self._unacked)
+        if under_way >= self._window:
             return False
         if self.signals or self.inputs:
-            return True
+            return not under_way or len(self.signals) >= FULL_ENOUGH
         news = count - self.count
         return news > 0 and (followed or news >= NEWS_MESSAGES or now - self._sent_at >= NEWS_S)
 

@@ -16,7 +16,7 @@ Barrier = Callable[[Callable[[], None]], None]
 class Snapshots:
     """`barrier(reached)` calls `reached` at the PONG; `on_due` is called when one is due."""
 
-    __slots__ = ("_barrier", "_due", "_on_due", "_subscription", "_wanted", "followed")
+    __slots__ = ("_barrier", "_due", "_on_due", "_subscription", "_wanted")
 
     def __init__(self, barrier: Barrier, on_due: Callable[[], None]) -> None:
         self._barrier = barrier
@@ -24,16 +24,11 @@ class Snapshots:
         self._subscription = 0  # whose PONG counts; 0: there is no feed
         self.forget()
 
-    def forget(self, *, followed: bool = False) -> None:
-        self.followed = followed
+    def forget(self) -> None:
         self._wanted: list[WantSnapshot] = []
         self._due: list[WantSnapshot] = []
 
     def want(self, want: WantSnapshot) -> None:
-        if not want.instance:
-            self.forget()
-            return
-        self.followed = True
         if want not in self._wanted:
             self._wanted.append(want)
             self._ask(want)

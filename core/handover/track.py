@@ -1,7 +1,8 @@
 """One runner's track through the market data: what it has applied, and what it holds.
 
 `count` and `crc` say which messages were applied and in which order, since an origin that
-snapshots hand on; two runners at equal marks have seen the same.
+snapshots hand on; two runners at equal marks have seen the same. The sum is kept only while two
+runners are to be compared: a follower has the armed one's with the snapshot, and both go on.
 """
 
 from collections import deque
@@ -62,13 +63,14 @@ class Host(Protocol):
 class Track:
     """Where `host` stands, and the messages that it has not been given yet."""
 
-    __slots__ = ("_apply", "_session", "count", "crc", "held", "host", "outcome")
+    __slots__ = ("_apply", "_session", "compared", "count", "crc", "held", "host", "outcome")
 
     def __init__(self, host: Host) -> None:
         self.host = host
         self._apply = host.apply
         self.held: deque[bytes] = deque()
         self.count = self.crc = self.outcome = 0
+        self.compared = True  # False: nobody follows, and this one follows nobody
         self._session = ""  # the last one that the host could name
 
     def decide(self, payload: bytes) -> tuple[Signal, ...] | None:
@@ -76,7 +78,8 @@ class Track:
         signals = self._apply(payload)
         if signals is not None:
             self.count += 1
-            self.crc = crc32(payload, self.crc)
+            if self.compared:
+                self.crc = crc32(payload, self.crc)
         return signals
 
     def follow(self, inputs: Iterable[Input], outcomes: Mapping[int, Outcome], count: int) -> bool:
