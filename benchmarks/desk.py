@@ -15,7 +15,6 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import psutil
 from benchmarks.table import Figure
@@ -27,7 +26,9 @@ from stratops.servers import find_redis
 
 HERE = Path(__file__).parent
 RATE = 50_000  # ticks a second
+RATES = (50_000, 40_000, 30_000, 20_000, 10_000)
 SECONDS = 10.0
+HELD = 0.99  # of what was published is acknowledged, within a second of the end
 START_S = 30.0
 
 _STRATEGY = '''
@@ -75,12 +76,13 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What one desk did under a flood of RATE ticks a second for SECONDS."""
+    """What one desk did under a flood of `rate` ticks a second for SECONDS."""
 
+    rate: int
     ticks: int
     published: int
-    accepted: int
     signals: int
+    restarts: int
     runner_cpu_s: float
     gateway_cpu_s: float
     runner_rss_mb: float
@@ -91,65 +93,86 @@ class Run:
     def runner_us(self) -> float:
         return self.runner_cpu_s / self.ticks * 1e6
 
+    @property
+    def held(self) -> bool:
+        return not self.restarts and self.ticks >= HELD * self.published
+
     def lag(self, first: float, last: float) -> float:
         """Ticks published, not yet acknowledged: the mean from `first` to `last` of the run."""
         began = self.samples[0].at
         picked = [s for s in self.samples if first <= (s.at - began) / SECONDS <= last]
-        published = [(s.at - began) * RATE for s in picked]
+        published = [(s.at - began) * self.rate for s in picked]
         ticks = [s.ticks - self.samples[0].ticks for s in picked]
         return (sum(published) - sum(ticks)) / max(1, len(picked))
 
 
 def figures() -> list[Figure]:
-    idle, signalling = asyncio.run(measure(every=0)), asyncio.run(measure(every=10))
-    held = signalling.ticks / signalling.published
+    idle = asyncio.run(measure(0, RATE))
+    tried = _highest_held()
+    gateway_us = (
+        (tried.gateway_cpu_s - idle.gateway_cpu_s * tried.published / idle.published)
+        / max(1, tried.signals)
+        * 1e6
+    )
     return [
         Figure(f"ingest: runner, no-op strategy, {RATE:,} ticks/s", idle.runner_us, "us CPU/tick",
                idle.raw_us, "us, raw hiredis + msgspec", aim="<= 1.5x"),
         Figure("runner: memory", idle.runner_rss_mb, "MB RSS", aim="<= 45"),
-        Figure("end to end: runner, a signal per 10 ticks", signalling.runner_us, "us CPU/tick"),
-        Figure("end to end: gateway, per signal", signalling.gateway_cpu_s * 1e6
-               / max(1, signalling.signals), "us CPU"),
-        Figure(f"end to end: acknowledged of {RATE:,} ticks/s for {SECONDS:.0f} s", held * 100, "%",
-               aim="100"),
-        Figure("end to end: lag, last tenth", signalling.lag(0.9, 1.0), "ticks",
-               max(1.0, signalling.lag(0.1, 0.2)), "in the second tenth", aim="<= 2x"),
+        Figure(f"end to end: held for {SECONDS:.0f} s, a signal per 10 ticks",
+               tried.rate if tried.held else 0, "ticks/s", aim="50,000"),
+        Figure("end to end: lag, last tenth", tried.lag(0.9, 1.0), "ticks",
+               max(1.0, tried.lag(0.1, 0.2)), "in the second tenth", aim="<= 2x"),
+        Figure("end to end: runner", tried.runner_us, "us CPU/tick"),
+        Figure("end to end: gateway, beyond reading the market", gateway_us, "us CPU/signal",
+               aim="<= 60"),
     ]  # fmt: skip
 
 
-async def measure(every: int) -> Run:
+def _highest_held() -> Run:
+    """The run at the highest of RATES that was held, else the one at the lowest."""
+    for rate in RATES:
+        run = asyncio.run(measure(10, rate))
+        if run.held:
+            break
+    return run
+
+
+async def measure(every: int, rate: int) -> Run:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "probe.py").write_text(_STRATEGY)
         (folder / "probe.yaml").write_text(_MANIFEST.format(every=every))
         with _redis(folder) as port, _raw_reader(port) as raw:
             async with _desk(folder, port) as gateway:
-                return await _flooded(folder, port, gateway, raw)
+                return await _flooded(folder, port, gateway, raw, rate)
 
 
-async def _flooded(folder: Path, port: int, gateway: GatewayClient, raw: Any) -> Run:
+async def _flooded(
+    folder: Path, port: int, gateway: GatewayClient, raw: subprocess.Popen[str], rate: int
+) -> Run:
     runner, gate = _process("strategy_runner", folder), _process("risk_gateway", folder)
     before = _cpu_s(runner), _cpu_s(gate)
     flood = subprocess.Popen(
-        [sys.executable, HERE / "flood.py", f"redis://127.0.0.1:{port}", str(RATE), str(SECONDS)],
+        [sys.executable, HERE / "flood.py", f"redis://127.0.0.1:{port}", str(rate), str(SECONDS)],
         stdout=subprocess.PIPE,
         text=True,
     )
     samples = await _watch(gateway, flood)
-    after = _cpu_s(runner), _cpu_s(gate)
+    restarts = 0 if runner.is_running() else 1
     published = json.loads(flood.communicate()[0])["ticks"]
     status = (await gateway.desk()).strategies[0]
-    rss = runner.memory_info().rss / 2**20
+    runner_cpu_s = _cpu_s(runner) - before[0] if not restarts else 0.0
     raw.send_signal(signal.SIGTERM)
     counted = json.loads(raw.communicate()[0])
     return Run(
+        rate=rate,
         ticks=status.ticks,
         published=published,
-        accepted=status.accepted,
         signals=status.signals,
-        runner_cpu_s=after[0] - before[0],
-        gateway_cpu_s=after[1] - before[1],
-        runner_rss_mb=rss,
+        restarts=restarts,
+        runner_cpu_s=runner_cpu_s,
+        gateway_cpu_s=_cpu_s(gate) - before[1],
+        runner_rss_mb=0.0 if restarts else runner.memory_info().rss / 2**20,
         raw_us=counted["cpu_s"] / counted["ticks"] * 1e6,
         samples=samples,
     )
