@@ -45,7 +45,8 @@ SIGNALS = st.builds(
     closing=st.booleans(),
 )
 VERDICTS = st.builds(Verdict, NAMES, st.none() | st.sampled_from(Reason), NAMES)
-MARKS = st.builds(m.Mark, U64, U32, U64, U32, st.dictionaries(NAMES, U64, max_size=3))
+TEXTS = st.just("") | NAMES
+MARKS = st.builds(m.Mark, U64, U32, U64, U32, st.dictionaries(NAMES, U64, max_size=3), TEXTS)
 INPUTS = st.lists(st.builds(m.Input, U64, U64), max_size=2).map(tuple)
 SIDES = st.sampled_from(Side)
 FILLS = st.builds(m.OrderFill, NAMES, NAMES, SIDES, DECIMALS, DECIMALS, DECIMALS, I64)
@@ -60,7 +61,6 @@ HOLDINGS = st.builds(
 )
 COUNTERS = st.builds(m.Counters, U64, U64, st.dictionaries(NAMES, U64, max_size=2), U64, I64, U64)
 PHASES = st.sampled_from(m.Phase)
-TEXTS = st.just("") | NAMES
 FLAGS = st.booleans()
 
 FROM_RUNNER: dict[type, st.SearchStrategy[m.RunnerMessage]] = {
@@ -83,10 +83,10 @@ FROM_GATEWAY: dict[type, st.SearchStrategy[m.GatewayMessage]] = {
     m.Progress: st.builds(m.Progress, U64, U64, MARKS, INPUTS, OUTCOMES, HOLDINGS),
     m.Stop: st.just(m.Stop()),
     m.Go: st.just(m.Go()),
-    m.Arm: st.builds(m.Arm, U64, st.none() | MARKS, OUTCOMES, HOLDINGS),
-    m.Follow: st.builds(m.Follow, U64, U64),
+    m.Arm: st.builds(m.Arm, U64, st.none() | MARKS, OUTCOMES, HOLDINGS, FLAGS),
+    m.Follow: st.builds(m.Follow, U64, U64, FLAGS),
     m.Ack: st.builds(m.Ack, U64, st.lists(VERDICTS, max_size=2).map(tuple)),
-    m.Refused: st.builds(m.Refused, U64, U32, st.sampled_from(Reason)),
+    m.Refused: st.builds(m.Refused, U64, U32, st.sampled_from(Reason), U64),
     m.Outcomes: st.builds(m.Outcomes, OUTCOMES),
     m.Release: st.builds(m.Release, TEXTS),
 }
