@@ -6,6 +6,7 @@ file, so that a busy or stopped `up` never blocks it.
 
 import asyncio
 import contextlib
+import json
 import os
 import signal
 import sys
@@ -52,15 +53,30 @@ class LogFile:
             self.path.with_suffix(".log.1").write_bytes(full.read(LOG_BYTES))
             full.truncate(0)
 
-    def last_line(self, since: int) -> str:
-        """The last line written after `since` bytes, or nothing."""
+    def last_words(self, since: int) -> str:
+        """Of what was written after `since` bytes, the last line that tells why something ended."""
         size = self.size()
         start = max(since if since <= size else 0, size - LAST_WORDS_BYTES)
         with contextlib.suppress(OSError), self.path.open("rb") as log:
             log.seek(start)
-            lines = log.read().decode(errors="replace").split("\n")
-            return next((line.strip() for line in reversed(lines) if line.strip()), "")
+            lines = reversed(log.read().decode(errors="replace").split("\n"))
+            return next((words for line in lines if (words := _words(line.strip()))), "")
         return ""
+
+
+def _words(line: str) -> str:
+    """A log event's reason, or what it is if it is no mere information; other lines as they are."""
+    if not line.startswith("{"):
+        return line
+    try:
+        event = json.loads(line)
+    except ValueError:
+        return line
+    if event.get("reason"):
+        return str(event["reason"])
+    if event.get("level") in ("debug", "info"):
+        return ""
+    return " ".join(str(event[name]) for name in ("event", "error") if name in event)
 
 
 class Process:
@@ -135,7 +151,7 @@ class Process:
         return int(resident) * os.sysconf("SC_PAGE_SIZE")
 
     def last_words(self) -> str:
-        return self._log.last_line(self._log_start)
+        return self._log.last_words(self._log_start)
 
     def _signal_session(self, number: signal.Signals) -> None:
         # The launcher leads its own session, so its process id is its group's.

@@ -92,7 +92,7 @@ async def test_one_that_ignores_the_request_is_killed(tmp_path: Path) -> None:
     deaf = "import signal; signal.signal(15, signal.SIG_IGN); print('deaf', flush=True)\n" + SLEEP
     log = LogFile(tmp_path, "child")
     async with child(tmp_path, deaf, []) as one:
-        await until(lambda: log.last_line(0) == "deaf")
+        await until(lambda: log.last_words(0) == "deaf")
         before = time.monotonic()
         await one.stop(0.1)
         assert time.monotonic() - before < 1
@@ -103,7 +103,7 @@ async def test_what_a_child_started_ends_with_it(tmp_path: Path) -> None:
     code = f"import os\nif os.fork() == 0: {SLEEP}\nprint(os.getpid(), flush=True); {SLEEP}"
     log = LogFile(tmp_path, "child")
     async with child(tmp_path, code, []) as one:
-        await until(lambda: log.last_line(0) != "")
+        await until(lambda: log.last_words(0) != "")
         assert one.process
         both = [psutil.Process(one.process.pid), *psutil.Process(one.process.pid).children()]
         await one.stop(0.1)
@@ -117,7 +117,7 @@ async def test_a_memory_limit_reaches_the_child(tmp_path: Path) -> None:
     log = LogFile(tmp_path, "c")
     one = Child("c", lambda n: command, logs=tmp_path, on_death=deaths.append, again=bool)
     await one.run()
-    assert log.last_line(0) == "(300000000, 300000000)"
+    assert log.last_words(0) == "(300000000, 300000000)"
 
 
 def test_a_log_stays_bounded_and_keeps_its_end(tmp_path: Path) -> None:
@@ -129,6 +129,24 @@ def test_a_log_stays_bounded_and_keeps_its_end(tmp_path: Path) -> None:
     os.close(descriptor)
     assert log.path.read_bytes() == b"next\n"
     assert log.path.with_suffix(".log.1").read_bytes().endswith(b"x\nlast\n")
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        ('Traceback:\nValueError: no such thing\n', "ValueError: no such thing"),
+        ('{"event": "ending", "level": "info", "reason": "replaced"}\n', "replaced"),
+        ('{"event": "lost", "level": "error", "error": "EOF"}\n{"event": "x", "level": "info"}\n',
+         "lost EOF"),
+        ('{"event": "started", "level": "info"}\n', ""),
+        ('{"event": \n', '{"event":'),
+    ],
+    ids=["a traceback", "a reason", "an error before information", "information", "half a line"],
+)  # fmt: skip
+def test_the_last_words_are_those_that_tell_why(tmp_path: Path, lines: str, words: str) -> None:
+    log = LogFile(tmp_path, "child")
+    log.path.write_text(lines)
+    assert log.last_words(0) == words
 
 
 PARENT = """
