@@ -57,9 +57,9 @@ class Crew:
         return self.keep(command.name, lambda life: command, died)
 
     async def answers(self, name: str, fact: Callable[[], Awaitable[bool]]) -> None:
-        """Returns when the fact is true and the child lives. Raises StartFailed."""
+        """Returns when the fact is true and the child lives on. Raises StartFailed."""
         child, deadline = self.children[name], time.monotonic() + START_S
-        while not (await fact() and child.alive):
+        while not (await fact() and await _lives_on(child)):
             if child.lives > 2 or time.monotonic() > deadline:
                 cause = child.last_death.cause if child.last_death else "no answer"
                 raise StartFailed(f"{name} does not start: {cause}")
@@ -81,6 +81,13 @@ class Crew:
         """All of them, now."""
         for child in self.children.values():
             child.dismiss()
+
+
+async def _lives_on(child: Child) -> bool:
+    """A port may answer because somebody else took it: then the child ends at once."""
+    life = child.lives
+    await asyncio.sleep(STEP_S)
+    return child.alive and child.lives == life
 
 
 async def all_stopped(children: Iterable[Child | None], grace_s: float) -> None:

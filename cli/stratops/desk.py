@@ -16,7 +16,12 @@ from stratops import plan as plans
 from stratops.crew import Crew, StartFailed, all_stopped
 from stratops.ending import at_rest, compared
 from stratops.folder import DeskFolder, Running
-from stratops.gateway_client import GatewayClient, GatewayRefused, GatewayUnavailable
+from stratops.gateway_client import (
+    GatewayClient,
+    GatewayRefused,
+    GatewayUnavailable,
+    venue_answers,
+)
 from stratops.manifests import Checked, CheckedStrategy
 from stratops.notices import Kind, Notices
 from stratops.observer import Observer, end_unhealthy
@@ -143,7 +148,7 @@ class Desk:
         for command in (plans.venue, plans.gateway):
             child = self._crew.keep_told(command(self._plan, self._environ))
             self._folder.part(child.name)
-        await self._crew.answers("venue", partial(_connects, self._plan.ports.venue))
+        await self._crew.answers("venue", partial(venue_answers, self._plan.venue, 1.0))
         await self._crew.answers("gateway", self._gateway_answers)
 
     def _start_feed(self, strategies: Iterable[CheckedStrategy]) -> None:

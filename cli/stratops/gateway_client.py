@@ -8,6 +8,8 @@ from typing import Self, TypeVar
 import grpc
 
 from stratops_api.v1 import risk_gateway_pb2 as pb
+from stratops_api.v1.order_execution_pb2 import ListOrdersRequest
+from stratops_api.v1.order_execution_pb2_grpc import OrderExecutionStub
 from stratops_api.v1.risk_gateway_pb2_grpc import RiskGatewayStub
 
 CALL_S = 2.0
@@ -105,6 +107,17 @@ class GatewayClient:
             after = page.next_after_client_order_id
             if not after:
                 return
+
+
+async def venue_answers(address: str, timeout_s: float) -> bool:
+    """Whether an OrderExecution server is there, not just somebody who listens."""
+    async with grpc.aio.insecure_channel(address, options=_OPTIONS) as channel:
+        request = ListOrdersRequest(limit=1)
+        try:
+            await OrderExecutionStub(channel).ListOrders(request, timeout=timeout_s)
+        except grpc.aio.AioRpcError:
+            return False
+        return True
 
 
 async def _asked(call: Awaitable[Answer]) -> Answer:

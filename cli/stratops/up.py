@@ -8,6 +8,7 @@ the desk could not be started.
 import asyncio
 import json
 import os
+import re
 import secrets
 import signal
 import sys
@@ -39,6 +40,7 @@ FRAME_S = 0.25
 LINE_S = 5.0
 PLAIN_WIDTH = 120  # of what is not a terminal
 PORT_ATTEMPTS = 3
+_PORT_TAKEN = re.compile(r"in use|\bbind\b|listening on port")
 
 
 class CannotStart(Exception):
@@ -72,7 +74,7 @@ def _run(options: Options, folder: DeskFolder, environ: Mapping[str, str]) -> di
             return asyncio.run(_shown(options, desk, checked))
         except StartFailed as failure:
             # Somebody took one of our ports between the choice and the bind.
-            if "in use" not in str(failure) or attempt == PORT_ATTEMPTS - 1:
+            if not _PORT_TAKEN.search(str(failure)) or attempt == PORT_ATTEMPTS - 1:
                 raise
             plan = replace(plan, ports=Ports(*free_ports(4)))
     raise AssertionError("unreachable")

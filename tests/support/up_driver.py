@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,12 +52,13 @@ class Up:
         folder: Path,
         *arguments: str,
         session: str = "test",
+        program: Sequence[str] = ("-m", "stratops"),
         environ: Mapping[str, object] | None = None,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.state = folder / "desk"
-        command = ("-m", "stratops", "up", "--state", str(self.state), "--session", session)
+        command = (*program, "up", "--state", str(self.state), "--session", session)
         with (folder / "out").open("wb") as out, (folder / "err").open("wb") as err:
             self.process = subprocess.Popen(
                 [sys.executable, *command, *arguments],
