@@ -196,7 +196,8 @@ class Runner:
         """One message of the gateway."""
         message = self.down.popleft()
         if isinstance(message, m.Arm) and message.fresh and self.replica.epoch != message.epoch:
-            begin = Begin(self._place, message.mark or m.Mark(), message.holdings)
+            before = m.Mark(sequences=self.host.sequences(), session=self.host.session())
+            begin = Begin(self._place, message.mark or m.Mark(), message.holdings, before)
             self.world.begins[message.epoch] = begin
         self.replica.on_message(message)
         if self.replica.released is not None:
@@ -219,6 +220,7 @@ class Begin:
     place: int
     floor: m.Mark
     holdings: m.Holdings
+    before: m.Mark = field(default_factory=m.Mark)  # what it had applied already
 
 
 _UNKNOWN = Begin(-1, m.Mark(), m.Holdings())
@@ -631,7 +633,7 @@ class World:
     def _judge_line(self, line: Line) -> int:
         """The ticks of the line are a piece of the market, whole and in order."""
         begin, alone = line.begin, self.make_host()
-        alone.begin(begin.holdings)
+        alone.restore(begin.before, b"", begin.holdings)
         track, position = Track(alone), begin.place
         expected: list[Signal] = []
         given: list[Signal] = []
