@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from stratops import plan as plans
-from stratops.crew import Crew, StartFailed, all_stopped
+from stratops.crew import Crew, all_stopped
 from stratops.ending import at_rest, compared
 from stratops.folder import DeskFolder, Running
 from stratops.gateway_client import (
@@ -48,54 +48,44 @@ class Limits:
 
 
 class Desk:
+    """Everything it starts belongs to the task group that is handed in, and is ended by `run`."""
+
     def __init__(
         self,
         plan: DeskPlan,
         folder: DeskFolder,
-        watch: ManifestWatch,
         notices: Notices,
         environ: Mapping[str, str],
+        gateway: GatewayClient,
+        tasks: asyncio.TaskGroup,
     ) -> None:
         self._plan = plan
         self._folder = folder
-        self._watch = watch
         self._notices = notices
         self._environ = environ
+        self._gateway = gateway
+        self._tasks = tasks
+        self._loops: list[asyncio.Task[None]] = []
+        self._crew = Crew(tasks, folder.logs, notices)
+        self._seats = RunnerSeats(plan, folder, self._crew, environ)
+        self._rollouts = Rollouts(gateway, self._seats, notices)
+        self._observer = Observer(gateway, folder.feed_report, notices, self._rollouts.observe)
         self._began = time.monotonic()
         self._final: pb.Desk | None = None
         self._ending = False
-        self._crew: Crew
-        self._seats: RunnerSeats
-        self._gateway: GatewayClient
-        self._rollouts: Rollouts
-        self._observer: Observer
 
-    async def run(self, checked: Checked, limits: Limits, stop: asyncio.Event) -> Document:
+    async def run(
+        self, checked: Checked, watch: ManifestWatch, limits: Limits, stop: asyncio.Event
+    ) -> Document:
         """Until `limits` or `stop` end it; answers with the report. Raises StartFailed."""
-        loops: list[asyncio.Task[None]] = []
-        async with (
-            GatewayClient(self._plan.gateway, self._plan.operator_token) as self._gateway,
-            asyncio.TaskGroup() as tasks,
-        ):
-            self._crew = Crew(tasks, self._folder.logs, self._notices)
-            self._seats = RunnerSeats(self._plan, self._folder, self._crew, self._environ)
-            self._rollouts = Rollouts(self._gateway, self._seats, self._notices)
-            self._observer = Observer(
-                self._gateway, self._folder.feed_report, self._notices, self._rollouts.observe
-            )
-            failure = None
-            try:
-                if await self._until(stop, self._start(checked, tasks, loops)):
-                    await self._until(stop, self._last(limits))
-                    await self._end(stop)
-            except StartFailed as failed:
-                failure = failed  # raised below: the task group would wrap it
-            finally:
-                for task in loops:
-                    task.cancel()
-                await self._crew.stop(STOP_S)
-        if failure is not None:
-            raise failure
+        try:
+            if await _until(stop, self._start(checked, watch)):
+                await _until(stop, self._last(limits))
+                await self._end(stop)
+        finally:
+            for task in self._loops:
+                task.cancel()
+            await self._crew.stop(STOP_S)
         return self._report()
 
     def view(self) -> View:
@@ -119,30 +109,29 @@ class Desk:
 
     # ---- Start
 
-    async def _start(
-        self, checked: Checked, tasks: asyncio.TaskGroup, loops: list[asyncio.Task[None]]
-    ) -> None:
+    async def _start(self, checked: Checked, watch: ManifestWatch) -> None:
         await self._start_servers()
         await self._start_core()
         self._folder.announce(_running(self._plan))
+        self._folder.forget_specs()
         known = await self._begin_term()
         self._rollouts.want(_active(checked))
         self._rollouts.forget_others(known)
-        work = (self._rollouts.run, self._observer.run, self._tend, self._follow_manifests)
-        loops.extend(tasks.create_task(loop()) for loop in work)
+        loops = (self._rollouts.run(), self._observer.run(), self._tend(), self._follow(watch))
+        self._loops = [self._tasks.create_task(loop) for loop in loops]
         await self._rollouts.settled()
         if not self._plan.feed_url:
             self._start_feed(_active(checked))
 
     async def _start_servers(self) -> None:
         self._folder.part("redis")
-        ports = {self._crew.keep_told(plans.nats(self._plan, self._environ)): self._plan.ports.nats}
+        ports = {"nats": self._plan.ports.nats}
+        self._crew.keep_told(plans.nats(self._plan, self._environ))
         if not self._plan.feed_url:
-            ports[self._crew.keep_told(plans.redis(self._plan, self._environ))] = (
-                self._plan.ports.redis
-            )
-        for child, port in ports.items():
-            await self._crew.answers(child.name, partial(_connects, port))
+            ports["redis"] = self._plan.ports.redis
+            self._crew.keep_told(plans.redis(self._plan, self._environ))
+        for name, port in ports.items():
+            await self._crew.answers(name, partial(_connects, port))
 
     async def _start_core(self) -> None:
         for command in (plans.venue, plans.gateway):
@@ -187,11 +176,11 @@ class Desk:
             self._crew.bound_logs()
             await asyncio.sleep(POLL_S)
 
-    async def _follow_manifests(self) -> None:
+    async def _follow(self, watch: ManifestWatch) -> None:
         while True:
             await asyncio.sleep(POLL_S)
             # In a thread: it loads an author's code, which may hang for seconds.
-            checked = await asyncio.to_thread(self._watch.poll)
+            checked = await asyncio.to_thread(watch.poll)
             if checked is not None:
                 self._take(checked)
 
@@ -213,7 +202,7 @@ class Desk:
         self._ending = True
         if not self._observer.feed().get("ended"):
             await self._cut_the_data()
-        elif await self._until(stop, self._settle(QUIET_S)):
+        elif await _until(stop, self._settle(QUIET_S)):
             return
         await self._settle(HURRIED_QUIET_S)
 
@@ -231,19 +220,6 @@ class Desk:
         else:
             await all_stopped((runner.child for runner in self._rollouts.runners), 0.4)
 
-    async def _until(self, stop: asyncio.Event, work: Coroutine[None, None, None]) -> bool:
-        """Runs `work` unless `stop` comes first; True if it was done."""
-        working = asyncio.ensure_future(work)
-        stopping = asyncio.ensure_future(stop.wait())
-        await asyncio.wait((working, stopping), return_when=asyncio.FIRST_COMPLETED)
-        stopping.cancel()
-        if working.done():
-            working.result()
-            return True
-        working.cancel()
-        await asyncio.wait((working,))
-        return False
-
     def _report(self) -> Document:
         return document(
             Seen(
@@ -256,6 +232,20 @@ class Desk:
                 problems=self._notices.problems,
             )
         )
+
+
+async def _until(stop: asyncio.Event, work: Coroutine[None, None, None]) -> bool:
+    """Runs `work` unless `stop` comes first; True if it was done."""
+    working = asyncio.ensure_future(work)
+    stopping = asyncio.ensure_future(stop.wait())
+    await asyncio.wait((working, stopping), return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if working.done():
+        working.result()
+        return True
+    working.cancel()
+    await asyncio.wait((working,))
+    return False
 
 
 def _running(plan: DeskPlan) -> Running:

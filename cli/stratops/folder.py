@@ -68,6 +68,11 @@ class DeskFolder:
         _replace(path, spec)
         return path
 
+    def forget_specs(self) -> None:
+        """Those of earlier runs: every spec is written anew when it is needed."""
+        for spec in self.part("specs").glob("*.json"):
+            spec.unlink()
+
     def announce(self, running: Running) -> None:
         _replace(self.path / "desk.json", json.dumps(asdict(running)).encode())
 

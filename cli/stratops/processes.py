@@ -34,7 +34,7 @@ class LogFile:
     """`<name>.log`, and `<name>.log.1` with what came before: together at most 2 * LOG_BYTES."""
 
     def __init__(self, folder: Path, name: str) -> None:
-        self.path = folder / f"{name.replace('/', '.')}.log"
+        self.path = folder / f"{name.replace('/', '.').replace(' ', '-')}.log"
 
     def open(self) -> int:
         """A descriptor that always writes at the end, whatever `bound` has cut."""

@@ -27,6 +27,7 @@ from stratops import manifests, servers
 from stratops.crew import StartFailed
 from stratops.desk import Desk, Limits
 from stratops.folder import DeskFolder, DeskIsRunning, taken
+from stratops.gateway_client import GatewayClient
 from stratops.manifests import Checked
 from stratops.notices import Notice, Notices
 from stratops.options import Options
@@ -64,34 +65,52 @@ def up(options: Options) -> int:
 
 
 def _run(options: Options, folder: DeskFolder, environ: Mapping[str, str]) -> dict[str, Any]:
-    paths = options.manifests or (_shipped("stratops", "examples/desk.yaml"),)
-    checked = _valid(manifests.read(paths))
+    checked = _valid(manifests.read(_paths(options)))
     plan = _plan(options, folder, checked, environ)
-    for attempt in range(PORT_ATTEMPTS):
-        notices = Notices(_Lines(options))
-        desk = Desk(plan, folder, ManifestWatch(paths, checked, manifests.read), notices, environ)
+    for _ in range(PORT_ATTEMPTS - 1):
         try:
-            return asyncio.run(_shown(options, desk, checked))
+            return asyncio.run(_desk(options, plan, folder, environ, checked))
         except StartFailed as failure:
-            # Somebody took one of our ports between the choice and the bind.
-            if not _PORT_TAKEN.search(str(failure)) or attempt == PORT_ATTEMPTS - 1:
+            # Somebody may have taken one of our ports between the choice and the bind.
+            if not _PORT_TAKEN.search(str(failure)):
                 raise
             plan = replace(plan, ports=Ports(*free_ports(4)))
-    raise AssertionError("unreachable")
+    return asyncio.run(_desk(options, plan, folder, environ, checked))
 
 
-async def _shown(options: Options, desk: Desk, checked: Checked) -> dict[str, Any]:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        loop.add_signal_handler(number, _asked_to_stop, stop, desk)
+async def _desk(
+    options: Options,
+    plan: DeskPlan,
+    folder: DeskFolder,
+    environ: Mapping[str, str],
+    checked: Checked,
+) -> dict[str, Any]:
+    watch = ManifestWatch(_paths(options), checked, manifests.read)
     limits = Limits(options.seconds, options.json or options.until_end)
-    screen = asyncio.create_task(_show(options, desk))
-    try:
-        return await desk.run(checked, limits, stop)
-    finally:
-        screen.cancel()
-        await asyncio.wait((screen,))
+    outcome: dict[str, Any] | StartFailed
+    async with (
+        GatewayClient(plan.gateway, plan.operator_token) as gateway,
+        asyncio.TaskGroup() as tasks,
+    ):
+        desk = Desk(plan, folder, Notices(_Lines(options)), environ, gateway, tasks)
+        screen = tasks.create_task(_show(options, desk))
+        try:
+            outcome = await desk.run(checked, watch, limits, _stop_of(desk))
+        except StartFailed as failure:
+            outcome = failure  # raised below: the task group would wrap it
+        finally:
+            screen.cancel()
+    if isinstance(outcome, StartFailed):
+        raise outcome
+    return outcome
+
+
+def _stop_of(desk: Desk) -> asyncio.Event:
+    """Set by the first signal; the second one ends everything at once."""
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, _asked_to_stop, stop, desk)
+    return stop
 
 
 def _asked_to_stop(stop: asyncio.Event, desk: Desk) -> None:
@@ -185,6 +204,10 @@ def _channels(options: Options, checked: Checked) -> tuple[str, ...]:
         return (DEFAULT_CHANNEL,)
     channels = (name for one in checked.strategies for name in one.model.spec.channels_in_force())
     return tuple(dict.fromkeys(channels))
+
+
+def _paths(options: Options) -> tuple[Path, ...]:
+    return options.manifests or (_shipped("stratops", "examples/desk.yaml"),)
 
 
 def _samples() -> tuple[Path, ...]:
