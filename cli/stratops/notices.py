@@ -10,23 +10,19 @@ KEPT = 500
 
 
 class Kind(StrEnum):
-    DESK = "desk"
     DIED = "died"
-    RESTARTED = "restarted"
     DEPLOYED = "deployed"
     ARMED = "armed"
     SWITCHED = "switched"
     RELEASED = "released"
     WITHDRAWN = "withdrawn"
     INVALID = "invalid_manifest"
-    UNCHANGED = "unchanged"
     GIVEN_UP = "given_up"
     MEMORY_LIMIT = "memory_limit"
     NO_PROGRESS = "no_progress"
     DISARMED = "disarmed"
     HALTED = "halted"
     RESUMED = "resumed"
-    GATEWAY = "gateway"
 
 
 @dataclass(frozen=True, slots=True)
