@@ -151,7 +151,7 @@ class Desk(RuleBasedStateMachine):
 
 SHORT = settings(max_examples=60, stateful_step_count=60)
 LONG = settings(
-    max_examples=3_000, stateful_step_count=120, suppress_health_check=list(HealthCheck)
+    max_examples=1_500, stateful_step_count=120, suppress_health_check=list(HealthCheck)
 )
 
 TestDesk = Desk.TestCase

@@ -40,7 +40,7 @@ def accepted(world: World) -> list[Signal]:
 
 
 @pytest.mark.parametrize(
-    "splits", [600, pytest.param(20_000, marks=pytest.mark.long)], ids=["short", "long"]
+    "splits", [600, pytest.param(8_000, marks=pytest.mark.long)], ids=["short", "long"]
 )
 def test_a_hand_over_behind_every_tick_changes_nothing(splits: int) -> None:
     world = World.beginning()
