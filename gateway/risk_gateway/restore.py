@@ -25,6 +25,7 @@ from risk_gateway.state import State
 from risk_gateway.strategy import Deployment, LastTrade, Strategy
 from risk_gateway.told import Told, batch_of
 from trading.fills import Fill
+from trading.ids import client_order_id
 from trading.orders import OrderEvent
 
 
@@ -37,7 +38,10 @@ class Restoration:
         self._changes: dict[str, list[GrantChange]] = {}
 
     def run(self) -> None:
-        """Orders whose end is not known are UNKNOWN afterwards: the venue has to be asked."""
+        """Orders whose end is not known are UNKNOWN afterwards: the venue has to be asked.
+
+        An accepted cancel of one may not have been sent: it is to be sent again.
+        """
         for row in self._state.archive.read():
             _STEPS[row.kind](self, row)
         for strategy in self._state.strategies.values():
@@ -46,9 +50,10 @@ class Restoration:
     def _finish(self, strategy: Strategy) -> None:
         changes = self._changes.get(strategy.name, [])
         strategy.grants = Grants.restore(strategy.name, strategy.told, changes, self._timing)
-        for client_order_id, order in tuple(strategy.account.orders.items()):
+        strategy.cancelling.intersection_update(strategy.account.orders)
+        for order in tuple(strategy.account.orders.values()):
             if order.is_open:
-                strategy.account.on_event(client_order_id, OrderEvent.LOSE)
+                strategy.account.on_event(order.client_order_id, OrderEvent.LOSE)
 
     # ---- one record each
 
@@ -99,6 +104,8 @@ class Restoration:
             strategy.tally.orders += 1
             strategy.account.reserve(body.order)
             strategy.told.order(body.order)
+        elif body.reason is None and body.signal.cancels:
+            strategy.cancelling.add(client_order_id(body.signal.cancels))
         self._outcome(strategy, row)
 
     def _ended(self, row: Row) -> None:

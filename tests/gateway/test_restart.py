@@ -119,6 +119,17 @@ async def test_an_order_whose_end_is_not_known_counts_as_exposure_after_a_restar
     assert account.working("BTCUSDT").buys == Decimal(1)
 
 
+async def test_a_cancel_that_was_accepted_is_still_to_be_sent_after_a_restart(
+    desk: DeskDriver,
+) -> None:
+    runner = await desk.armed()
+    await runner.decide(buy("x"), buy("y"))
+    desk.feed_next()
+    await runner.decide(cancel("c", of="x", cause=2), cancel("d", of="y", cause=2))
+    await desk.filled(fill("y"))
+    assert desk.again().strategy.cancelling == {"x-0"}
+
+
 async def test_ticks_go_on_counting_over_restarts_and_runs(desk: DeskDriver) -> None:
     runner = await desk.armed()
     for n in range(1, 4):
