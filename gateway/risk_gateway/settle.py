@@ -5,7 +5,7 @@ refuses a late copy, and has then expired.
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Awaitable, Iterable
 
 import structlog
 
@@ -35,6 +35,7 @@ class Settler:
         self._venue = venue
         self._execution = execution
         self._away = False
+        self._unsettled: set[str] = set()  # the venue will not answer for these: logged once
 
     async def run(self) -> None:
         sweep_in_s = SWEEP_S
@@ -62,11 +63,25 @@ class Settler:
 
     async def _settle_unknown(self) -> None:
         for strategy, order in self._orders((OrderState.UNKNOWN,)):
-            answer = await self._venue.order(order.client_order_id)
-            if answer is None:
-                await self._bury(strategy, order)
-            else:
-                self._execution.settle(strategy, answer)
+            await self._alone(order.client_order_id, self._settle(strategy, order))
+
+    async def _settle(self, strategy: Strategy, order: Order) -> None:
+        answer = await self._venue.order(order.client_order_id)
+        if answer is None:
+            await self._bury(strategy, order)
+        else:
+            self._execution.settle(strategy, answer)
+
+    async def _alone(self, client_order_id: str, work: Awaitable[None]) -> None:
+        """What the venue refuses to say of one order keeps no other one waiting."""
+        try:
+            await work
+        except VenueRefused as error:
+            if client_order_id not in self._unsettled:
+                log.warning("order_unsettled", order=client_order_id, error=str(error))
+            self._unsettled.add(client_order_id)
+        else:
+            self._unsettled.discard(client_order_id)
 
     async def _bury(self, strategy: Strategy, order: Order) -> None:
         answer = await self._venue.cancel(order.client_order_id, strategy.name)
@@ -81,9 +96,12 @@ class Settler:
     async def _cancel_again(self) -> None:
         for strategy in tuple(self._state.strategies.values()):
             for client_order_id in tuple(strategy.cancelling):
-                answer = await self._venue.cancel(client_order_id, strategy.name)
-                strategy.cancelling.discard(client_order_id)
-                self._execution.settle(strategy, answer)
+                await self._alone(client_order_id, self._cancel(strategy, client_order_id))
+
+    async def _cancel(self, strategy: Strategy, client_order_id: str) -> None:
+        answer = await self._venue.cancel(client_order_id, strategy.name)
+        strategy.cancelling.discard(client_order_id)
+        self._execution.settle(strategy, answer)
 
     async def _sweep(self) -> None:
         """Orders that the venue no longer has open, by its list: each is asked for."""
@@ -93,7 +111,7 @@ class Settler:
         working = {each.client_order_id async for each in self._venue.orders(open_only=True)}
         for strategy, order in ours:
             if order.client_order_id not in working:
-                await self._ask(strategy, order.client_order_id)
+                await self._alone(order.client_order_id, self._ask(strategy, order.client_order_id))
 
     async def _ask(self, strategy: Strategy, client_order_id: str) -> None:
         answer = await self._venue.order(client_order_id)
