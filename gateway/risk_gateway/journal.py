@@ -129,7 +129,7 @@ class Journal:
             entries, closing = self._gather()
             try:
                 self._commit(entries)
-            except sqlite3.Error as error:
+            except Exception as error:  # noqa: BLE001  # without a writer nothing is told any more
                 self._tell(self._fail, JournalUnusable(f"journal {self.path}: {error}"))
                 return
             self._tell(self._committed, entries)

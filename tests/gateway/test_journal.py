@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -175,3 +176,9 @@ def test_what_was_told_before_a_kill_is_there_after_it(tmp_path: Path) -> None:
     assert set(told) <= set(bodies)
     assert bodies == sorted(bodies)
     assert all(bodies.count(n) == 2 for n in bodies[-5:])
+
+
+async def test_a_record_that_cannot_be_written_ends_the_journal(journal: Journal) -> None:
+    journal.append([replace(note("late"), at_ns=2**63)])
+    with pytest.raises(JournalUnusable, match="too large"):
+        await asyncio.wait_for(journal.failed, 2)
