@@ -182,8 +182,10 @@ class Desk:
     # ---- supervisors
 
     def begin_term(self, holder: str) -> int:
-        self.state.term += 1
-        self._note(Kind.TERM, Term(self.state.term, text_from("holder", holder)))
+        """Raises InvalidMessage; the term before then goes on."""
+        term = Term(self.state.term + 1, text_from("holder", holder))
+        self.state.term = term.term
+        self._note(Kind.TERM, term)
         return self.state.term
 
     def deploy(self, term: int, strategy: str, deployment: Deployment) -> None:

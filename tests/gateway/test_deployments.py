@@ -28,6 +28,13 @@ async def test_terms_go_on_after_a_restart(desk: DeskDriver) -> None:
     assert desk.again().desk.begin_term("two") == 2
 
 
+async def test_a_term_that_is_refused_has_not_begun(desk: DeskDriver) -> None:
+    term = desk.desk.begin_term("one")
+    with pytest.raises(InvalidMessage, match="holder"):
+        desk.desk.begin_term("")
+    assert desk.state.term == term
+
+
 async def test_the_same_revision_again_changes_nothing(desk: DeskDriver) -> None:
     runner = await desk.armed()
     written = desk.journal.written
