@@ -54,10 +54,12 @@ class Execution:
             return True
         strategy = self._state.strategies[leaving.strategy]
         if self._state.halted:
+            self._sent_ns.pop(leaving.client_order_id, None)
             self.end(strategy, leaving.client_order_id, OrderState.EXPIRED, Reason.HALTED)
             return False
-        self._sent_ns[leaving.client_order_id] = perf_counter_ns()
-        self._state.counts.orders[leaving.strategy, leaving.request.symbol] += 1
+        if leaving.client_order_id not in self._sent_ns:  # else its batch was refused: once more
+            self._sent_ns[leaving.client_order_id] = perf_counter_ns()
+            self._state.counts.orders[leaving.strategy, leaving.request.symbol] += 1
         return self._event(strategy, leaving.client_order_id, OrderEvent.SUBMIT) is not None
 
     def answered(self, leaving: Leaving, answer: pb.OrderResponse) -> None:
@@ -97,6 +99,7 @@ class Execution:
             return  # it ended before this answer came
         except (InvalidMessage, IllegalTransition) as error:
             self._contradiction(client_order_id, error)
+            self._event(strategy, client_order_id, OrderEvent.LOSE)  # so that it is asked for
             return
         if not order.is_open and client_order_id not in strategy.ending:
             reason = REASONS.maybe(answer.reason) or _DEFAULT_REASON.get(order.state)

@@ -74,12 +74,16 @@ class Lanes:
             self._tell(together, answers)
 
     async def _on_refused(self, together: Sequence[Leaving], why: str) -> None:
-        """One order that cannot be meant refuses the whole call: each is sent by itself."""
+        """One order that cannot be meant refuses the whole call: each is sent by itself.
+
+        The desk may have been halted meanwhile, so each is asked for again.
+        """
         if len(together) == 1:
             self._sender.refused(together[0], why)
             return
         for leaving in together:
-            await self._send([leaving])
+            if self._sender.may_leave(leaving):
+                await self._send([leaving])
 
     def _tell(self, together: Sequence[Leaving], answers: Sequence[pb.OrderResponse]) -> None:
         by_id = {answer.client_order_id: answer for answer in answers}

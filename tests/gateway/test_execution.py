@@ -151,6 +151,15 @@ async def test_a_venue_that_contradicts_itself_is_counted_and_believed_once(
     assert desk.strategy.last_outcome == 1
 
 
+async def test_an_answer_that_cannot_be_read_leaves_the_order_to_be_asked_for(
+    desk: DeskDriver,
+) -> None:
+    await with_order(desk)
+    assert desk.desk.execution.may_leave(desk.left[0])
+    answer(desk, "ACCEPTED", filled_quantity="much")
+    assert desk.strategy.account.orders["x-0"].state is OrderState.UNKNOWN
+
+
 async def test_holdings_name_what_works(desk: DeskDriver) -> None:
     await with_order(desk)
     await desk.filled(fill("x", quantity="0.3"))

@@ -133,13 +133,15 @@ async def test_once_the_desk_is_halted_nothing_is_repeated(moody: MoodyVenue) ->
 
 
 class Notes:
-    """A sender that writes down what it is told."""
+    """A sender that writes down what it is told; `halts_after` so many questions nothing leaves."""
 
-    def __init__(self) -> None:
+    def __init__(self, halts_after: int = 1_000) -> None:
         self.told: list[tuple[str, str]] = []
+        self.left = halts_after
 
     def may_leave(self, leaving: Leaving) -> bool:
-        return leaving.client_order_id != "halted"
+        self.left -= 1
+        return leaving.client_order_id != "halted" and self.left >= 0
 
     def answered(self, leaving: Leaving, answer: pb.OrderResponse) -> None:
         self.told.append(("answered", leaving.client_order_id))
@@ -151,8 +153,10 @@ class Notes:
         self.told.append(("refused", leaving.client_order_id))
 
 
-async def sent(venue: Venue, *leavings: Leaving) -> list[tuple[str, str]]:
-    notes = Notes()
+async def sent(
+    venue: Venue, *leavings: Leaving, notes: Notes | None = None
+) -> list[tuple[str, str]]:
+    notes = notes or Notes()
     async with asyncio.TaskGroup() as tasks:
         lanes = Lanes(venue, tasks, notes)
         for leaving in leavings:
@@ -188,3 +192,10 @@ async def test_an_order_that_spoils_its_batch_is_refused_alone(
     moody.moods = [refusal, refusal]
     told = await sent(venue, leaving("bad"), leaving("good"))
     assert told == [("refused", "bad"), ("answered", "good")]
+
+
+async def test_a_halt_stops_what_a_refused_batch_had_left(venue: Venue, moody: MoodyVenue) -> None:
+    moody.moods = [grpc.StatusCode.INVALID_ARGUMENT]
+    halted = Notes(halts_after=2)
+    assert await sent(venue, leaving("a"), leaving("b"), notes=halted) == []
+    assert moody.seen == [["a", "b"]]
