@@ -413,9 +413,7 @@ _GATEWAY_FROM_PROTO: dict[str, Callable[[Any], Any]] = {
     "arm": _arm_from_proto,
     "follow": lambda x: m.Follow(x.epoch, x.following, x.alike),
     "ack": lambda x: m.Ack(x.batch, tuple(verdict_from_proto(v) for v in x.verdicts)),
-    "refused": lambda x: m.Refused(
-        x.batch, x.signals, REASONS.member("reason", x.reason), x.epoch
-    ),
+    "refused": lambda x: m.Refused(x.batch, x.signals, REASONS.member("reason", x.reason), x.epoch),
     "outcomes": lambda x: m.Outcomes(tuple(outcome_from_proto(each) for each in x.outcomes)),
     "release": lambda x: m.Release(x.reason),
 }

@@ -1,18 +1,28 @@
 """A revision that keeps failing before it has lasted is given up, and the one before trades on."""
 
+from functools import partial
+
 import pytest
 
 from handover.messages import Phase, Trouble
-from handover_world import World
+from handover_world import Runner, World
 
 LEASE = 1.0
+
+
+def follows(runner: Runner) -> bool:
+    return runner.replica.phase is Phase.FOLLOW
+
+
+def decides(runner: Runner) -> bool:
+    return runner.decides
 
 
 def fail(world: World, times: int) -> None:
     """Runners of the wanted revision, each of which dies while it begins to follow."""
     for _ in range(times):
         runner = world.start(world.intended)
-        world.run_until(lambda runner=runner: runner.replica.phase is Phase.FOLLOW)
+        world.run_until(partial(follows, runner))
         world.crash(runner)
         world.sit(LEASE + 0.1)
 
@@ -45,7 +55,7 @@ def test_troubles_count_as_deaths() -> None:
     world = wanting("bad")
     for _ in range(3):
         runner = world.start("bad")
-        world.run_until(lambda runner=runner: runner.replica.phase is Phase.FOLLOW)
+        world.run_until(partial(follows, runner))
         for _ in range(2):
             runner.up.append(Trouble("strategy_raises"))
         world.sit(LEASE + 0.1)
@@ -57,7 +67,7 @@ def test_a_revision_that_dies_right_after_its_arming_is_given_up() -> None:
     world = wanting("bad")
     for _ in range(3):
         runner = world.start("bad")
-        world.run_until(lambda runner=runner: runner.decides)
+        world.run_until(partial(decides, runner))
         world.crash(runner)
         world.settle()
         world.sit(LEASE + 0.1)

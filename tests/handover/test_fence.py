@@ -8,6 +8,7 @@ from handover import messages as m
 from handover.effects import (
     Armed,
     Close,
+    Effect,
     Ended,
     GivenUp,
     Persist,
@@ -42,7 +43,7 @@ def armed() -> Grants:
     return grants
 
 
-def persist(grants: Grants, effects: list) -> list:
+def persist(grants: Grants, effects: list[Effect]) -> list[Effect]:
     later = [grants.durable(effect.token) for effect in effects if isinstance(effect, Persist)]
     return [*effects, *(effect for each in later for effect in each)]
 
@@ -56,7 +57,7 @@ def batch(number: int, *sequences: int, epoch: int = 1, **more: object) -> m.Bat
     return m.Batch(epoch, number, mark, signals, **more)  # type: ignore[arg-type]
 
 
-def told(effects: list) -> list:
+def told(effects: list[Effect]) -> list[m.GatewayMessage]:
     return [effect.message for effect in effects if isinstance(effect, Send)]
 
 

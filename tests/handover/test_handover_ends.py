@@ -1,5 +1,7 @@
 """Every way a hand-over can end, one by one: the rows of the table in docs/handover.md."""
 
+from collections.abc import Callable
+
 import pytest
 
 from handover.messages import Phase
@@ -328,7 +330,7 @@ def test_withdrawing_ends_the_grant_and_releases_everybody() -> None:
 
 # ---- the gateway
 
-POINTS = {
+POINTS: dict[str, Callable[[World, Runner, Runner], bool]] = {
     "hello": lambda world, old, new: new.instance in world.known,
     "snapshot wanted": lambda world, old, new: bool(new.replica.hello().subscription),
     "following": lambda world, old, new: new.replica.phase is Phase.FOLLOW,

@@ -159,5 +159,5 @@ TestDesk.settings = SHORT
 
 
 @pytest.mark.long
-class TestDeskForLong(Desk.TestCase):
+class TestDeskForLong(Desk.TestCase):  # type: ignore[misc, valid-type]  # made at run time
     settings = LONG

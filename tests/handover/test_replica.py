@@ -57,8 +57,8 @@ class Bench:
         return self.said[-1]
 
 
-def armed(**more: int) -> Bench:
-    bench = Bench(**more)
+def armed(held_limit: int = 1_000, every: int = 3) -> Bench:
+    bench = Bench(held_limit, every)
     bench.hear(m.Arm(EPOCH, m.Mark(), (), m.Holdings(), fresh=True), m.Ack(1))
     return bench
 

@@ -199,7 +199,7 @@ async def test_batches_wait_for_their_acknowledgement(desk: Desk) -> None:
     desk.gateway.acknowledges = False
     await desk.armed(inline("self.buy('BTCUSDT', 1)"))
     for _ in range(5):
-        desk.publish(FLAT)
+        desk.publish(*[FLAT] * 60)  # enough signals to leave although a batch is under way
         await asyncio.sleep(0.1)
     assert len(desk.gateway.of(Batch)) == 2
 
