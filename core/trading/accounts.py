@@ -232,6 +232,11 @@ class StrategyAccount:
         self._minute.resize(terms.limits.max_orders_per_minute)
         self.terms = terms
 
+    def begin_anew(self) -> None:
+        """The market's time begins again, as a replay's does: rates are counted from there."""
+        self._second.begin_anew()
+        self._minute.begin_anew()
+
     # ---- what it comes to
 
     @property

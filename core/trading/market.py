@@ -104,6 +104,11 @@ class Tape:
             return None
         return column.at_or_before(cause.sequence) or 0
 
+    def holds(self, cause: Cause) -> bool:
+        """Whether the causing message itself is here: it may have left, or never have come."""
+        column = self._streams.get(cause.stream)
+        return column is not None and column.has(cause.sequence)
+
     def quote(self, symbol: str, place: int) -> Quote | None:
         """The quote that stood when the message at `place` had arrived."""
         column = self._quotes.get(symbol)
@@ -153,6 +158,10 @@ class _Column(Generic[T]):
     def at_or_before(self, key: int) -> T | None:
         found = bisect_right(self.keys, key)
         return self.values[found - 1] if found else None
+
+    def has(self, key: int) -> bool:
+        found = bisect_right(self.keys, key)
+        return found > 0 and self.keys[found - 1] == key
 
     def after(self, key: int) -> Iterator[T]:
         return iter(self.values[bisect_right(self.keys, key) :])

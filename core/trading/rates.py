@@ -29,6 +29,11 @@ class TokenBucket:
         self._level += (limit - self.limit) * self.period_ns
         self.limit = limit
 
+    def begin_anew(self) -> None:
+        """Full, and the times that follow may lie before those that were."""
+        self._level = self.limit * self.period_ns
+        self._at_ns = None
+
     def _level_at(self, now_ns: int) -> int:
         full = self.limit * self.period_ns
         if self._at_ns is None or now_ns <= self._at_ns:

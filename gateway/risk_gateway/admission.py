@@ -73,6 +73,8 @@ class Admission:
             done=done,
             taken_ns=perf_counter_ns(),
         )
+        again = self._state.market.may_begin_again
+        strategy.decides_in(batch.mark.session, begins_again=again)
         self._undurable.update(signal.id for signal in batch.signals)
         strategy.submissions.append(submission)
         for place, signal in enumerate(batch.signals):

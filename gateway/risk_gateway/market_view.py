@@ -55,6 +55,11 @@ class MarketView:
         if event is not None:
             self.tape.append(self._stream(event), event.sequence, self._quote(event))
 
+    @property
+    def may_begin_again(self) -> bool:
+        """Whether the clock is a replay's, which another session sets back."""
+        return self._clock is Clock.MARKET
+
     def has_arrived(self, cause: Cause) -> bool:
         """Whether a signal of that cause can be judged; on the wall's clock it always can."""
         if self._clock is Clock.WALL or (cause.symbol, cause.type, cause.sequence) == self._seen:
@@ -70,6 +75,8 @@ class MarketView:
             place = self.tape.place(cause)
             if place is None:
                 return View(cause.at_ns, _unknown)
+            if not self.tape.holds(cause):  # lost with a link: nobody knows what stood there
+                place = 0
             self._seen, self._view = key, self._view_from(cause, place)
         return self._view
 

@@ -90,6 +90,8 @@ class Restoration:
     def _batch(self, row: Row) -> None:
         strategy = self._state.strategies[row.strategy]
         body: BatchTaken = body_of(row)
+        again = self._state.market.may_begin_again
+        strategy.decides_in(body.mark.session, begins_again=again)
         strategy.told.batch(batch_of(row))
         strategy.tally.reached(body.mark.count)
         if body.watermarks is not None:

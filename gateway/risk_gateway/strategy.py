@@ -148,6 +148,7 @@ class Strategy:
         self.last_outcome = 0  # given out, durable or not
         self.armed_revision = ""
         self.wanted_revision = ""
+        self.session = ""  # of the feed, by its last batch
 
     # ---- revisions
 
@@ -190,6 +191,15 @@ class Strategy:
         grants = self.grants
         alive = {runner.revision for runner in grants.runners}
         return revision in {grants.wanted, grants.target, grants.revision, *alive} - {""}
+
+    # ---- its feed
+
+    def decides_in(self, session: str, *, begins_again: bool) -> None:
+        """Its next batch is of that session of the feed; empty says nothing."""
+        if session and session != self.session:
+            self.session = session
+            if begins_again:
+                self.account.begin_anew()
 
     # ---- orders
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from desk_driver import DeskDriver, buy, cancel, content, fill
+from desk_driver import DeskDriver, buy, cancel, content, fill, tick
 from handover.messages import Ack, OrderEnd
 from risk_gateway.records import Kind
 from trading.orders import OrderState
@@ -192,6 +192,13 @@ async def test_a_cause_older_than_the_tape_is_a_stale_price(desk: DeskDriver) ->
     for _ in range(3 * desk.market.tape.depth):
         desk.feed_next()
     assert reasons(await runner.decide(buy("x", cause=5))) == [Reason.STALE_PRICE]
+
+
+async def test_a_cause_that_was_lost_on_the_way_here_is_a_stale_price(desk: DeskDriver) -> None:
+    runner = await desk.armed()
+    desk.feed(tick(5, bid=200.0))  # 2 to 4 went by while the gateway had no link
+    assert reasons(await runner.decide(buy("x", cause=3))) == [Reason.STALE_PRICE]
+    assert reasons(await runner.decide(buy("y", cause=5))) == [None]
 
 
 async def test_it_is_judged_at_the_quote_of_its_cause(desk: DeskDriver) -> None:

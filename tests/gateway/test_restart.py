@@ -6,10 +6,11 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from desk_driver import DeskDriver, Runner, buy, cancel, fill
+from desk_driver import DeskDriver, Runner, buy, cancel, content, fill
 from risk_gateway.lanes import Leaving
 from stratops_api.v1 import order_execution_pb2 as pb
 from stratops_api.v1 import types_pb2 as types
@@ -117,6 +118,20 @@ async def test_an_order_whose_end_is_not_known_counts_as_exposure_after_a_restar
     account = desk.again().strategy.account
     assert account.orders["x-0"].state == "unknown"
     assert account.working("BTCUSDT").buys == Decimal(1)
+
+
+@pytest.mark.parametrize(("session", "accepted"), [("run-1", False), ("run-2", True)])
+async def test_rates_go_on_over_a_restart_and_begin_anew_with_a_replay(
+    desk: DeskDriver, session: str, accepted: bool
+) -> None:
+    await (await desk.armed(content(max_orders_per_minute=1))).decide(buy("x"))
+    desk.again()
+    await desk.settled(3)
+    fresh = await desk.armed(instance="b")
+    fresh.session, fresh.count = session, 1
+    desk.feed_next()
+    (verdict,) = await fresh.decide(buy("y", cause=2))
+    assert verdict.accepted is accepted
 
 
 async def test_a_cancel_that_was_accepted_is_still_to_be_sent_after_a_restart(

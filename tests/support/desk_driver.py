@@ -109,6 +109,7 @@ class Runner:
     closed: str = ""
     number: int = 0
     count: int = 0
+    session: str = "run-1"
 
     def send(self, message: GatewayMessage) -> None:
         self.told.append(message)
@@ -151,7 +152,7 @@ class Runner:
         """The next one, on one more tick."""
         self.number = number or self.number + 1
         self.count += 1
-        mark = Mark(self.count, sequences={"BTCUSDT/tick": self.count}, session="run-1")
+        mark = Mark(self.count, sequences={"BTCUSDT/tick": self.count}, session=self.session)
         self.say(Batch(epoch or self.epoch, self.number, mark, signals, **more))
 
     async def decide(self, *signals: Signal, **more: Any) -> tuple[Verdict, ...]:

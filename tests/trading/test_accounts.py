@@ -340,6 +340,14 @@ def test_other_limits_hold_at_once_and_forget_nothing() -> None:
     assert reason(account, signal_of(nth=2)) is Reason.MAX_ORDERS_PER_SECOND
 
 
+def test_a_market_that_begins_again_finds_the_rates_full() -> None:
+    account = account_of(replace(TERMS, limits=replace(LIMITS, max_orders_per_minute=1)))
+    approved(account, signal_of())
+    assert reason(account, signal_of(nth=2)) is Reason.MAX_ORDERS_PER_MINUTE
+    account.begin_anew()
+    assert reason(account, signal_of(nth=2)) is None
+
+
 # ---- cancels
 
 

@@ -45,6 +45,14 @@ def test_time_that_goes_back_changes_nothing() -> None:
     assert bucket.available(2 * SECOND) == 10
 
 
+def test_a_bucket_that_begins_anew_is_full_at_any_time() -> None:
+    bucket = bucket_after(10, at_ns=100 * SECOND)
+    bucket.begin_anew()
+    assert bucket.available(0) == 10
+    bucket.take(0)
+    assert bucket.available(SECOND) == 10
+
+
 def test_what_was_taken_too_much_is_paid_back_first() -> None:
     bucket = bucket_after(12)
     assert bucket.available(0) == 0

@@ -55,6 +55,16 @@ def test_a_cause_is_found_by_its_sequence(sequence: int, place: int | None) -> N
     assert tape_of(3, 5).place(cause_of(sequence)) == place
 
 
+@pytest.mark.parametrize(
+    ("sequence", "here"),
+    [(3, True), (4, False), (5, True), (6, False), (1, False)],
+    ids=["first", "in a gap", "last", "not yet here", "before the tape"],
+)
+def test_only_what_came_is_held(sequence: int, here: bool) -> None:
+    assert tape_of(3, 5).holds(cause_of(sequence)) is here
+    assert not tape_of(3, 5).holds(cause_of(sequence, "trade"))
+
+
 def test_a_stream_never_seen_has_no_place() -> None:
     assert Tape().place(cause_of(1)) is None
 
