@@ -5,6 +5,7 @@ order in which its strategy's submissions came.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from time import perf_counter_ns
@@ -47,7 +48,8 @@ class Admission:
         self._loop = loop
         self._queue = queue
         self._scheduled = False
-        self._undurable: set[str] = set()  # ids of signals that are taken and not yet on disk
+        # By id: how many signals are taken and not yet on disk. Two strategies may use one id.
+        self._undurable: Counter[str] = Counter()
         self._parked: dict[str, Strategy] = {}
         self._parked_signals = 0
         self._now = 0.0
@@ -145,7 +147,7 @@ class Admission:
             return frozenset()
         ids = [signal.id for signal in signals]
         known = self._state.archive.known(Kind.DECIDED, ids)
-        known.update(self._undurable.intersection(ids))
+        known.update(self._undurable.keys() & ids)
         return frozenset(known)
 
     def _judge(self, waiting: Waiting) -> None:
@@ -221,7 +223,9 @@ class Admission:
 
     def _tell(self, strategy: Strategy, decision: Decided) -> None:
         signal, counts = decision.signal, self._state.counts
-        self._undurable.discard(signal.id)
+        self._undurable[signal.id] -= 1
+        if not self._undurable[signal.id]:
+            del self._undurable[signal.id]
         strategy.tally.decided(decision)
         strategy.recent.append(decision)
         counts.signals[strategy.name, signal.symbol, signal.side] += 1

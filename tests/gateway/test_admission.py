@@ -138,6 +138,18 @@ async def test_a_slow_journal_fills_the_queue_and_loses_nothing(desk: DeskDriver
     assert len(desk.orders) == 400
 
 
+async def test_an_id_is_taken_by_whoever_waits_with_it(desk: DeskDriver) -> None:
+    waiting, other = await desk.armed(), await desk.armed(instance="o", name="other")
+    waiting.batch(buy("x", cause=2))
+    assert reasons(await other.decide(buy("x"))) == [Reason.DUPLICATE]
+    desk.feed_next()
+    other.batch(buy("x", cause=3))
+    desk.feed_next()
+    await desk.settled()
+    assert reasons(other.last(Ack).verdicts) == [Reason.DUPLICATE]
+    assert desk.orders == ["x-0"]
+
+
 # ---- causes that have not arrived
 
 
