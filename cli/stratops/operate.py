@@ -34,7 +34,7 @@ def status(state: Path, *, as_json: bool) -> int:
             return json.dumps(document(Seen(running.session, desk, {})), indent=2)
         from stratops.screen import View, plain
 
-        return plain(View(running.session, 0.0, desk))
+        return plain(View(running.session, None, desk))
 
     return _asked(state, ask)
 

@@ -24,6 +24,7 @@ from stratops_api.v1 import types_pb2
 
 NOTICES_SHOWN = 8
 SIGNALS_SHOWN = 4
+WITHDRAWN = "withdrawn"  # the gateway's reason why nobody is armed
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,7 @@ class View:
     """One moment of the desk."""
 
     session: str
-    up_s: float
+    up_s: float | None  # None: asked from outside, once
     desk: pb.Desk | None
     rate: float = 0.0
     feed: Mapping[str, object] = field(default_factory=dict)
@@ -46,7 +47,12 @@ def draw(view: View) -> RenderableType:
     desk = view.desk
     parts: list[RenderableType] = [_headline(view), *_problems(view.problems)]
     if desk is not None:
-        parts += [_strategy(one, view.starting.get(one.strategy, ())) for one in desk.strategies]
+        parts += [
+            _strategy(one, view.starting.get(one.strategy, ()))
+            for one in desk.strategies
+            if not _is_gone(one)
+        ]
+        parts += [_gone(one) for one in desk.strategies if _is_gone(one)]
         parts.append(_gateway(desk))
     parts.append(_notices(view.notices))
     return Group(*parts)
@@ -55,9 +61,9 @@ def draw(view: View) -> RenderableType:
 def line(view: View) -> str:
     """The desk in one line, for a log or a terminal without colours."""
     if view.desk is None:
-        return f"{view.up_s:.0f} s  the gateway does not answer yet"
-    strategies = "; ".join(_short(status) for status in view.desk.strategies)
-    return f"{view.up_s:.0f} s  feed {view.rate:.0f}/s  {strategies}"
+        return f"{view.up_s or 0:.0f} s  the gateway does not answer yet"
+    strategies = "; ".join(_short(one) for one in view.desk.strategies if not _is_gone(one))
+    return f"{view.up_s or 0:.0f} s  feed {view.rate:.0f}/s  {strategies}"
 
 
 def plain(view: View) -> str:
@@ -82,9 +88,20 @@ def summary(report: Mapping[str, Any]) -> RenderableType:
         table.add_row(name, *counts, held(one["position"]), *sums)
     agreed = "ledger and venue agree" if report["ledger_equals_venue"] else "NOT RECONCILED: "
     agreed += "; ".join(report["differences"])
-    return Group(
-        table, Text(f"{agreed}; {report['handovers']} hand-overs, {report['restarts']} restarts")
-    )
+    agreed += f"; {report['handovers']} hand-overs, {report['restarts']} restarts"
+    return Group(table, *map(Text, (*_refused(report), *_left_out(report), agreed)))
+
+
+def _refused(report: Mapping[str, Any]) -> Iterable[str]:
+    for name, one in report["strategies"].items():
+        if one["rejected"]:
+            reasons = (f"{reason} {count}" for reason, count in sorted(one["rejected"].items()))
+            yield f"{name}: rejected {', '.join(reasons)}"
+
+
+def _left_out(report: Mapping[str, Any]) -> Iterable[str]:
+    for file, count in report["feed"].get("bad_rows", {}).items():
+        yield f"{file}: rows left out {count}, for reasons in logs/feed.log"
 
 
 def held(positions: Mapping[str, str]) -> str:
@@ -97,14 +114,16 @@ def held(positions: Mapping[str, str]) -> str:
 
 def money(amount: str) -> str:
     """To the cent; exact figures are in the report."""
-    return f"{Decimal(amount):,.2f}" if amount else "unknown"
+    return f"{Decimal(amount):z,.2f}" if amount else "unknown"
 
 
 def _headline(view: View) -> RenderableType:
-    text = Text.assemble(("StratOps ", "bold"), f"{view.session}  up {view.up_s:.0f} s  ")
+    up = "" if view.up_s is None else f"up {view.up_s:.0f} s  "
+    text = Text.assemble(("StratOps ", "bold"), f"{view.session}  {up}")
     if view.desk is None:
         return text.append("starting", "yellow")
-    text.append(f"feed {_age(view.desk.feed.age_ns)} old, {view.rate:,.0f}/s  ")
+    rate = "" if view.up_s is None else f", {view.rate:,.0f}/s"
+    text.append(f"feed {_age(view.desk.feed.age_ns)} old{rate}  ")
     if view.ending:
         text.append("ending  ", "yellow")
     if view.feed.get("ended"):
@@ -118,6 +137,17 @@ def _strategy(status: pb.StrategyStatus, starting: Sequence[str]) -> Panel:
     title = f"[bold]{escape(status.strategy)}[/] {escape(status.mode)}"
     body = Group(_runners(status, starting), Text(_holdings(status)), *_signals(status))
     return Panel(body, title=title, title_align="left", border_style=_border(status))
+
+
+def _is_gone(status: pb.StrategyStatus) -> bool:
+    """Withdrawn, with nothing left of it but its figures."""
+    is_flat = not any(Decimal(value) for value in status.positions.values())
+    return status.none_reason == WITHDRAWN and is_flat and not status.runners
+
+
+def _gone(status: pb.StrategyStatus) -> Text:
+    figures = f"realised {money(status.realized_pnl)}   fees {money(status.fees)}"
+    return Text(f"{status.strategy} is withdrawn: flat   {figures}", "dim")
 
 
 def _border(status: pb.StrategyStatus) -> str:
@@ -167,7 +197,7 @@ def _signals(status: pb.StrategyStatus) -> Iterable[Text]:
             yield text.append("accepted", "green")
         else:
             reason = types_pb2.Reason.Name(verdict.reason).removeprefix("REASON_").lower()
-            yield text.append(f"{reason} {verdict.message}", "red")
+            yield text.append(f"{reason}: {verdict.message}", "red")
 
 
 def _wish(signal: pb.Signal) -> str:
@@ -176,7 +206,7 @@ def _wish(signal: pb.Signal) -> str:
     side = types_pb2.Side.Name(signal.side).removeprefix("SIDE_").lower()
     kind = types_pb2.OrderType.Name(signal.order_type).removeprefix("ORDER_TYPE_").lower()
     at = f" at {signal.price}" if signal.price else ""
-    return f"{side} {signal.quantity} {signal.symbol} {kind}{at}"
+    return f"{side} {Decimal(signal.quantity).normalize():f} {signal.symbol} {kind}{at}"
 
 
 def _gateway(desk: pb.Desk) -> Text:
@@ -202,7 +232,8 @@ def _short(status: pb.StrategyStatus) -> str:
     armed = f"{status.revision}/{status.epoch}" if status.role == "armed" else status.none_reason
     return (
         f"{status.strategy} {armed or 'none armed'} {status.fills} fills"
-        f" {held(status.positions)} pnl {money(status.realized_pnl)}/{money(status.unrealized_pnl)}"
+        f" {held(status.positions)} realised {money(status.realized_pnl)}"
+        f" unrealised {money(status.unrealized_pnl)} fees {money(status.fees)}"
     )
 
 

@@ -1,10 +1,13 @@
 """What the screen and the report show of a desk. Pure: from values to text."""
 
+from io import StringIO
 from typing import Any
+
+from rich.console import Console
 
 from stratops.notices import Kind, Notices
 from stratops.report import Seen, document
-from stratops.screen import View, line, plain
+from stratops.screen import View, line, plain, summary
 from stratops_api.v1 import risk_gateway_pb2 as pb
 from stratops_api.v1 import types_pb2
 
@@ -42,7 +45,7 @@ def test_a_runner_that_starts_is_shown_before_the_gateway_knows_it() -> None:
 def test_a_signal_is_shown_with_its_verdict_and_reason() -> None:
     refused = pb.Verdict(reason=types_pb2.REASON_MAX_ORDER_VALUE, message="6100 of 50")
     text = shown(desk(recent=[pb.RecentSignal(signal=SIGNAL, verdict=refused)]))
-    assert "buy 0.1 BTCUSDT limit at 61000  max_order_value 6100 of 50" in text
+    assert "buy 0.1 BTCUSDT limit at 61000  max_order_value: 6100 of 50" in text
 
 
 def test_nobody_armed_is_shown_with_its_reason() -> None:
@@ -71,6 +74,38 @@ def test_money_is_shown_to_the_cent_and_a_flat_position_as_flat() -> None:
 
 def test_text_of_a_strategy_is_no_markup() -> None:
     assert "[bold]x" in shown(desk(none_reason="[bold]x", role="none"))
+
+
+def test_a_loss_below_a_cent_is_no_minus_zero() -> None:
+    assert "realised 0.00" in shown(desk(realized_pnl="-0.001"))
+
+
+def test_a_withdrawn_strategy_is_one_line_below_those_that_trade() -> None:
+    gone = pb.StrategyStatus(strategy="old", none_reason="withdrawn", realized_pnl="7")
+    both = pb.Desk(strategies=[gone, *desk().strategies])
+    text = shown(both)
+    assert 0 < text.index("position flat") < text.index("old is withdrawn: flat   realised 7.00")
+    assert "old" not in line(View("run-1", 5.0, both))
+
+
+def test_a_withdrawn_strategy_that_still_holds_something_keeps_its_box() -> None:
+    text = shown(desk(role="none", none_reason="withdrawn", positions={"BTCUSDT": "1"}))
+    assert "position 1 BTCUSDT" in text
+
+
+def test_who_asks_from_outside_is_not_told_how_long_the_desk_is_up() -> None:
+    text = plain(View("run-1", None, desk()))
+    assert "up " not in text
+    assert "/s" not in text
+
+
+def test_the_summary_tells_what_was_refused_and_what_was_not_replayed() -> None:
+    seen = Seen("run-1", desk(rejected={"no_mark": 48}), {"bad_rows": {"quotes.csv": 1}})
+    console = Console(width=120, file=StringIO())
+    with console.capture() as captured:
+        console.print(summary(document(seen)))
+    assert "probe: rejected no_mark 48" in captured.get()
+    assert "quotes.csv: rows left out 1" in captured.get()
 
 
 def test_a_line_stands_for_the_screen_in_a_log() -> None:
