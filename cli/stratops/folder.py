@@ -22,6 +22,10 @@ class DeskIsRunning(Exception):
     """Another `up` holds this folder."""
 
 
+class FolderUnusable(Exception):
+    """Nothing can be kept in this folder."""
+
+
 class NoDesk(Exception):
     """No `up` runs in this folder."""
 
@@ -82,10 +86,14 @@ class DeskFolder:
 
 @contextmanager
 def taken(path: Path) -> Iterator[DeskFolder]:
-    """The folder for one `up`, made if need be. Raises DeskIsRunning."""
+    """The folder for one `up`, made if need be. Raises DeskIsRunning, FolderUnusable."""
     path = path.absolute()
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        why = f"--state: {str(path)!r}, expected a folder to write in ({error.strerror})"
+        raise FolderUnusable(why) from error
     try:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -102,11 +110,24 @@ def taken(path: Path) -> Iterator[DeskFolder]:
 def running_in(path: Path) -> Running:
     """The desk that runs in this folder. Raises NoDesk."""
     try:
-        return Running(**json.loads((path / "desk.json").read_text()))
+        running = Running(**json.loads((path / "desk.json").read_text()))
     except FileNotFoundError:
         raise NoDesk(f"{path}: no desk runs here (no desk.json); is --state right?") from None
     except (TypeError, ValueError) as error:
         raise NoDesk(f"{path / 'desk.json'}: not readable: {error}") from error
+    if not _lives(running.pid):
+        raise NoDesk(f"{path}: no desk runs here any more; process {running.pid} was killed")
+    return running
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True  # another user's
+    return True
 
 
 def _replace(path: Path, content: bytes) -> None:

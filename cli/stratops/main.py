@@ -127,6 +127,8 @@ def status(
     """Show the running desk once."""
     from stratops.operate import status as ask
 
+    if output not in ("", "json"):
+        raise typer.BadParameter(f"-o: {output!r}, expected json")
     raise typer.Exit(ask(state, as_json=output == "json"))
 
 

@@ -26,7 +26,7 @@ from platform_spec.strategy import DEFAULT_CHANNEL
 from stratops import manifests, servers
 from stratops.crew import StartFailed
 from stratops.desk import Desk, Limits
-from stratops.folder import DeskFolder, DeskIsRunning, taken
+from stratops.folder import DeskFolder, DeskIsRunning, FolderUnusable, taken
 from stratops.gateway_client import GatewayClient
 from stratops.manifests import Checked
 from stratops.notices import Notice, Notices
@@ -54,7 +54,13 @@ def up(options: Options) -> int:
     try:
         with taken(options.state) as folder:
             report = _run(options, folder, environ)
-    except (CannotStart, DeskIsRunning, servers.ServerMissing, StartFailed) as error:
+    except (
+        CannotStart,
+        DeskIsRunning,
+        FolderUnusable,
+        servers.ServerMissing,
+        StartFailed,
+    ) as error:
         sys.stderr.write(f"stratops up: {error}\n")
         return 1
     if options.json:

@@ -1,10 +1,12 @@
 """The desk's own folder: one `up` at a time, nothing for other eyes."""
 
+import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from stratops.folder import DeskIsRunning, NoDesk, Running, running_in, taken
+from stratops.folder import DeskIsRunning, FolderUnusable, NoDesk, Running, running_in, taken
 from stratops.ports import free_ports
 
 RUNNING = Running(1, "run-1", "g", "v", "r", "n", "secret")
@@ -15,11 +17,26 @@ def test_two_desks_do_not_share_a_folder(tmp_path: Path) -> None:
         taken(tmp_path).__enter__()
 
 
+def test_a_file_is_no_folder_for_a_desk(tmp_path: Path) -> None:
+    (tmp_path / "dip.py").touch()
+    with pytest.raises(FolderUnusable, match=r"--state: '.*dip\.py', expected a folder"):
+        taken(tmp_path / "dip.py").__enter__()
+
+
 def test_the_folder_is_free_again_after_an_error(tmp_path: Path) -> None:
     with pytest.raises(KeyError), taken(tmp_path):
         raise KeyError
     with taken(tmp_path):
         pass
+
+
+def test_a_desk_that_was_killed_does_not_run_any_more(tmp_path: Path) -> None:
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    with taken(tmp_path) as folder:
+        folder.announce(replace(RUNNING, pid=ended.pid))
+        with pytest.raises(NoDesk, match=f"process {ended.pid} was killed"):
+            running_in(tmp_path)
 
 
 def test_no_session_is_named_twice(tmp_path: Path) -> None:
