@@ -45,11 +45,14 @@ class MalformedFill(ValueError):
 
 
 class FillReader:
-    """`run()` it as a task."""
+    """`run()` it as a task. `on_fault` hears of what `take` raised: the books may be half-moved."""
 
-    def __init__(self, bus: Bus, take: TakeFill) -> None:
+    def __init__(
+        self, bus: Bus, take: TakeFill, on_fault: Callable[[BaseException], object]
+    ) -> None:
         self._bus = bus
         self._take = take
+        self._on_fault = on_fault
         self._client: Client | None = None
         self._acks: asyncio.Queue[str] = asyncio.Queue()
         self._spent = asyncio.Event()  # the last request will bring no more
@@ -103,7 +106,10 @@ class FillReader:
         self._open -= 1
         if self._open <= 0:
             self._spent.set()
-        self._on_fill(message.data, message.reply)
+        try:
+            self._on_fill(message.data, message.reply)
+        except Exception as error:  # noqa: BLE001  # the NATS client would note it, and go on
+            self._on_fault(error)
 
     def _on_fill(self, payload: bytes, reply: str) -> None:
         self.received += 1

@@ -69,7 +69,7 @@ class Gateway:
         self.desk = Desk(self.state, loop, allow_live=settings.allow_live, timing=timing)
         self.venue = Venue(settings.venue, may_resubmit=lambda: not self.state.halted)
         self.bus = Bus(settings.nats_url)
-        self.fills = FillReader(self.bus, self.desk.fill_book.take)
+        self.fills = FillReader(self.bus, self.desk.fill_book.take, self.on_fault)
         self.positions = PositionPublisher(self.bus)
         self.subscription = self._subscription(intake)
         self.fault: asyncio.Future[None] = loop.create_future()
