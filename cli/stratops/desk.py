@@ -121,7 +121,7 @@ class Desk:
         self._loops = [self._tasks.create_task(loop) for loop in loops]
         await self._rollouts.settled()
         if not self._plan.feed_url:
-            self._start_feed(_active(checked))
+            await self._start_feed(_active(checked))
 
     async def _start_servers(self) -> None:
         self._folder.part("redis")
@@ -140,11 +140,15 @@ class Desk:
         await self._crew.answers("venue", partial(venue_answers, self._plan.venue, 1.0))
         await self._crew.answers("gateway", self._gateway_answers)
 
-    def _start_feed(self, strategies: Iterable[CheckedStrategy]) -> None:
+    async def _start_feed(self, strategies: Iterable[CheckedStrategy]) -> None:
         self._folder.part("feed")
         self._folder.feed_report.unlink(missing_ok=True)  # an earlier run's
         runners = tuple(plans.consumer(one.ref, one.revision) for one in strategies)
         self._crew.keep_told(plans.feed(self._plan, self._environ, runners))
+        await self._crew.answers("feed", self._feed_reports)
+
+    async def _feed_reports(self) -> bool:
+        return bool(self._observer.feed())
 
     async def _gateway_answers(self) -> bool:
         try:

@@ -90,7 +90,7 @@ class Layout:
         place = {name: at for at, name in enumerate(columns)}
         kind = next((kind for kind in KINDS if _is_of(kind, place)), None)
         if kind is None:
-            raise UnknownHeader(f"header {header[:200]!r}, expected one of:\n{_expectations()}")
+            raise UnknownHeader(f"header {header[:200]!r}, expected one of: {_expectations()}")
         time, read_time = ("ts_ns", int) if "ts_ns" in place else ("timestamp", nanoseconds)
         fields = {} if kind is BOOK else {**kind.required, **kind.optional}
         return cls(
@@ -168,6 +168,6 @@ def _check(kind: Kind, column: str, value: str) -> None:
 
 
 def _expectations() -> str:
-    return "\n".join(
-        f"  {kind.name}: timestamp or ts_ns, symbol, {', '.join(kind.required)}" for kind in KINDS
-    )
+    """On one line: the desk quotes the last line of what the feed said before it ended."""
+    kinds = (f"{kind.name} ({', '.join(kind.required)})" for kind in KINDS)
+    return f"{', '.join(kinds)}; each with timestamp or ts_ns, and symbol"

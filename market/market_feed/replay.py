@@ -188,7 +188,7 @@ class Replay:
             pass
 
     async def _beat(self) -> None:
-        """Ten times a second: who is silent. Each second: where we are."""
+        """Ten times a second: who is silent. At first, and each second: where we are."""
         beats, looked_s = 0, monotonic()
         while True:
             await asyncio.sleep(_BEAT_S)
@@ -200,7 +200,8 @@ class Replay:
             beats += 1
             if not self._playing or beats % _BEATS_A_SECOND == 0:
                 self._say_where()
-            if beats % _BEATS_A_SECOND == 0:
+            is_first_sign = beats == 1 and self._resume is None  # the desk waits for it
+            if is_first_sign or beats % _BEATS_A_SECOND == 0:
                 self._write_down()
 
     def _say_where(self) -> None:

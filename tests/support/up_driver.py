@@ -59,7 +59,8 @@ class Up:
         self.folder = folder
         self.state = folder / "desk"
         command = (*program, "up", "--state", str(self.state), "--session", session)
-        with (folder / "out").open("wb") as out, (folder / "err").open("wb") as err:
+        (folder / "err").write_bytes(b"")  # and appended to: another `up` may still write there
+        with (folder / "out").open("wb") as out, (folder / "err").open("ab") as err:
             self.process = subprocess.Popen(
                 [sys.executable, *command, *arguments],
                 stdout=out,

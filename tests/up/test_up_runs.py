@@ -59,6 +59,17 @@ async def test_a_manifest_that_is_wrong_starts_nothing(start_up: StartUp, tmp_pa
     assert "sma_crossover" in up.err
 
 
+async def test_a_file_that_is_no_market_data_starts_nothing(
+    start_up: StartUp, tmp_path: Path
+) -> None:
+    notes = tmp_path / "notes.csv"
+    notes.write_text("hello\n")
+    up = start_up("--data", str(notes))
+    assert up.process.wait(30) == 1
+    assert "feed does not start" in up.err
+    assert "notes.csv:1: header 'hello', expected one of: book" in up.err
+
+
 async def test_two_desks_do_not_share_a_folder(start_up: StartUp) -> None:
     first = start_up("--for", "60s")
     await first.until(lambda desk: True)
