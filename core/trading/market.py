@@ -11,16 +11,18 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Generic, TypeVar
 
+import msgspec
+
 from trading.signals import Cause, Side
 
 T = TypeVar("T")
 
 
-@dataclass(slots=True)
-class Quote:
+class Quote(msgspec.Struct, gc=False):
     """Best bid and ask. Floats as they came: most quotes are never looked at again.
 
-    Not frozen, for speed: a quote is made per tick; nobody changes one.
+    One is made per tick and thousands are kept: a struct, which the garbage collector need not
+    walk through. Not frozen, for speed; nobody changes one.
     """
 
     symbol: str

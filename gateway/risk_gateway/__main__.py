@@ -1,6 +1,7 @@
 """`python -m risk_gateway`: from the environment to a running gateway, until SIGTERM."""
 
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -22,6 +23,8 @@ async def _serve(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with opened(settings, catalogue.load(settings.catalogue)) as gateway:
+        gc.collect()
+        gc.freeze()  # modules, and what the journal brought back, stay for good
         running = asyncio.create_task(gateway.run())
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
