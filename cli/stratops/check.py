@@ -1,6 +1,7 @@
 """`stratops check`: whether manifests are right, without running anything of them."""
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from enum import StrEnum
@@ -9,8 +10,10 @@ from typing import Annotated
 
 import typer
 
+from market_data import catalogue
 from platform_spec.problems import Problem
 from stratops.manifests import Checked, read
+from trading.instruments import InvalidCatalogue
 
 
 class Output(StrEnum):
@@ -19,8 +22,8 @@ class Output(StrEnum):
 
 
 def check(paths: Sequence[Path]) -> list[Problem]:
-    """What is wrong with these manifests; empty when nothing is."""
-    return list(read(paths, here=False).problems)
+    """What is wrong with these manifests; empty when nothing is. Raises InvalidCatalogue."""
+    return list(_read(paths).problems)
 
 
 def check_command(
@@ -30,12 +33,21 @@ def check_command(
     ] = Output.TEXT,
 ) -> None:
     """Check manifests, their strategies' code and parameters, without running them."""
-    checked = read(manifests, here=False)
+    try:
+        checked = _read(manifests)
+    except InvalidCatalogue as error:
+        typer.echo(f"stratops check: {error}", err=True)
+        raise typer.Exit(1) from error
     if output is Output.JSON:
         typer.echo(json.dumps(as_json(checked), indent=2))
     else:
         _print(checked)
     raise typer.Exit(1 if checked.problems else 0)
+
+
+def _read(paths: Sequence[Path]) -> Checked:
+    known = catalogue.load(os.environ.get("STRATOPS_CATALOGUE") or None)
+    return read(paths, here=False, instruments=known)
 
 
 def _print(checked: Checked) -> None:

@@ -36,7 +36,7 @@ own default (Cancel when it declares quotes, else Keep). Channels have their sym
 with `*`, `?` or `[` is a pattern. The feed is the desk's own: `spec.feed` names a cluster's.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,7 +44,7 @@ from typing import Any
 from platform_spec import revision
 from platform_spec.documents import LARGEST
 from platform_spec.manifest import Manifest, Written, parse
-from platform_spec.problems import InvalidManifest, Problem, shown
+from platform_spec.problems import InvalidManifest, Problem, nearest, shown
 from platform_spec.strategy import DEFAULT_CHANNEL, Strategy
 from stratops.inspection import Finding, inspect
 from stratops.sources import ConfigMaps, Elsewhere, Located, locate, read_at_most
@@ -132,8 +132,11 @@ class Checked:
     elsewhere: tuple[Strategy, ...] = ()  # right as far as one can see, but not for this machine
 
 
-def read(paths: Sequence[Path], *, here: bool = True) -> Checked:
-    """Reads and checks manifests. With `here`, what only a cluster can run is a problem."""
+def read(
+    paths: Sequence[Path], *, here: bool = True, instruments: Collection[str] | None = None
+) -> Checked:
+    """Reads and checks manifests. With `here`, what only a cluster can run is a problem; with
+    `instruments`, so is a symbol that is none of them."""
     problems: list[Problem] = []
     manifests: list[tuple[Path, Manifest]] = []
     for path in paths:
@@ -144,8 +147,18 @@ def read(paths: Sequence[Path], *, here: bool = True) -> Checked:
     config_maps = {ref: data for _, each in manifests for ref, data in each.config_maps.items()}
     written = [(path, each) for path, manifest in manifests for each in manifest.strategies]
     problems += _in_two_files(each for _, each in written)
+    if instruments is not None:
+        problems += [p for _, each in written for p in _unlisted(each, instruments)]
     checked = [_check(each, path, config_maps, here=here) for path, each in written]
     return _joined(problems, checked)
+
+
+def _unlisted(written: Written, instruments: Collection[str]) -> Iterable[Problem]:
+    expected = f"an instrument of the catalogue: {', '.join(sorted(instruments))}"
+    for place, symbol in enumerate(written.strategy.spec.symbols):
+        if symbol not in instruments:
+            path = ("spec", "symbols", place)
+            yield written.problem(path, shown(symbol), expected, nearest(symbol, instruments))
 
 
 def _bytes(path: Path) -> bytes:

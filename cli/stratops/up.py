@@ -12,8 +12,9 @@ import re
 import secrets
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,8 @@ from stratops.ports import free_ports
 from stratops.screen import draw, line, said, summary
 from stratops.watch import ManifestWatch
 from trading.instruments import InvalidCatalogue
+
+Read = Callable[[Sequence[Path]], Checked]
 
 FRAME_S = 0.25
 LINE_S = 5.0
@@ -71,17 +74,19 @@ def up(options: Options) -> int:
 
 
 def _run(options: Options, folder: DeskFolder, environ: Mapping[str, str]) -> dict[str, Any]:
-    checked = _valid(manifests.read(_paths(options)))
-    plan = _plan(options, folder, checked, environ)
+    known = _instruments(environ)
+    read = partial(manifests.read, instruments=known)
+    checked = _valid(read(_paths(options)))
+    plan = _plan(options, folder, checked, environ, known)
     for _ in range(PORT_ATTEMPTS - 1):
         try:
-            return asyncio.run(_desk(options, plan, folder, environ, checked))
+            return asyncio.run(_desk(options, plan, folder, environ, checked, read))
         except StartFailed as failure:
             # Somebody may have taken one of our ports between the choice and the bind.
             if not _PORT_TAKEN.search(str(failure)):
                 raise
             plan = replace(plan, ports=Ports(*free_ports(4)))
-    return asyncio.run(_desk(options, plan, folder, environ, checked))
+    return asyncio.run(_desk(options, plan, folder, environ, checked, read))
 
 
 async def _desk(
@@ -90,8 +95,9 @@ async def _desk(
     folder: DeskFolder,
     environ: Mapping[str, str],
     checked: Checked,
+    read: Read,
 ) -> dict[str, Any]:
-    watch = ManifestWatch(_paths(options), checked, manifests.read)
+    watch = ManifestWatch(_paths(options), checked, read)
     limits = Limits(options.seconds, options.json or options.until_end)
     outcome: dict[str, Any] | StartFailed
     async with (
@@ -172,7 +178,11 @@ def _valid(checked: Checked) -> Checked:
 
 
 def _plan(
-    options: Options, folder: DeskFolder, checked: Checked, environ: Mapping[str, str]
+    options: Options,
+    folder: DeskFolder,
+    checked: Checked,
+    environ: Mapping[str, str],
+    known: Collection[str],
 ) -> DeskPlan:
     data = options.data or (() if options.feed else _samples())
     missing = [str(path) for path in data if not path.is_file()]
@@ -185,7 +195,7 @@ def _plan(
         nats_program=servers.find_nats(environ).program,
         operator_token=secrets.token_urlsafe(24),
         session=options.session or folder.next_session(),
-        symbols=_symbols(options, checked, environ),
+        symbols=_symbols(options, checked, known),
         channels=_channels(options, checked),
         data=tuple(path.absolute() for path in data),
         speed=options.speed,
@@ -195,13 +205,17 @@ def _plan(
     )
 
 
-def _symbols(options: Options, checked: Checked, environ: Mapping[str, str]) -> tuple[str, ...]:
-    """Of a replay all that the catalogue has: one that a manifest adds later has marks already."""
-    wanted = [symbol for one in checked.strategies for symbol in one.model.spec.symbols]
+def _instruments(environ: Mapping[str, str]) -> Collection[str]:
+    """The symbols of the catalogue."""
     try:
-        known = catalogue.load(environ.get("STRATOPS_CATALOGUE") or None)
+        return catalogue.load(environ.get("STRATOPS_CATALOGUE") or None)
     except InvalidCatalogue as error:
         raise CannotStart(str(error)) from error
+
+
+def _symbols(options: Options, checked: Checked, known: Collection[str]) -> tuple[str, ...]:
+    """Of a replay all that the catalogue has: one that a manifest adds later has marks already."""
+    wanted = [symbol for one in checked.strategies for symbol in one.model.spec.symbols]
     return tuple(dict.fromkeys((*(() if options.feed else known), *wanted)))
 
 

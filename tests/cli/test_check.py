@@ -285,6 +285,12 @@ def test_the_command_fails_with_what_is_wrong(write: Write) -> None:
     assert "none.yaml: cannot be read (No such file or directory)" in result.stderr
 
 
+def test_a_symbol_that_nobody_knows_is_answered_with_its_neighbour(write: Write) -> None:
+    (problem,) = check([write(symbols=["ETHUSDT", "BTCUSDTT"])])
+    assert "spec.symbols[1]: 'BTCUSDTT', expected an instrument of the catalogue: " in str(problem)
+    assert problem.did_you_mean == "BTCUSDT"
+
+
 def test_the_command_answers_in_json(write: Write) -> None:
     result = json.loads(run("-o", "json", write(mode="liv")).stdout)
     assert result["ok"] is False
