@@ -11,6 +11,7 @@ import os
 import re
 import secrets
 import signal
+import socket
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
@@ -23,6 +24,7 @@ from rich.console import Console
 from rich.live import Live
 
 from market_data import catalogue
+from market_data.redis_link import Address
 from platform_spec.strategy import DEFAULT_CHANNEL
 from stratops import manifests, servers
 from stratops.crew import StartFailed
@@ -44,6 +46,7 @@ FRAME_S = 0.25
 LINE_S = 5.0
 PLAIN_WIDTH = 120  # of what is not a terminal
 PORT_ATTEMPTS = 3
+REACH_S = 2.0
 _PORT_TAKEN = re.compile(r"in use|\bbind\b|listening on port")
 
 
@@ -77,6 +80,8 @@ def _run(options: Options, folder: DeskFolder, environ: Mapping[str, str]) -> di
     known = _instruments(environ)
     read = partial(manifests.read, instruments=known)
     checked = _valid(read(_paths(options)))
+    if options.feed:
+        _reach(Address.parse(options.feed))
     plan = _plan(options, folder, checked, environ, known)
     for _ in range(PORT_ATTEMPTS - 1):
         try:
@@ -203,6 +208,14 @@ def _plan(
         fill_sizes=options.fill_sizes,
         feed_url=options.feed,
     )
+
+
+def _reach(feed: Address) -> None:
+    """A feed that is lost later is waited for; one that was never there is a mistake."""
+    try:
+        socket.create_connection((feed.host, feed.port), REACH_S).close()
+    except OSError as error:
+        raise CannotStart(f"--feed: no Redis at {feed.host}:{feed.port}: {error}") from error
 
 
 def _instruments(environ: Mapping[str, str]) -> Collection[str]:

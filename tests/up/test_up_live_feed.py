@@ -58,3 +58,9 @@ async def test_a_desk_trades_on_a_feed_of_others(
     report = up.report()
     assert report["ledger_equals_venue"], report["differences"]
     assert report["strategies"]["probe"]["ticks_expected"] is None
+
+
+async def test_a_feed_that_is_not_there_starts_nothing(start_up: StartUp) -> None:
+    up = start_up("--feed", "redis://127.0.0.1:1")
+    assert up.process.wait(20) == 1
+    assert "--feed: no Redis at 127.0.0.1:1: " in up.err
