@@ -13,7 +13,7 @@ decimal strings.
      "code_digest": "<64 hex>", "version": "1.4.0", "symbols": ["BTCUSDT"],
      "mode": "observation|simulation|live", "account": "" or a name,
      "capital": {"amount": "100000", "currency": "USDT"},
-     "limits": {"allowed_symbols": ["BTCUSDT"], "blocked_symbols": [], "max_order_value": "50000",
+     "limits": {"allowed_symbols": [], "blocked_symbols": [], "max_order_value": "50000",
                 "max_position_size": "1000", "max_daily_loss": "5000", "max_drawdown": "0.1",
                 "min_account_balance": "10000", "max_orders_per_second": "10",
                 "max_orders_per_minute": "100", "min_confidence": "0.6"},

@@ -46,10 +46,10 @@ class Limits(Resource):
         """Every limit that is a number, by name: as written, else its default."""
         return {name: Decimal(self._in_force(name)) for name in _NUMBERS}
 
-    def symbols_in_force(self, symbols: tuple[str, ...]) -> Mapping[str, tuple[str, ...]]:
-        """The two limits that are symbols, for a strategy of `symbols`."""
+    def symbols_in_force(self) -> Mapping[str, tuple[str, ...]]:
+        """The two limits that are symbols; no allowed ones: those of the manifest."""
         return {
-            "allowed_symbols": self.allowed_symbols or symbols,
+            "allowed_symbols": self.allowed_symbols or (),
             "blocked_symbols": self.blocked_symbols or (),
         }
 

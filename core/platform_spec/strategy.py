@@ -232,7 +232,7 @@ class Spec(Resource):
 
     def limits_in_force(self) -> Mapping[str, Decimal | tuple[str, ...]]:
         """Every limit of the contract by name, with its default where nothing is written."""
-        return {**self.limits.symbols_in_force(self.symbols), **self.limits.numbers_in_force()}
+        return {**self.limits.symbols_in_force(), **self.limits.numbers_in_force()}
 
     def capital_in_force(self) -> CapitalInForce:
         written = self.capital.model_dump(exclude_none=True) if self.capital else {}

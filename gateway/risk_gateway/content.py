@@ -42,14 +42,15 @@ def parse_content(text: str) -> Content:
     """Raises InvalidMessage, which names the field."""
     document = _document(text)
     symbols = _symbols(document)
-    limits = _limits(document, symbols)
-    return Content(_mode(document), Terms(_capital(document), symbols, limits))
+    return Content(_mode(document), Terms(_capital(document), symbols, _limits(document)))
 
 
 def tighter(one: Content, other: Content) -> Content:
-    """What both allow. Capital is `one`'s: it is no limit, and moves when a revision is armed."""
+    """What both allow. Capital and symbols are `one`'s: they say what a revision is about and move
+    when it is armed. A successor that never comes must not keep the old one from its own symbols.
+    """
     mode = min(one.mode, other.mode, key=lambda mode: mode.rank)
-    symbols = one.terms.symbols & other.terms.symbols
+    symbols = one.terms.symbols
     limits = _tighter_limits(one.terms.limits, other.terms.limits)
     if one.terms.limits.allowed_symbols and other.terms.limits.allowed_symbols:
         symbols &= limits.allowed_symbols  # so that an empty intersection does not mean "all"
@@ -110,12 +111,11 @@ def _capital(document: dict[str, Any]) -> Decimal:
     return number
 
 
-def _limits(document: dict[str, Any], symbols: frozenset[str]) -> Limits:
+def _limits(document: dict[str, Any]) -> Limits:
     limits = document.get("limits")
     if not isinstance(limits, dict):
         raise InvalidMessage("content.limits", limits, "an object")
     try:
-        parsed = parse_limits(limits)
+        return parse_limits(limits)
     except (InvalidLimits, RecursionError) as error:
         raise InvalidMessage("content.limits", error, "limits as in the manifest") from error
-    return replace(parsed, allowed_symbols=parsed.allowed_symbols or symbols)

@@ -193,7 +193,7 @@ def test_the_gateway_is_told_all_that_is_in_force(write: Write) -> None:
         "code_digest": strategy.code_digest,
     }
     limits = {
-        "allowed_symbols": ["BTCUSDT"],
+        "allowed_symbols": [],
         "blocked_symbols": [],
         "max_order_value": "50000",
         "max_position_size": "1000",

@@ -180,7 +180,13 @@ def test_of_two_contents_what_both_allow_is_in_force() -> None:
     assert limits.blocked_symbols == {"X"}
 
 
-def test_no_symbol_in_common_means_none_not_all() -> None:
-    one = parse_content(content())
-    other = parse_content(changed(content(), symbols=["ETHUSDT"]))
+def test_no_allowed_symbol_in_common_means_none_not_all() -> None:
+    one = parse_content(content(allowed_symbols=["BTCUSDT"]))
+    other = parse_content(content(allowed_symbols=["ETHUSDT"]))
     assert tighter(one, other).terms.symbols == frozenset()
+
+
+async def test_a_successor_on_other_symbols_leaves_the_old_one_its_own(desk: DeskDriver) -> None:
+    runner = await desk.armed()
+    await desk.deploy("r2", changed(content(), symbols=["ETHUSDT"]))
+    assert (await runner.decide(buy("x")))[0].accepted
