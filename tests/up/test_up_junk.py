@@ -13,7 +13,7 @@ from up_driver import Up
 pytestmark = pytest.mark.servers
 
 StartUp = Callable[..., Up]
-MESSAGES = 20_000
+MESSAGES = 100_000
 TICK = {
     "symbol": "BTCUSDT", "type": "tick", "session": "test", "timestamp": 1723161254000000000,
     "sequence": 1, "bid_price": 60000.0, "bid_size": 1.0, "ask_price": 60001.0, "ask_size": 1.0,
