@@ -76,7 +76,6 @@ spec:
 class Sample:
     at: float
     ticks: int
-    accepted: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +193,7 @@ async def _watch(gateway: GatewayClient, flood: subprocess.Popen[str]) -> list[S
         status = (await gateway.desk()).strategies[0]
         if status.ticks and (not samples or status.ticks > samples[-1].ticks):
             moved = time.monotonic()
-            samples.append(Sample(moved, status.ticks, status.accepted))
+            samples.append(Sample(moved, status.ticks))
         await asyncio.sleep(0.1)
     return samples
 

@@ -28,11 +28,10 @@ decimal strings.
      "parameters": {"lookback_period": "200", "allow_short": false, ...},  (numbers as text)
      "symbols": ["BTCUSDT"], "channels": ["market:btcusdt"], "redis_url": "redis://...",
      "mode": ..., "rollout": {"workingOrders": "Cancel|Keep" or null},
-     "memory_limit_bytes": 134217728 or null, "manifest_dir": "/absolute/folder"}
+     "manifest_dir": "/absolute/folder"}
 
 A `file` source is read once, here, and travels as `inline`: a runner that is restarted later runs
-the code of its revision, whatever the file has become. `workingOrders` null means the strategy's
-own default (Cancel when it declares quotes, else Keep). Channels have their symbol filled in; one
+the code of its revision, whatever the file has become. Channels have their symbol filled in; one
 with `*`, `?` or `[` is a pattern. The feed is the desk's own: `spec.feed` names a cluster's.
 """
 
@@ -45,7 +44,7 @@ from platform_spec import revision
 from platform_spec.documents import LARGEST
 from platform_spec.manifest import Manifest, Written, parse
 from platform_spec.problems import InvalidManifest, Problem, nearest, shown
-from platform_spec.strategy import DEFAULT_CHANNEL, Strategy
+from platform_spec.strategy import DEFAULT_CHANNEL, RolloutType, Strategy, WorkingOrders
 from stratops.inspection import Finding, inspect
 from stratops.sources import ConfigMaps, Elsewhere, Located, locate, read_at_most
 
@@ -99,7 +98,6 @@ class CheckedStrategy:
             "channels": spec.channels_in_force(),
             "redis_url": redis_url,
             "rollout": self._working_orders(),
-            "memory_limit_bytes": spec.memory_limit_bytes(),
             "manifest_dir": str(self.manifest_dir),
         }
         return revision.canonical({**self._identity(), **told})
@@ -199,6 +197,8 @@ def _check(written: Written, path: Path, config_maps: ConfigMaps, *, here: bool)
         return (
             Checked(problems=(located.problem,)) if here else Checked(elsewhere=(written.strategy,))
         )
+    if here and (unable := tuple(_not_on_one_machine(written))):
+        return Checked(problems=unable)
     values = revision.normalised(written.strategy.spec.parameters or {})
     inspection = inspect(located.source, values)
     if inspection.findings:
@@ -229,6 +229,17 @@ def _of_parameter(written: Written, finding: Finding, name: str) -> Problem:
     if name and not value.startswith("unknown"):
         value = shown(as_written)
     return written.problem(path, value, finding.expected, finding.did_you_mean)
+
+
+def _not_on_one_machine(written: Written) -> Iterable[Problem]:
+    """What a manifest may ask of a cluster, and would be passed over in silence here."""
+    rollout = written.strategy.spec.rollout
+    if rollout and rollout.type not in (None, RolloutType.ROLLING):
+        expected = "Rolling: a desk on one machine hands over"
+        yield written.problem(("spec", "rollout", "type"), shown(rollout.type.value), expected)
+    if rollout and rollout.working_orders is WorkingOrders.CANCEL:
+        path = ("spec", "rollout", "workingOrders")
+        yield written.problem(path, "'Cancel'", "Keep: working orders stay at a hand-over here")
 
 
 def _warnings(written: Written) -> Iterable[Problem]:

@@ -80,6 +80,8 @@ def _run(options: Options, folder: DeskFolder, environ: Mapping[str, str]) -> di
     known = _instruments(environ)
     read = partial(manifests.read, instruments=known)
     checked = _valid(read(_paths(options)))
+    for warning in checked.warnings:
+        sys.stderr.write(f"warning: {warning}\n")
     if options.feed:
         _reach(Address.parse(options.feed))
     plan = _plan(options, folder, checked, environ, known)

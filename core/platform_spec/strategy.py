@@ -151,7 +151,7 @@ class Rollout(Resource):
     working_orders: WorkingOrders | None = Field(
         None,
         alias="workingOrders",
-        description="What becomes of working orders then; for one that quotes Cancel, else Keep.",
+        description="What becomes of working orders then; Keep.",
     )
 
 

@@ -98,7 +98,7 @@ class Execution:
         except UnknownOrder:
             return  # it ended before this answer came
         except (InvalidMessage, IllegalTransition) as error:
-            self._contradiction(client_order_id, error)
+            _contradiction(client_order_id, error)
             self._event(strategy, client_order_id, OrderEvent.LOSE)  # so that it is asked for
             return
         if not order.is_open and client_order_id not in strategy.ending:
@@ -126,7 +126,7 @@ class Execution:
         except UnknownOrder:
             return None  # it ended meanwhile
         except IllegalTransition as error:
-            self._contradiction(client_order_id, error)
+            _contradiction(client_order_id, error)
             return None
 
     def _end(self, strategy: Strategy, order: Order, ended: OrderEnded) -> None:
@@ -168,9 +168,9 @@ class Execution:
         strategy.told.outcome(outcome)
         self._state.outside.outcomes(strategy, (outcome,))
 
-    def _contradiction(self, client_order_id: str, error: Exception) -> None:
-        self._state.counts.contradictions += 1
-        log.error("order_contradiction", order=client_order_id, error=str(error))
-
 
 _DEFAULT_REASON = {OrderState.REJECTED: Reason.VENUE_REJECTED}
+
+
+def _contradiction(client_order_id: str, error: Exception) -> None:
+    log.error("order_contradiction", order=client_order_id, error=str(error))

@@ -49,7 +49,6 @@ class Counts:
     position_updates: int = 0
     unknown_callers: int = 0
     strays: int = 0
-    contradictions: int = 0
     order_latency: Log2Histogram = field(default_factory=Log2Histogram)
     fill_latency: Log2Histogram = field(default_factory=Log2Histogram)
     processing: Log2Histogram = field(default_factory=Log2Histogram)

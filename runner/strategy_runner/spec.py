@@ -28,7 +28,6 @@ class RunnerSpec(msgspec.Struct, frozen=True):
     mode: str = "simulation"
     state_key: str = ""
     code_digest: str = ""
-    memory_limit_bytes: int | None = None
     manifest_dir: str = "."
 
     def make_strategy(self) -> Strategy:

@@ -6,7 +6,7 @@ the hooks. A runner seats the strategy (see `seat`) before anything is asked of 
 
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from strategy_sdk.account import Ended, Fill, Position, Working
 from strategy_sdk.blotter import Number
@@ -38,10 +38,6 @@ class Strategy:
     #: Messages of each symbol that a fresh instance must have seen before it may decide. Where it
     #: depends on parameters, start() sets it.
     warm_up: int = 0
-    #: Raise it when the meaning of the kept state changes and the file's text does not show it.
-    state_version: ClassVar[int] = 0
-    #: True for a strategy whose resting orders mean nothing to its successor: they are cancelled.
-    quotes: ClassVar[bool] = False
 
     _seat: "Seat | None"
 

@@ -234,7 +234,6 @@ def test_a_runner_is_told_what_it_needs(write: Write) -> None:
         "redis_url": "redis://127.0.0.1:1",
         "mode": "simulation",
         "rollout": {"workingOrders": None},
-        "memory_limit_bytes": 1024 * 1024,
         "manifest_dir": str(path.parent),
     }
 
@@ -262,6 +261,23 @@ def test_what_only_a_cluster_has_is_right_there_and_wrong_here(
     path = write(strategy=strategy)
     assert check([path]) == []
     assert len(read([path]).problems) == 1
+
+
+@pytest.mark.parametrize(
+    ("rollout", "says"),
+    [
+        ({"type": "Canary"}, "spec.rollout.type: 'Canary', expected Rolling"),
+        ({"workingOrders": "Cancel"}, "spec.rollout.workingOrders: 'Cancel', expected Keep"),
+    ],
+    ids=["type", "working orders"],
+)
+def test_a_rollout_that_this_machine_cannot_do_is_not_passed_over(
+    write: Write, rollout: dict[str, str], says: str
+) -> None:
+    path = write(rollout=rollout)
+    assert check([path]) == []
+    (problem,) = read([path]).problems
+    assert says in str(problem)
 
 
 def test_the_default_channel_is_named_in_a_warning(write: Write) -> None:
