@@ -279,6 +279,15 @@ async def test_observation_gives_verdicts_and_sends_nothing(desk: DeskDriver) ->
     assert desk.left == []
 
 
+async def test_what_is_only_observed_ends_at_once(desk: DeskDriver) -> None:
+    runner = await desk.armed(content(mode="observation"))
+    await runner.decide(buy("x"))
+    await desk.settled(3)
+    assert [(o.signal_id, o.what) for o in runner.outcomes] == [
+        ("x", OrderEnd(OrderState.CANCELLED))
+    ]
+
+
 async def test_without_a_venue_signals_are_refused_by_name(desk: DeskDriver) -> None:
     runner = await desk.armed()
     desk.venue_available = False
