@@ -1255,6 +1255,10 @@ Global___BeginTermResponse: _TypeAlias = BeginTermResponse  # noqa: Y015
 
 @_typing.final
 class DeployRequest(_message.Message):
+    """The same again changes nothing. A known revision with another token or other pods replaces who may
+    run it, and nothing else.
+    """
+
     DESCRIPTOR: _descriptor.Descriptor
 
     TOKEN_FIELD_NUMBER: _builtins.int
@@ -1263,6 +1267,7 @@ class DeployRequest(_message.Message):
     REVISION_FIELD_NUMBER: _builtins.int
     CONTENT_FIELD_NUMBER: _builtins.int
     RUNNER_TOKEN_SHA256_FIELD_NUMBER: _builtins.int
+    RUNNER_PODS_FIELD_NUMBER: _builtins.int
     token: _builtins.str
     term: _builtins.int
     strategy: _builtins.str
@@ -1270,7 +1275,13 @@ class DeployRequest(_message.Message):
     content: _builtins.str
     """canonical JSON of what the revision is made of"""
     runner_token_sha256: _builtins.str
-    """hex; the runner of this revision shows the token"""
+    """Who may run this revision: by the identity that this desk goes by, one of the two.
+    hex; its runner shows the token
+    """
+    @_builtins.property
+    def runner_pods(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """uids of its pods; empty: nobody may connect yet"""
+
     def __init__(
         self,
         *,
@@ -1280,10 +1291,11 @@ class DeployRequest(_message.Message):
         revision: _builtins.str = ...,
         content: _builtins.str = ...,
         runner_token_sha256: _builtins.str = ...,
+        runner_pods: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "revision", b"revision", "runner_token_sha256", b"runner_token_sha256", "strategy", b"strategy", "term", b"term", "token", b"token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "revision", b"revision", "runner_pods", b"runner_pods", "runner_token_sha256", b"runner_token_sha256", "strategy", b"strategy", "term", b"term", "token", b"token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1306,16 +1318,21 @@ Global___DeployResponse: _TypeAlias = DeployResponse  # noqa: Y015
 
 @_typing.final
 class WithdrawRequest(_message.Message):
+    """The same again changes nothing; it may add `flatten`, and never takes it back: Deploy does."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     TOKEN_FIELD_NUMBER: _builtins.int
     TERM_FIELD_NUMBER: _builtins.int
     STRATEGY_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    FLATTEN_FIELD_NUMBER: _builtins.int
     token: _builtins.str
     term: _builtins.int
     strategy: _builtins.str
     reason: _builtins.str
+    flatten: _builtins.bool
+    """cancel its orders and close its positions, by orders of the gateway's own"""
     def __init__(
         self,
         *,
@@ -1323,10 +1340,11 @@ class WithdrawRequest(_message.Message):
         term: _builtins.int = ...,
         strategy: _builtins.str = ...,
         reason: _builtins.str = ...,
+        flatten: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["reason", b"reason", "strategy", b"strategy", "term", b"term", "token", b"token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["flatten", b"flatten", "reason", b"reason", "strategy", b"strategy", "term", b"term", "token", b"token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1478,6 +1496,26 @@ class Desk(_message.Message):
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
+    @_typing.final
+    class HaltSourcesEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     STRATEGIES_FIELD_NUMBER: _builtins.int
     HALTED_FIELD_NUMBER: _builtins.int
     QUEUED_FIELD_NUMBER: _builtins.int
@@ -1492,6 +1530,8 @@ class Desk(_message.Message):
     FEED_FIELD_NUMBER: _builtins.int
     RECONCILIATION_FIELD_NUMBER: _builtins.int
     UNPUBLISHED_FIELD_NUMBER: _builtins.int
+    HALT_SOURCES_FIELD_NUMBER: _builtins.int
+    TERM_FIELD_NUMBER: _builtins.int
     halted: _builtins.str
     """why, empty: it is not"""
     queued: _builtins.int
@@ -1505,6 +1545,8 @@ class Desk(_message.Message):
     """orders that the venue has or may have"""
     unpublished: _builtins.int
     """positions that NATS has not taken yet"""
+    term: _builtins.int
+    """the last one begun, 0: none"""
     @_builtins.property
     def strategies(self) -> _containers.RepeatedCompositeFieldContainer[Global___StrategyStatus]: ...
     @_builtins.property
@@ -1514,6 +1556,10 @@ class Desk(_message.Message):
     @_builtins.property
     def reconciliation(self) -> Global___Reconciliation:
         """with GetDeskRequest.reconcile"""
+
+    @_builtins.property
+    def halt_sources(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """"operator" or "policy/<name>" -> why; empty: not halted"""
 
     def __init__(
         self,
@@ -1532,10 +1578,12 @@ class Desk(_message.Message):
         feed: Global___FeedStatus | None = ...,
         reconciliation: Global___Reconciliation | None = ...,
         unpublished: _builtins.int = ...,
+        halt_sources: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        term: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["feed", b"feed", "reconciliation", b"reconciliation"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "feed", b"feed", "fills", b"fills", "halted", b"halted", "handovers", b"handovers", "orders", b"orders", "queue_limit", b"queue_limit", "queued", b"queued", "reconciliation", b"reconciliation", "rejected", b"rejected", "signals", b"signals", "strategies", b"strategies", "unpublished", b"unpublished", "working", b"working"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "feed", b"feed", "fills", b"fills", "halt_sources", b"halt_sources", "halted", b"halted", "handovers", b"handovers", "orders", b"orders", "queue_limit", b"queue_limit", "queued", b"queued", "reconciliation", b"reconciliation", "rejected", b"rejected", "signals", b"signals", "strategies", b"strategies", "term", b"term", "unpublished", b"unpublished", "working", b"working"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1677,6 +1725,12 @@ class StrategyStatus(_message.Message):
     RECENT_FIELD_NUMBER: _builtins.int
     HANDOVERS_FIELD_NUMBER: _builtins.int
     MODE_FIELD_NUMBER: _builtins.int
+    RUNNER_PODS_FIELD_NUMBER: _builtins.int
+    GIVEN_UP_FIELD_NUMBER: _builtins.int
+    WITHDRAWN_FIELD_NUMBER: _builtins.int
+    FLATTENING_FIELD_NUMBER: _builtins.int
+    POLICY_FIELD_NUMBER: _builtins.int
+    CLOSING_ONLY_FIELD_NUMBER: _builtins.int
     strategy: _builtins.str
     wanted_revision: _builtins.str
     revision: _builtins.str
@@ -1697,6 +1751,15 @@ class StrategyStatus(_message.Message):
     fees: _builtins.str
     handovers: _builtins.int
     mode: _builtins.str
+    given_up: _builtins.str
+    """revision that is tried no more until it is deployed anew"""
+    withdrawn: _builtins.bool
+    flattening: _builtins.str
+    """with Withdraw.flatten: what is still to be closed, empty: nothing"""
+    policy: _builtins.str
+    """the RiskPolicy that its revision names, empty: none"""
+    closing_only: _builtins.str
+    """why it may only close, empty: it may trade"""
     @_builtins.property
     def runners(self) -> _containers.RepeatedCompositeFieldContainer[Global___RunnerStatus]: ...
     @_builtins.property
@@ -1706,6 +1769,10 @@ class StrategyStatus(_message.Message):
     @_builtins.property
     def recent(self) -> _containers.RepeatedCompositeFieldContainer[Global___RecentSignal]:
         """newest first, at most 10"""
+
+    @_builtins.property
+    def runner_pods(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """as deployed for the wanted revision"""
 
     def __init__(
         self,
@@ -1730,10 +1797,16 @@ class StrategyStatus(_message.Message):
         recent: _abc.Iterable[Global___RecentSignal] | None = ...,
         handovers: _builtins.int = ...,
         mode: _builtins.str = ...,
+        runner_pods: _abc.Iterable[_builtins.str] | None = ...,
+        given_up: _builtins.str = ...,
+        withdrawn: _builtins.bool = ...,
+        flattening: _builtins.str = ...,
+        policy: _builtins.str = ...,
+        closing_only: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "epoch", b"epoch", "fees", b"fees", "fills", b"fills", "handovers", b"handovers", "mode", b"mode", "none_reason", b"none_reason", "orders", b"orders", "positions", b"positions", "realized_pnl", b"realized_pnl", "recent", b"recent", "rejected", b"rejected", "revision", b"revision", "role", b"role", "runners", b"runners", "signals", b"signals", "strategy", b"strategy", "ticks", b"ticks", "unrealized_pnl", b"unrealized_pnl", "wanted_revision", b"wanted_revision"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "closing_only", b"closing_only", "epoch", b"epoch", "fees", b"fees", "fills", b"fills", "flattening", b"flattening", "given_up", b"given_up", "handovers", b"handovers", "mode", b"mode", "none_reason", b"none_reason", "orders", b"orders", "policy", b"policy", "positions", b"positions", "realized_pnl", b"realized_pnl", "recent", b"recent", "rejected", b"rejected", "revision", b"revision", "role", b"role", "runner_pods", b"runner_pods", "runners", b"runners", "signals", b"signals", "strategy", b"strategy", "ticks", b"ticks", "unrealized_pnl", b"unrealized_pnl", "wanted_revision", b"wanted_revision", "withdrawn", b"withdrawn"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
