@@ -20,9 +20,9 @@ import psutil
 from benchmarks.table import Figure
 
 from stratops.folder import NoDesk, running_in
-from stratops.gateway_client import GatewayClient, GatewayUnavailable
 from stratops.ports import free_ports
 from stratops.servers import find_redis
+from stratops_wire.gateway_client import GatewayClient, GatewayUnavailable
 
 HERE = Path(__file__).parent
 RATE = 50_000  # ticks a second
@@ -167,7 +167,7 @@ async def _flooded(
     samples = await _watch(gateway, flood)
     restarts = 0 if runner.is_running() else 1
     published = json.loads(flood.communicate()[0])["ticks"]
-    status = (await gateway.desk()).strategies[0]
+    status = (await gateway.get_desk()).strategies[0]
     runner_cpu_s = _cpu_s(runner) - before[0] if not restarts else 0.0
     raw.send_signal(signal.SIGTERM)
     counted = json.loads(raw.communicate()[0])
@@ -190,7 +190,7 @@ async def _watch(gateway: GatewayClient, flood: subprocess.Popen[str]) -> list[S
     samples: list[Sample] = []
     moved = time.monotonic()
     while flood.poll() is None or time.monotonic() - moved < 1:
-        status = (await gateway.desk()).strategies[0]
+        status = (await gateway.get_desk()).strategies[0]
         if status.ticks and (not samples or status.ticks > samples[-1].ticks):
             moved = time.monotonic()
             samples.append(Sample(moved, status.ticks))
@@ -269,7 +269,7 @@ async def _armed(folder: Path) -> GatewayClient:
         try:
             running = running_in(folder / "desk")
             async with GatewayClient(running.gateway, running.operator_token) as gateway:
-                if any(each.role == "armed" for each in (await gateway.desk()).strategies):
+                if any(each.role == "armed" for each in (await gateway.get_desk()).strategies):
                     return GatewayClient(running.gateway, running.operator_token)
         except (NoDesk, GatewayUnavailable):
             pass

@@ -16,12 +16,6 @@ from stratops import plan as plans
 from stratops.crew import Crew, all_stopped
 from stratops.ending import at_rest, compared
 from stratops.folder import DeskFolder, Running
-from stratops.gateway_client import (
-    GatewayClient,
-    GatewayRefused,
-    GatewayUnavailable,
-    venue_answers,
-)
 from stratops.manifests import Checked, CheckedStrategy
 from stratops.notices import Kind, Notices
 from stratops.observer import Observer, end_unhealthy
@@ -30,8 +24,14 @@ from stratops.report import Document, Seen, document
 from stratops.rollouts import Rollouts
 from stratops.screen import View
 from stratops.seats import RunnerSeats
+from stratops.venue_client import venue_answers
 from stratops.watch import POLL_S, ManifestWatch
 from stratops_api.v1 import risk_gateway_pb2 as pb
+from stratops_wire.gateway_client import (
+    GatewayClient,
+    GatewayRefused,
+    GatewayUnavailable,
+)
 
 QUIET_S = 20.0  # after the end of a replay, for what is under way
 HURRIED_QUIET_S = 1.2  # the same, when the data was cut off
@@ -152,7 +152,7 @@ class Desk:
 
     async def _gateway_answers(self) -> bool:
         try:
-            await self._gateway.desk(timeout_s=1.0)
+            await self._gateway.get_desk(timeout_s=1.0)
         except GatewayUnavailable:
             return False
         return True
@@ -160,7 +160,7 @@ class Desk:
     async def _begin_term(self) -> list[str]:
         """Takes charge, and answers with the strategies that the gateway already wants."""
         await self._gateway.begin_term(f"stratops up, process {os.getpid()}")
-        desk = await self._gateway.desk()
+        desk = await self._gateway.get_desk()
         return [one.strategy for one in desk.strategies if one.wanted_revision]
 
     # ---- While it runs

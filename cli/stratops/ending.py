@@ -3,8 +3,8 @@
 import asyncio
 import time
 
-from stratops.gateway_client import GatewayClient
 from stratops_api.v1 import risk_gateway_pb2 as pb
+from stratops_wire.gateway_client import GatewayClient
 
 LOOK_S = 0.05
 EQUAL_LOOKS = 4  # so many equal answers in a row mean that nothing is under way
@@ -16,7 +16,7 @@ async def at_rest(gateway: GatewayClient, deadline: float) -> pb.Desk:
     equal, before = 0, ""
     while True:
         left_s = max(deadline - time.monotonic(), LEAST_S)
-        desk = await gateway.desk(timeout_s=left_s, patient=True)
+        desk = await gateway.get_desk(timeout_s=left_s, patient=True)
         now = _moving(desk)
         equal, before = (equal + 1 if now == before and not desk.queued else 0), now
         if equal >= EQUAL_LOOKS or time.monotonic() > deadline:
@@ -28,7 +28,7 @@ async def compared(gateway: GatewayClient, deadline: float) -> pb.Desk:
     """Ledger and venue compared; again while they differ, for a fill may be on its way."""
     while True:
         left_s = max(deadline - time.monotonic(), LEAST_S)
-        desk = await gateway.desk(reconcile=True, timeout_s=left_s, patient=True)
+        desk = await gateway.get_desk(reconcile=True, timeout_s=left_s, patient=True)
         if desk.reconciliation.equal or time.monotonic() > deadline:
             return desk
         await asyncio.sleep(LOOK_S)

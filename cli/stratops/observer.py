@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from stratops.gateway_client import GatewayClient, GatewayRefused, GatewayUnavailable
 from stratops.notices import Kind, Notices
 from stratops.rollouts import Runner
 from stratops.supervisor import Child
 from stratops_api.v1 import risk_gateway_pb2 as pb
+from stratops_wire.gateway_client import GatewayClient, GatewayRefused, GatewayUnavailable
 
 POLL_S = 0.25
 RATE_OVER_S = 3.0
@@ -52,7 +52,7 @@ class Observer:
     async def look(self) -> pb.Desk | None:
         """Asks once; None if the gateway does not answer."""
         try:
-            desk = await self._gateway.desk()
+            desk = await self._gateway.get_desk()
         except GatewayUnavailable:
             self.answering_since = 0.0
             self._say_away()

@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from stratops.folder import NoDesk, Running, running_in
-from stratops.gateway_client import GatewayClient, GatewayRefused, GatewayUnavailable
 from stratops.report import Seen, document
+from stratops_wire.gateway_client import GatewayClient, GatewayRefused, GatewayUnavailable
 
 
 def halt(state: Path, reason: str) -> int:
@@ -29,7 +29,7 @@ def resume(state: Path, reason: str) -> int:
 
 def status(state: Path, *, as_json: bool) -> int:
     async def ask(gateway: GatewayClient, running: Running) -> str:
-        desk = await gateway.desk(reconcile=True)
+        desk = await gateway.get_desk(reconcile=True)
         if as_json:
             return json.dumps(document(Seen(running.session, desk, {})), indent=2)
         from stratops.screen import View, plain

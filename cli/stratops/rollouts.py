@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from stratops.gateway_client import GatewayRefused, GatewayUnavailable
 from stratops.manifests import CheckedStrategy
 from stratops.notices import Kind, Notices
 from stratops.supervisor import Child, Death
 from stratops_api.v1 import risk_gateway_pb2 as pb
+from stratops_wire.gateway_client import GatewayRefused, GatewayUnavailable
 
 CRASHES = 3  # of a revision that was never armed; then it is given up
 RETRY_S = 0.5

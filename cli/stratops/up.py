@@ -30,7 +30,6 @@ from stratops import manifests, servers
 from stratops.crew import StartFailed
 from stratops.desk import Desk, Limits
 from stratops.folder import DeskFolder, DeskIsRunning, FolderUnusable, taken
-from stratops.gateway_client import GatewayClient
 from stratops.manifests import Checked
 from stratops.notices import Notice, Notices
 from stratops.options import Options
@@ -38,6 +37,7 @@ from stratops.plan import DeskPlan, Ports
 from stratops.ports import free_ports
 from stratops.screen import draw, line, said, summary
 from stratops.watch import ManifestWatch
+from stratops_wire.gateway_client import GatewayClient
 from trading.instruments import InvalidCatalogue
 
 Read = Callable[[Sequence[Path]], Checked]

@@ -43,6 +43,13 @@ _SERVER_OPTIONS = (
     ("grpc.so_reuseport", 0),
     ("grpc.max_receive_message_length", 64 * 1024 * 1024),  # a strategy's snapshot
     ("grpc.max_send_message_length", 64 * 1024 * 1024),
+    # A runner whose node has gone says nothing: its session would live on for hours.
+    ("grpc.keepalive_time_ms", 10_000),
+    ("grpc.keepalive_timeout_ms", 5_000),
+    # Clients ask each 10 s, idle ones too; oftener than this is a fault.
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
+    ("grpc.http2.max_pings_without_data", 0),
 )
 
 

@@ -14,8 +14,8 @@ from typing import Any
 import psutil
 
 from stratops.folder import NoDesk, Running, running_in
-from stratops.gateway_client import GatewayClient, GatewayUnavailable
 from stratops_api.v1 import risk_gateway_pb2 as pb
+from stratops_wire.gateway_client import GatewayClient, GatewayUnavailable
 
 START_S = 40.0
 END_S = 60.0
@@ -101,7 +101,7 @@ class Up:
         try:
             running = self.running()
             async with GatewayClient(running.gateway, running.operator_token) as gateway:
-                return await gateway.desk(reconcile=reconcile)
+                return await gateway.get_desk(reconcile=reconcile)
         except (NoDesk, GatewayUnavailable):
             return None
 

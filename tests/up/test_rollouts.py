@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from stratops.crew import Crew
-from stratops.gateway_client import GatewayUnavailable
 from stratops.manifests import CheckedStrategy, read
 from stratops.notices import Kind, Notices
 from stratops.processes import Command
 from stratops.rollouts import CRASHES, Rollouts, Runner
 from stratops.supervisor import Child, Death
 from stratops_api.v1 import risk_gateway_pb2 as pb
+from stratops_wire.gateway_client import GatewayUnavailable
 
 pytestmark = pytest.mark.servers
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from crossover_reference import SAMPLE, Order, expected
-from stratops.gateway_client import GatewayClient
 from stratops_api.v1 import types_pb2
+from stratops_wire.gateway_client import GatewayClient
 from up_driver import Up, manifest
 
 pytestmark = pytest.mark.servers

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from crossover_reference import SAMPLE, expected
-from stratops.gateway_client import GatewayClient
 from stratops_api.v1 import risk_gateway_pb2 as pb
+from stratops_wire.gateway_client import GatewayClient
 from trading.ids import client_order_id, signal_id
 from up_driver import Up, manifest, strategy
 

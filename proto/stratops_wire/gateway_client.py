@@ -1,0 +1,179 @@
+"""What supervisors and tools ask the risk gateway for, over gRPC, with TLS where there is a CA."""
+
+import hashlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from types import TracebackType
+from typing import Self, TypeVar
+
+import grpc
+import grpc.aio
+
+from stratops_api.v1 import risk_gateway_pb2 as pb
+from stratops_api.v1.risk_gateway_pb2_grpc import RiskGatewayStub
+
+CALL_S = 2.0
+RECONCILE_S = 10.0
+# Of a refusal's trailing metadata: which of the gateway's own it is.
+REFUSAL_KEY = "stratops-refusal"
+LOWER_TERM = "lower-term"
+
+_OPTIONS = (
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 1000),
+    ("grpc.enable_http_proxy", 0),
+    # A gateway whose node has gone says nothing, and its successor has the same address.
+    ("grpc.keepalive_time_ms", 10_000),
+    ("grpc.keepalive_timeout_ms", 5_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.max_pings_without_data", 0),
+)
+_PASSING = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
+
+Answer = TypeVar("Answer")
+
+
+class GatewayUnavailable(Exception):
+    """It did not answer now; waiting helps."""
+
+
+class GatewayRefused(Exception):
+    """It answered no; the message is its own."""
+
+    def __init__(self, message: str, code: grpc.StatusCode = grpc.StatusCode.UNKNOWN) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class LowerTerm(GatewayRefused):
+    """The term of the call is not the last one begun: somebody else supervises, or none was."""
+
+
+class GatewayClient:
+    """Holds one channel and a term. `begin_term` comes before deploy and withdraw.
+
+    `token` is asked for at each call where it is a callable: a projected one changes under us.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        token: str | Callable[[], str],
+        ca: bytes | None = None,
+        *,
+        term: int = 0,
+    ) -> None:
+        """With `ca` (PEM) the gateway has to prove that it is `address`; without, plain."""
+        self._channel = _channel(address, ca)
+        self._gateway = RiskGatewayStub(self._channel)
+        self._read_token = token if callable(token) else lambda: token
+        self.term = term
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        await self._channel.close()
+
+    async def begin_term(self, holder: str) -> int:
+        request = pb.BeginTermRequest(token=self._token(), holder=holder)
+        answer = await _asked(self._gateway.BeginTerm(request, timeout=CALL_S))
+        self.term = answer.term
+        return self.term
+
+    async def deploy(
+        self,
+        strategy: str,
+        revision: str,
+        content: str | bytes,
+        runner_token: str = "",
+        *,
+        runner_pods: Iterable[str] = (),
+    ) -> None:
+        """Who may run it: whoever shows `runner_token`, or else the pods of those uids."""
+        digest = hashlib.sha256(runner_token.encode()).hexdigest() if runner_token else ""
+        request = pb.DeployRequest(
+            token=self._token(),
+            term=self.term,
+            strategy=strategy,
+            revision=revision,
+            content=content if isinstance(content, str) else content.decode(),
+            runner_token_sha256=digest,
+            runner_pods=runner_pods,
+        )
+        await _asked(self._gateway.Deploy(request, timeout=CALL_S))
+
+    async def withdraw(self, strategy: str, reason: str, *, flatten: bool = False) -> None:
+        """Answered when it is on disk; `get_desk` shows what is still to be closed."""
+        request = pb.WithdrawRequest(
+            token=self._token(), term=self.term, strategy=strategy, reason=reason, flatten=flatten
+        )
+        await _asked(self._gateway.Withdraw(request, timeout=CALL_S))
+
+    async def halt(self, reason: str) -> None:
+        request = pb.HaltRequest(token=self._token(), reason=reason)
+        await _asked(self._gateway.Halt(request, timeout=CALL_S))
+
+    async def resume(self, reason: str) -> None:
+        """Ends what `halt` began; a policy that halts goes on halting."""
+        request = pb.ResumeRequest(token=self._token(), reason=reason)
+        await _asked(self._gateway.Resume(request, timeout=CALL_S))
+
+    async def get_desk(
+        self, *, reconcile: bool = False, timeout_s: float | None = None, patient: bool = False
+    ) -> pb.Desk:
+        """With `patient` a gateway that is about to come back is waited for."""
+        request = pb.GetDeskRequest(token=self._token(), reconcile=reconcile)
+        timeout_s = timeout_s or (RECONCILE_S if reconcile else CALL_S)
+        call = self._gateway.GetDesk(request, timeout=timeout_s, wait_for_ready=patient)
+        return await _asked(call)
+
+    async def orders(self, strategy: str = "") -> AsyncIterator[pb.DeskOrder]:
+        """All orders of the journal, in their order, page by page."""
+        after = ""
+        while True:
+            request = pb.ListDeskOrdersRequest(
+                token=self._token(), strategy=strategy, after_client_order_id=after
+            )
+            page = await _asked(self._gateway.ListDeskOrders(request, timeout=RECONCILE_S))
+            for order in page.orders:
+                yield order
+            after = page.next_after_client_order_id
+            if not after:
+                return
+
+    def _token(self) -> str:
+        try:
+            return self._read_token()
+        except OSError as error:  # the kubelet has not written it yet
+            raise GatewayUnavailable(f"risk gateway: no token to show: {error}") from error
+
+
+def _channel(address: str, ca: bytes | None) -> grpc.aio.Channel:
+    if ca is None:
+        return grpc.aio.insecure_channel(address, options=_OPTIONS)
+    return grpc.aio.secure_channel(address, grpc.ssl_channel_credentials(ca), options=_OPTIONS)
+
+
+async def _asked(call: Awaitable[Answer]) -> Answer:
+    try:
+        return await call
+    except grpc.aio.AioRpcError as error:
+        code, details = error.code(), error.details() or ""
+        message = f"risk gateway: {code.name}: {details}"
+        if code in _PASSING:
+            raise GatewayUnavailable(message) from error
+        raise _refusal(error)(message, code) from error
+
+
+def _refusal(error: grpc.aio.AioRpcError) -> type[GatewayRefused]:
+    named = dict(error.trailing_metadata() or ())
+    return LowerTerm if named.get(REFUSAL_KEY) == LOWER_TERM else GatewayRefused
