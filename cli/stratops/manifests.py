@@ -3,44 +3,21 @@
 `read(paths)` answers `Checked(strategies, problems, warnings, elsewhere)`; with problems nothing of
 it should be put to work. A `CheckedStrategy` knows `ref` (`<name>`, with a namespace
 `<namespace>/<name>`), `model`, `revision` (ten hex digits), `state_key`, `code_digest`,
-`suspended`, `files` (what to watch: the manifest and its source file), and makes two JSON
-documents. Both are canonical: sorted keys, no spaces, UTF-8, no floats; quantities and money are
-decimal strings.
-
-`content`, for the gateway's Deploy (all limits with the values in force, lists for the symbols):
-
-    {"strategy": "desk-a/btc-momentum", "revision": "0123456789", "state_key": "<64 hex>",
-     "code_digest": "<64 hex>", "version": "1.4.0", "symbols": ["BTCUSDT"],
-     "mode": "observation|simulation|live", "account": "" or a name,
-     "capital": {"amount": "100000", "currency": "USDT"},
-     "limits": {"allowed_symbols": [], "blocked_symbols": [], "max_order_value": "50000",
-                "max_position_size": "1000", "max_daily_loss": "5000", "max_drawdown": "0.1",
-                "min_account_balance": "10000", "max_orders_per_second": "10",
-                "max_orders_per_minute": "100", "min_confidence": "0.6"},
-     "policy": "" or a name, "rollout": {"type": "Rolling", "workingOrders": "Cancel|Keep" or null},
-     "parameters": {...as written, numbers as decimal strings...}}
-
-`runner_spec(redis_url)`, for the file named by STRATOPS_SPEC (`null` where nothing applies):
-
-    {"strategy": ref, "revision": ..., "state_key": ..., "code_digest": ..., "version": ...,
-     "source": {"builtin": "momentum"} | {"class": "package.module:Class"}
-               | {"inline": "<the code>", "name": "<path or name, for messages>"},
-     "parameters": {"lookback_period": "200", "allow_short": false, ...},  (numbers as text)
-     "symbols": ["BTCUSDT"], "channels": ["market:btcusdt"], "redis_url": "redis://...",
-     "mode": ..., "rollout": {"workingOrders": "Cancel|Keep" or null},
-     "manifest_dir": "/absolute/folder"}
+`suspended`, `files` (what to watch: the manifest and its source file), and makes the two JSON
+documents of `platform_spec.revision`: `content` for the gateway, `runner_spec(redis_url)` for a
+runner.
 
 A `file` source is read once, here, and travels as `inline`: a runner that is restarted later runs
-the code of its revision, whatever the file has become. Channels have their symbol filled in; one
-with `*`, `?` or `[` is a pattern. The feed is the desk's own: `spec.feed` names a cluster's.
+the code of its revision, whatever the file has become. The feed is the desk's own: `spec.feed`
+names a cluster's.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from platform_spec import revision
+from platform_spec import revision as revisions
+from platform_spec.code import Code
 from platform_spec.documents import LARGEST
 from platform_spec.manifest import Manifest, Written, parse
 from platform_spec.problems import InvalidManifest, Problem, nearest, shown
@@ -65,11 +42,11 @@ class CheckedStrategy:
 
     @property
     def revision(self) -> str:
-        return revision.revision_name(self.model.spec, self.code_digest)
+        return revisions.revision_name(self.model.spec, self.code_digest)
 
     @property
     def state_key(self) -> str:
-        return revision.state_key(self.model.spec, self.code_digest)
+        return revisions.state_key(self.model.spec, self.code_digest)
 
     @property
     def suspended(self) -> bool:
@@ -77,47 +54,18 @@ class CheckedStrategy:
 
     @property
     def content(self) -> bytes:
-        """What the gateway is told of the revision; see the module's docstring."""
-        spec = self.model.spec
-        rollout = spec.rollout
-        capital = spec.capital_in_force()
-        told = {
-            "capital": {"amount": capital.amount, "currency": capital.currency},
-            "limits": spec.limits_in_force(),
-            "account": spec.account or "",
-            "policy": (spec.risk and spec.risk.policy) or "",
-            "rollout": {"type": (rollout and rollout.type) or "Rolling", **self._working_orders()},
-        }
-        return revision.canonical({**self._identity(), **told})
+        """What the gateway is told of the revision."""
+        return self._revised().content.encode()
 
     def runner_spec(self, redis_url: str) -> bytes:
-        """What a runner is told; see the module's docstring."""
-        spec = self.model.spec
-        told = {
-            "source": self.source,
-            "channels": spec.channels_in_force(),
-            "redis_url": redis_url,
-            "rollout": self._working_orders(),
-            "manifest_dir": str(self.manifest_dir),
-        }
-        return revision.canonical({**self._identity(), **told})
+        """What a runner is told, that takes its data from this Redis."""
+        return self._revised(redis_url).runner.encode()
 
-    def _identity(self) -> dict[str, Any]:
+    def _revised(self, redis_url: str = "") -> revisions.Revision:
+        code = Code(self.code_digest, self.source)
+        folder = str(self.manifest_dir)
         spec = self.model.spec
-        return {
-            "strategy": self.ref,
-            "revision": self.revision,
-            "state_key": self.state_key,
-            "code_digest": self.code_digest,
-            "version": spec.version or "",
-            "symbols": spec.symbols,
-            "mode": spec.mode_in_force(),
-            "parameters": revision.normalised(spec.parameters or {}),
-        }
-
-    def _working_orders(self) -> dict[str, Any]:
-        rollout = self.model.spec.rollout
-        return {"workingOrders": rollout.working_orders if rollout else None}
+        return revisions.revise(self.ref, spec, code, redis_url=redis_url, manifest_dir=folder)
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +147,7 @@ def _check(written: Written, path: Path, config_maps: ConfigMaps, *, here: bool)
         )
     if here and (unable := tuple(_not_on_one_machine(written))):
         return Checked(problems=unable)
-    values = revision.normalised(written.strategy.spec.parameters or {})
+    values = revisions.normalised(written.strategy.spec.parameters or {})
     inspection = inspect(located.source, values)
     if inspection.findings:
         return Checked(problems=tuple(_problem(written, located, f) for f in inspection.findings))

@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from platform_spec.documents import Document, InvalidDocument, Path, documents
+from platform_spec.metadata import API_VERSION
 from platform_spec.problems import (
     InvalidManifest,
     Problem,
@@ -19,7 +20,7 @@ from platform_spec.problems import (
     problems_of,
     shown,
 )
-from platform_spec.strategy import API_VERSION, KIND, Strategy
+from platform_spec.strategy import KIND, Strategy
 
 _CONFIG_MAP = "ConfigMap"
 _KINDS = (KIND, _CONFIG_MAP)

@@ -20,7 +20,10 @@ _UNKNOWN = "unknown field"  # a hint says more than the list of all that is know
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """`value` is what was found, as text: a quoted value, "missing", "unknown field"."""
+    """`value` is what was found, as text: a quoted value, "missing", "unknown field".
+
+    File and line are empty for what was not read from a file.
+    """
 
     file: str
     line: int
@@ -30,7 +33,8 @@ class Problem:
     did_you_mean: str = ""
 
     def __str__(self) -> str:
-        place = f"{self.file}:{self.line}: " if self.line else f"{self.file}: "
+        place = ":".join(str(part) for part in (self.file, self.line) if part)
+        place = f"{place}: " if place else ""
         field = f"{self.path}: " if self.path else ""
         hint = f"; did you mean {self.did_you_mean}?" if self.did_you_mean else ""
         known = not self.expected or (hint and self.value.startswith("unknown"))

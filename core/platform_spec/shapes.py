@@ -51,7 +51,14 @@ _LABEL = r"[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?"
 _CHANNEL = r"([^\s,{}]|\{symbol\})+"  # commas separate channels in the environment
 _PLACEHOLDER = "without spaces and commas, {symbol} standing for each symbol"
 
+MOST_LABELS = 64  # of one resource
+
 Text = Annotated[str, Shape(r"(?s:.+)", "text", 253)]
+Note = Annotated[str, Shape(r"(?s:.*)", "text", 4_096)]
+Reason = Annotated[str, Shape(r"(?s:.*)", "text", 1_024)]
+Document = Annotated[str, Shape(r"(?s:.+)", "a JSON document", 1_000_000)]
+Sha256 = Annotated[str, Shape(r"[0-9a-f]{64}", "64 hex digits", 64)]
+RevisionName = Annotated[str, Shape(r"[0-9a-f]{10}", "ten hex digits", 10)]
 Name = Annotated[str, Shape(_DNS, "lower-case letters, digits and '-' within", 40)]
 Namespace = Annotated[str, Shape(_DNS, "lower-case letters, digits and '-' within")]
 ObjectName = Annotated[
@@ -124,6 +131,40 @@ def bytes_of(memory: str) -> int:
     """The bytes that a Memory means."""
     digits = memory.rstrip("KMGTik")
     return int(digits) * _UNITS.get(memory[len(digits) :], 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A whole number between two bounds, written as a number: `60` or `60.0`."""
+
+    least: int
+    most: int
+
+    @property
+    def phrase(self) -> str:
+        return f"a whole number from {self.least} to {self.most}"
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        bounded = core_schema.int_schema(ge=self.least, le=self.most)
+        return core_schema.custom_error_schema(
+            core_schema.no_info_before_validator_function(_no_text, bounded),
+            custom_error_type=WRONG,
+            custom_error_message="expected {expected}",
+            custom_error_context={"expected": self.phrase},
+        )
+
+
+def _no_text(value: object) -> object:
+    if isinstance(value, bool | str):
+        raise ValueError("no number")  # noqa: TRY004  # pydantic expects a ValueError
+    return value
+
+
+Seconds = Annotated[int, Whole(0, 86_400)]
+DeadlineSeconds = Annotated[int, Whole(1, 3_600)]
+HistoryLimit = Annotated[int, Whole(0, 100)]
 
 
 @dataclass(frozen=True, slots=True)

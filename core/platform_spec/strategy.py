@@ -9,12 +9,14 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, StrictBool, StrictStr, model_validator
+from pydantic import AfterValidator, Field, StrictBool, model_validator
 
 from platform_spec.decimals import MOST_DIGITS, number
 from platform_spec.limits import Limits
+from platform_spec.metadata import ApiVersion, ObjectMetadata
 from platform_spec.resource import OneOf, Resource
 from platform_spec.shapes import (
+    MOST_LABELS,
     BuiltinName,
     Channels,
     ClassPath,
@@ -22,17 +24,20 @@ from platform_spec.shapes import (
     Cpu,
     Currency,
     DataKey,
+    DeadlineSeconds,
+    HistoryLimit,
     Image,
     LabelKey,
     LabelValue,
     Memory,
     Name,
-    Namespace,
     NatsUrl,
+    Note,
     ObjectName,
     ParameterName,
     Positive,
     RedisUrl,
+    Seconds,
     Subjects,
     Symbols,
     Text,
@@ -41,11 +46,12 @@ from platform_spec.shapes import (
     wrong,
 )
 
-API_VERSION = "stratops.dev/v1alpha1"
 KIND = "Strategy"
 DEFAULT_CHANNEL = "market:{symbol}"
 _MOST_PARAMETERS = 100
 _DEEPEST_PARAMETER = 4
+_HISTORY = 10
+_PROGRESS_S = 60
 
 
 class Mode(StrEnum):
@@ -68,16 +74,31 @@ class WorkingOrders(StrEnum):
     KEEP = "Keep"
 
 
-class Metadata(Resource):
-    name: Name = Field(description="Name of the strategy, unique in its namespace.")
-    namespace: Namespace | None = Field(None, description="The desk that the strategy belongs to.")
-    labels: dict[LabelKey, LabelValue] | None = Field(None, description="For selecting.")
-    annotations: dict[LabelKey, StrictStr] | None = Field(None, description="For tools.")
+class Supersede(StrEnum):
+    """What a change does to a hand-over that is under way."""
 
-    @property
-    def ref(self) -> str:
-        """`<name>`, with a namespace `<namespace>/<name>`."""
-        return f"{self.namespace}/{self.name}" if self.namespace else self.name
+    FINISH = "Finish"
+    REPLACE = "Replace"
+
+
+class PositionPolicy(StrEnum):
+    KEEP = "Keep"
+    FLATTEN = "Flatten"
+
+
+class TolerationOperator(StrEnum):
+    EXISTS = "Exists"
+    EQUAL = "Equal"
+
+
+class TaintEffect(StrEnum):
+    NO_SCHEDULE = "NoSchedule"
+    PREFER_NO_SCHEDULE = "PreferNoSchedule"
+    NO_EXECUTE = "NoExecute"
+
+
+class Metadata(ObjectMetadata):
+    name: Name = Field(description="Name of the strategy, unique in its namespace.")
 
 
 class ConfigMapKey(Resource):
@@ -153,6 +174,30 @@ class Rollout(Resource):
         alias="workingOrders",
         description="What becomes of working orders then; Keep.",
     )
+    supersede: Supersede | None = Field(
+        None,
+        description="What a change does while a hand-over is under way; Replace: it is left for "
+        "the newest revision; Finish: it ends first.",
+    )
+
+
+class Deletion(Resource):
+    position_policy: PositionPolicy | None = Field(
+        None,
+        alias="positionPolicy",
+        description="What becomes of positions when the strategy is deleted; Keep: they stay in "
+        "the ledger; Flatten: they are closed at the market.",
+    )
+    deadline_seconds: DeadlineSeconds | None = Field(
+        None,
+        alias="deadlineSeconds",
+        description="How long a deletion waits for the gateway before it goes on without; 30.",
+    )
+
+
+class DeletionInForce(Resource):
+    position_policy: PositionPolicy = PositionPolicy.KEEP
+    deadline_seconds: int = 30
 
 
 class Quantities(Resource):
@@ -163,6 +208,51 @@ class Quantities(Resource):
 class Resources(Resource):
     requests: Quantities | None = Field(None, description="What is set aside for the runner.")
     limits: Quantities | None = Field(None, description="What the runner may use at most.")
+
+
+class Toleration(Resource):
+    """As of a pod."""
+
+    key: LabelKey | None = Field(None, description="Key of the taint; not written: of any.")
+    operator: TolerationOperator | None = Field(None, description="How it is compared; Equal.")
+    value: LabelValue | None = Field(None, description="Value of the taint, with Equal.")
+    effect: TaintEffect | None = Field(None, description="Effect of the taint; not written: any.")
+    toleration_seconds: Seconds | None = Field(
+        None, alias="tolerationSeconds", description="How long NoExecute is borne; for ever."
+    )
+
+
+class PullSecret(Resource):
+    name: ObjectName = Field(description="Name of the Secret, in the strategy's namespace.")
+
+
+class PodTemplate(Resource):
+    """What Kubernetes is told of runner pods; no part of a revision."""
+
+    labels: dict[LabelKey, LabelValue] | None = Field(
+        None, max_length=MOST_LABELS, description="Added to the pods' own labels."
+    )
+    annotations: dict[LabelKey, Note] | None = Field(
+        None, max_length=MOST_LABELS, description="Annotations of the pods."
+    )
+    node_selector: dict[LabelKey, LabelValue] | None = Field(
+        None,
+        alias="nodeSelector",
+        max_length=MOST_LABELS,
+        description="Labels of the nodes that pods may run on.",
+    )
+    tolerations: tuple[Toleration, ...] | None = Field(
+        None, max_length=16, description="Taints of nodes that pods bear."
+    )
+    priority_class_name: ObjectName | None = Field(
+        None, alias="priorityClassName", description="PriorityClass of the pods."
+    )
+    image_pull_secrets: tuple[PullSecret, ...] | None = Field(
+        None,
+        alias="imagePullSecrets",
+        max_length=8,
+        description="Secrets for pulling the image.",
+    )
 
 
 def _is_plain(value: object, depth: int = 0) -> bool:
@@ -196,6 +286,9 @@ Parameters = Annotated[
 
 class Spec(Resource):
     strategy: Runnable = Field(description="What runs: exactly one of four.")
+    image: Image | None = Field(
+        None, description="Image of the runner, with the code of a class; the one that ships."
+    )
     version: Version | None = Field(None, description="The author's version of it.")
     parameters: Parameters | None = Field(
         None, description="Parameters by name; the strategy's own defaults for the rest."
@@ -212,6 +305,20 @@ class Spec(Resource):
     rollout: Rollout | None = Field(None, description="How a new revision takes over.")
     suspend: StrictBool | None = Field(None, description="True: it must not run.")
     resources: Resources | None = Field(None, description="Processors and memory of its runner.")
+    deletion: Deletion | None = Field(None, description="What happens when it is deleted.")
+    revision_history_limit: HistoryLimit | None = Field(
+        None,
+        alias="revisionHistoryLimit",
+        description="Most StrategyRevisions that are kept beside those in use; 10.",
+    )
+    progress_deadline_seconds: DeadlineSeconds | None = Field(
+        None,
+        alias="progressDeadlineSeconds",
+        description="Time for a new revision to be armed, before it counts as stalled; 60.",
+    )
+    pod_template: PodTemplate | None = Field(
+        None, alias="podTemplate", description="What Kubernetes is told of its runner pods."
+    )
 
     @model_validator(mode="after")
     def _live_is_bounded(self) -> Self:
@@ -221,8 +328,9 @@ class Spec(Resource):
             raise wrong("the name of a RiskPolicy, which mode live needs", field="risk.policy")
         if self.capital is None or self.capital.amount is None:
             raise wrong("an amount, which mode live needs", field="capital.amount")
-        if self.strategy.image is not None and "@sha256:" not in self.strategy.image:
-            raise wrong("an image with @sha256:, which mode live needs", field="strategy.image")
+        for field, image in (("strategy.image", self.strategy.image), ("image", self.image)):
+            if image is not None and "@sha256:" not in image:
+                raise wrong("an image with @sha256:, which mode live needs", field=field)
         return self
 
     @property
@@ -246,6 +354,24 @@ class Spec(Resource):
     def mode_in_force(self) -> Mode:
         return self.mode or Mode.SIMULATION
 
+    def supersede_in_force(self) -> Supersede:
+        return (self.rollout and self.rollout.supersede) or Supersede.REPLACE
+
+    def deletion_in_force(self) -> DeletionInForce:
+        written = self.deletion.model_dump(exclude_none=True) if self.deletion else {}
+        return DeletionInForce.model_validate(written)
+
+    def revision_history_limit_in_force(self) -> int:
+        return _HISTORY if self.revision_history_limit is None else self.revision_history_limit
+
+    def progress_deadline_s(self) -> int:
+        return self.progress_deadline_seconds or _PROGRESS_S
+
+    @property
+    def feed_url(self) -> str:
+        """Address of its own Redis; empty: the desk's feed."""
+        return self.feed.redis.url if self.feed and self.feed.redis else ""
+
     def channels_in_force(self) -> tuple[str, ...]:
         """Redis channels with their symbols filled in, each once, in the order of writing."""
         redis = self.feed.redis if self.feed else None
@@ -261,7 +387,7 @@ class Spec(Resource):
 class Strategy(Resource):
     """One strategy of a desk."""
 
-    api_version: Literal["stratops.dev/v1alpha1"] = Field(
+    api_version: ApiVersion = Field(
         alias="apiVersion", description="Version of this format, stratops.dev/v1alpha1."
     )
     kind: Literal["Strategy"] = Field(description="Kind of resource, Strategy.")
