@@ -1,0 +1,94 @@
+{{/* The desk's parts: which of them are the demo's, and where each one is. All take the root. */}}
+
+{{- define "stratops.demo.feed" -}}
+{{- if and .Values.gateway.enabled .Values.demo.enabled (not .Values.feed.url) }}true{{ end -}}
+{{- end }}
+
+{{- define "stratops.demo.nats" -}}
+{{- if and .Values.gateway.enabled .Values.demo.enabled (not .Values.nats.url) }}true{{ end -}}
+{{- end }}
+
+{{- define "stratops.demo.venue" -}}
+{{- if and .Values.gateway.enabled .Values.demo.enabled (not .Values.venue.address) }}true{{ end -}}
+{{- end }}
+
+{{/* Fails with the values that are missing, all of them at once. */}}
+{{- define "stratops.addresses.complete" -}}
+{{- $missing := list -}}
+{{- if and (not .Values.demo.enabled) .Values.gateway.enabled -}}
+{{- if not .Values.feed.url }}{{ $missing = append $missing "feed.url (redis://host:port)" }}{{ end -}}
+{{- if not .Values.nats.url }}{{ $missing = append $missing "nats.url (nats://host:port)" }}{{ end -}}
+{{- if not .Values.venue.address }}{{ $missing = append $missing "venue.address (host:port)" }}{{ end -}}
+{{- end -}}
+{{- if $missing -}}
+{{- fail (printf "%s: empty, expected an address each, or demo.enabled=true for a desk to try" (join ", " $missing)) -}}
+{{- end -}}
+{{- end }}
+
+{{- define "stratops.feed.url" -}}
+{{- if include "stratops.demo.feed" . -}}
+redis://stratops-redis.{{ .Release.Namespace }}.svc:6379
+{{- else -}}
+{{- include "stratops.addresses.complete" . }}{{ .Values.feed.url -}}
+{{- end -}}
+{{- end }}
+
+{{- define "stratops.nats.url" -}}
+{{- if include "stratops.demo.nats" . -}}
+nats://stratops-nats.{{ .Release.Namespace }}.svc:4222
+{{- else -}}
+{{- include "stratops.addresses.complete" . }}{{ .Values.nats.url -}}
+{{- end -}}
+{{- end }}
+
+{{- define "stratops.venue.address" -}}
+{{- if include "stratops.demo.venue" . -}}
+stratops-venue.{{ .Release.Namespace }}.svc:9091
+{{- else -}}
+{{- include "stratops.addresses.complete" . }}{{ .Values.venue.address -}}
+{{- end -}}
+{{- end }}
+
+{{- define "stratops.gateway.address" -}}
+stratops-gateway.{{ .Release.Namespace }}.svc:9090
+{{- end }}
+
+{{/* A replay tells its own time. */}}
+{{- define "stratops.clock" -}}
+{{- if include "stratops.demo.feed" . }}market{{ else }}wall{{ end -}}
+{{- end }}
+
+{{- define "stratops.operator.namespace" -}}
+{{- if .Values.operator.enabled }}{{ .Release.Namespace }}{{ else }}{{ .Values.operator.namespace | default .Release.Namespace }}{{ end -}}
+{{- end }}
+
+{{/* (dict "root" $ "component" "gateway") */}}
+{{- define "stratops.image" -}}
+{{- $image := .root.Values.image -}}
+{{- $name := printf "%s/%s" $image.registry .component -}}
+{{- with get $image.digests .component -}}
+{{ $name }}@{{ . }}
+{{- else -}}
+{{ $name }}:{{ $image.tag | default .root.Chart.AppVersion }}
+{{- end -}}
+{{- end }}
+
+{{/* (dict "root" $ "name" "stratops-gateway") */}}
+{{- define "stratops.labels" -}}
+{{ include "stratops.selector" . }}
+app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .root.Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name (.root.Chart.Version | replace "+" "_") }}
+{{- end }}
+
+{{- define "stratops.selector" -}}
+app.kubernetes.io/name: {{ .name }}
+app.kubernetes.io/part-of: stratops
+{{- end }}
+
+{{/* What its certificate is for: the Service, and each pod by itself. */}}
+{{- define "stratops.gateway.names" -}}
+{{- $ns := .Release.Namespace -}}
+stratops-gateway.{{ $ns }}.svc,stratops-gateway.{{ $ns }}.svc.cluster.local,*.stratops-gateway-headless.{{ $ns }}.svc,localhost
+{{- end }}
