@@ -1,0 +1,66 @@
+"""SIGTERM and SIGINT: obeyed from the first moment on, and within a second.
+
+A container's process is PID 1, for which the kernel has no default: without a handler a SIGTERM is
+ignored and the whole grace period waited out, also while Python still imports. So `at_once` comes
+before the heavy imports, and `orderly` takes over when there is a loop that can put things away.
+"""
+
+import os
+import signal
+from collections.abc import Callable
+from contextlib import suppress
+from types import FrameType
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
+
+GRACE_S = 0.9
+_ASKING = (signal.SIGTERM, signal.SIGINT)
+
+Late = Callable[[FrameType | None], NoReturn]
+
+
+def at_once(name: str, code: int = 0) -> None:
+    """Until `orderly`, whoever asks is obeyed on the spot: nothing is under way yet."""
+
+    def end(*_: object) -> None:
+        leave(name, "asked to end while it was starting", code)
+
+    for number in _ASKING:
+        signal.signal(number, end)
+
+
+def orderly(loop: "AbstractEventLoop", ask: Callable[[], object], late: Late) -> None:
+    """From now on `ask` is called on the loop; `late`, with the place where Python is, when the
+    process is still there `GRACE_S` after that. It has to end the process."""
+
+    def asked(*_: object) -> None:
+        hurry()
+        with suppress(RuntimeError):  # the loop is closed: the end is near anyway
+            loop.call_soon_threadsafe(ask)
+
+    signal.signal(signal.SIGALRM, lambda _, frame: late(frame))
+    for number in _ASKING:
+        signal.signal(number, asked)
+
+
+def hurry() -> None:
+    """`late` is due in `GRACE_S`, also when nobody asked."""
+    signal.setitimer(signal.ITIMER_REAL, GRACE_S)
+
+
+def leave(name: str, reason: str, code: int) -> NoReturn:
+    """Ends the process with its last line; threads and exit handlers do not hold it up."""
+    say(name, reason)
+    os._exit(code)
+
+
+def say(name: str, reason: str) -> None:
+    """One line on stderr. Kubernetes and `stratops up` show the last one as why a process ended."""
+    line = " ".join(f"{name}: {reason}".split())[:_LONGEST]
+    with suppress(OSError):  # nobody reads any more
+        os.write(2, line.encode(errors="replace") + b"\n")
+
+
+_LONGEST = 1_000  # characters: of a log, Kubernetes keeps the last 2,048 bytes
