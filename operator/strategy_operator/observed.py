@@ -2,6 +2,11 @@
 
 Made by the edge from its caches (Kubernetes objects, trimmed) and from the gateway's last answer.
 Times are seconds on a monotonic clock unless a name says otherwise.
+
+Two things are relied on. What an action of ours was answered with is seen from then on: a pod that
+was created is in `pods`, one that was deleted is `deleting` or gone. And a status is written only
+over the one that was seen here (by its resourceVersion); where that fails, no action of the same
+decision is done.
 """
 
 from collections.abc import Mapping
@@ -21,7 +26,8 @@ class PodPhase(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """Why a pod does not come up, in Kubernetes' own words: `ImagePullBackOff`, `Unschedulable`."""
+    """Why a pod does not come up, or why it ended, in Kubernetes' own words: `ImagePullBackOff`,
+    `Unschedulable`, `Evicted`, `Error`."""
 
     reason: str
     message: str = ""
@@ -29,7 +35,8 @@ class Trouble:
 
 @dataclass(frozen=True, slots=True)
 class Pod:
-    """One runner pod; `name` is `<strategy>-<revision>-<attempt>`."""
+    """One runner pod; `name` is `<strategy>-<revision>-<attempt>`, and says the two (labels may
+    have been edited)."""
 
     name: str
     uid: str
@@ -83,6 +90,8 @@ class GatewayView:
     epoch: int = 0
     none_reason: str = ""  # why nobody is armed
     given_up: str = ""  # the wanted revision, when it is no longer tried
+    policy: str | None = None  # that the wanted revision names; None: not told
+    flattening: str = ""  # what a withdrawal still has to close
     runners: tuple[RunnerSeen, ...] = ()
     handovers: int = 0
     signals: int = 0
@@ -113,12 +122,13 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Obstacle:
-    """An action that failed and was not done since."""
+    """An action that failed and was not done since. It is asked for again after a while."""
 
     action: str  # name of the action's class
     target: str  # name of the object
     reason: str  # `Foreign`, `Forbidden`, `Conflict`, `Invalid`, `Unreachable`
     message: str
+    at: float = 0.0  # when it failed last
 
 
 @dataclass(frozen=True, slots=True)
