@@ -31,9 +31,10 @@ class Dropped(StrEnum):
 
 
 class _Stream:
-    __slots__ = ("last", "session")
+    __slots__ = ("count", "last", "session")
 
     def __init__(self) -> None:
+        self.count = 0
         self.last = -1
         self.session = ""
 
@@ -69,6 +70,7 @@ class Intake:
         ):
             stream.last = sequence
             stream.session = event.session
+            stream.count += 1
             return event
         return self._judge(event)
 
@@ -79,6 +81,16 @@ class Intake:
             f"{symbol}/{_TYPES[kind]}": stream.last
             for kind, streams in self._streams.items()
             for symbol, stream in streams.items()
+        }
+
+    @property
+    def accepted(self) -> dict[tuple[str, str], int]:
+        """How many were accepted, by symbol and type."""
+        return {
+            (symbol, _TYPES[kind]): stream.count
+            for kind, streams in self._streams.items()
+            for symbol, stream in streams.items()
+            if stream.count
         }
 
     def resume(self, sequences: dict[str, int], session: str = "") -> None:
@@ -101,6 +113,7 @@ class Intake:
                 Dropped.SEQUENCE_BACK if event.session == stream.session else Dropped.ALREADY_SEEN
             )
         stream.last, stream.session = event.sequence, event.session
+        stream.count += 1
         return event
 
     def _drop(self, reason: Dropped) -> Event | None:

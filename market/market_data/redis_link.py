@@ -16,6 +16,9 @@ import hiredis
 
 _PUSH = hiredis.PushNotification
 _DEFAULT_PORT = 6379
+_TURN_NS = 20_000_000  # of one turn of the loop, for messages: probes and other links wait so long
+_REST_S = 0.001  # the others' turns until the next
+_AT_ONCE = range(8)  # messages between two looks at the clock, which costs as much as a check
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +60,9 @@ class RedisLink(asyncio.Protocol):
     """Calls `take` for each message of a subscribed channel no larger than `max_size`.
 
     `on_other` gets everything else that Redis sends (confirmations, pattern messages, replies,
-    messages too large), `on_drained` what is left to do when a read is worked off. `closed` ends
-    with the reason; an exception of a callback ends it as that exception.
+    messages too large), `on_drained` what is left to do when a read is worked off, or a part of it:
+    whoever takes long with each message leaves the loop a turn now and then. `closed` ends with the
+    reason; an exception of a callback ends it as that exception.
     """
 
     def __init__(
@@ -84,10 +88,28 @@ class RedisLink(asyncio.Protocol):
         if self.closed.done():
             return
         self.received_ns = monotonic_ns()
-        gets, push, most = self._reader.gets, _PUSH, self._max_size
         self._reader.feed(data)
+        self._work_off(self.received_ns + _TURN_NS)
+
+    def _work_off(self, until_ns: int) -> None:
         try:
-            while (item := gets()) is not False:
+            done = self._pass_on(until_ns)
+            self._on_drained()
+        except hiredis.ProtocolError as error:
+            self.close(f"not the Redis protocol: {error}")
+        except Exception as error:  # noqa: BLE001  # a consumer's own: it ends run(), asyncio would only log it
+            self._end(error)
+        else:
+            if not done:
+                self._rest()
+
+    def _pass_on(self, until_ns: int) -> bool:
+        """False when the time was up before all that was read is passed on."""
+        gets, push, most = self._reader.gets, _PUSH, self._max_size
+        while True:
+            for _ in _AT_ONCE:
+                if (item := gets()) is False:
+                    return True
                 # Of all pushes of three, only b"message", channel, payload ends in bytes.
                 if (
                     item.__class__ is push
@@ -98,11 +120,19 @@ class RedisLink(asyncio.Protocol):
                     self.take(payload)
                 else:
                     self._on_other(item)
-            self._on_drained()
-        except hiredis.ProtocolError as error:
-            self.close(f"not the Redis protocol: {error}")
-        except Exception as error:  # noqa: BLE001  # a consumer's own: it ends run(), asyncio would only log it
-            self._end(error)
+            if monotonic_ns() >= until_ns:
+                return False
+
+    def _rest(self) -> None:
+        if self._transport is not None and not self.closed.done():
+            self._transport.pause_reading()
+            asyncio.get_running_loop().call_later(_REST_S, self._go_on)
+
+    def _go_on(self) -> None:
+        if self._transport is not None and not self.closed.done():
+            self._transport.resume_reading()
+            self.received_ns = monotonic_ns()  # what was read is not worked off: no silence yet
+            self._work_off(self.received_ns + _TURN_NS)
 
     def connection_lost(self, error: Exception | None) -> None:
         self.close(f"connection lost: {error or 'closed by Redis'}")

@@ -54,10 +54,13 @@ def _nothing(*_: object) -> None:
 class Subscription:
     """`run()` it as a task. All callbacks come on its loop, in the order of the connection.
 
+    `url` may be asked for anew at each connection; its ValueError is a reason for having none.
+
     `on_payload` gets each message of the channels (those over 1 MB are counted as `too_large` in
-    `dropped`, never passed on); `on_drained` follows each read. `on_subscribed(n)` says that the
-    nth subscription is complete: everything published from now on arrives. `on_lost(reason)` says
-    that this no longer holds. An exception of a callback ends `run()`.
+    `dropped`, never passed on); `on_drained` follows each read, and each part of a long one.
+    `on_subscribed(n)` says that the nth subscription is complete: everything published from now on
+    arrives. `on_lost(reason)` says that this no longer holds. An exception of a callback ends
+    `run()`.
 
     With `consumer` and `progress` (last sequence processed by "SYMBOL/type") it takes part in the
     replay's window; not while `progress` answers None. `symbols` names those it takes from its
@@ -67,7 +70,7 @@ class Subscription:
 
     def __init__(
         self,
-        url: str,
+        url: str | Callable[[], str],
         channels: Sequence[str],
         *,
         on_payload: Callable[[bytes], object],
@@ -84,7 +87,7 @@ class Subscription:
         self.heartbeat: Heartbeat | None = None
         self.subscriptions = 0
         self.trouble = ""  # why it is not connected
-        self._address = Address.parse(url)
+        self._address = _address(url)
         self._patterns = [HEARTBEATS, *(name for name in channels if _is_pattern(name))]
         self._channels = [name for name in channels if not _is_pattern(name)]
         self._on_payload = on_payload
@@ -188,7 +191,9 @@ class Subscription:
     async def _serve(self) -> str:
         """One connection, from dialling to its end; answers why it ended."""
         try:
-            link = await connect(self._address, self._make_link, self._timing.connect_s)
+            link = await connect(self._address(), self._make_link, self._timing.connect_s)
+        except ValueError as error:
+            return f"no connection: {error}"
         except TimeoutError:
             return f"no connection in {self._timing.connect_s} s"
         except OSError as error:
@@ -316,6 +321,14 @@ class Subscription:
             self.publish_progress()
         if self._rewinding is not None and self.session != self._rewinding and self.connected:
             self._take_messages(link)
+
+
+def _address(url: str | Callable[[], str]) -> Callable[[], Address]:
+    """Raises ValueError for a fixed address that is none."""
+    if callable(url):
+        return lambda: Address.parse(url())
+    fixed = Address.parse(url)
+    return lambda: fixed
 
 
 def _is_pattern(channel: str) -> bool:

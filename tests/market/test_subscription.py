@@ -137,6 +137,44 @@ async def test_a_busy_process_does_not_blame_the_link(
     assert not one.lost
 
 
+async def test_a_slow_consumer_leaves_the_loop_a_turn(
+    reader: Any, client: Any, until: Any, quick: Timing
+) -> None:
+    """Three seconds of work that arrive in one read."""
+    one = await reader(timing=quick)
+    one.hang_s = 0.01
+    async with client.pipeline(transaction=False) as pipeline:
+        for n in range(1, 301):
+            pipeline.publish("market:btcusdt", tick(n))
+        await pipeline.execute()
+    longest, looked = 0.0, monotonic()
+    while len(one.events) < 300:
+        await asyncio.sleep(0.005)
+        longest, looked = max(longest, monotonic() - looked), monotonic()
+    assert longest < 1
+    assert (one.sequences("BTCUSDT"), one.lost) == (list(range(1, 301)), [])
+
+
+async def test_an_address_may_change_between_two_connections(
+    redis_server: Any, proxy: Any, until: Any
+) -> None:
+    addresses = ["redis://127.0.0.1:1", "nowhere", proxy.url, redis_server.url]
+    taken: list[str] = []
+
+    def next_address() -> str:
+        taken.append(addresses[min(len(taken), 3)])
+        return taken[-1]
+
+    subscription = Subscription(next_address, ["market:btcusdt"], on_payload=print)
+    task = asyncio.create_task(subscription.run())
+    await until(lambda: subscription.connected)
+    await proxy.stop()
+    await until(lambda: subscription.subscriptions == 2)
+    assert taken == addresses
+    task.cancel()
+    await asyncio.wait({task})
+
+
 async def test_a_feed_without_heartbeats_is_stale(
     reader: Any, client: Any, until: Any, quick: Timing
 ) -> None:
