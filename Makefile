@@ -7,7 +7,7 @@ BOOTSTRAP = $(PYTHON) scripts/bootstrap.py $(VENV)
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install up check test bench proto clean
+.PHONY: help install up check test bench proto crds clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-16s %s\n", $$1, $$2}'
@@ -34,6 +34,9 @@ bench: install ## Measure speed and memory; prints a table, writes benchmarks/re
 
 proto: ## Generate the gRPC modules from proto/
 	sh scripts/generate_proto.sh
+
+crds: install ## Generate crds/ from the models
+	$(BIN)/python scripts/generate_crds.py
 
 clean: ## Remove the environment and what tools cached
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -8,8 +8,9 @@ import re
 from decimal import Decimal
 
 MOST_DIGITS = 40  # before the point, and after it
-_LONGEST = 100  # characters; digits, point, sign and exponent of anything within MOST_DIGITS
-_NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]{1,3})?")
+LONGEST = 100  # characters; digits, point, sign and exponent of anything within MOST_DIGITS
+NUMBER_TEXT = r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]{1,2})?$"
+_NUMBER = re.compile(NUMBER_TEXT)
 
 
 def number(value: object) -> Decimal | None:
@@ -20,7 +21,7 @@ def number(value: object) -> Decimal | None:
     if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
         return None
     text = value if isinstance(value, str) else _text(value)
-    if len(text) > _LONGEST or not _NUMBER.fullmatch(text):
+    if len(text) > LONGEST or not _NUMBER.fullmatch(text):
         return None
     exact = Decimal(text)
     return exact if _is_bounded(exact) else None

@@ -13,6 +13,8 @@ from platform_spec.shapes import Fraction, NotNegative, Positive, Rate, Share, S
 _DEFAULTS = trading.limits.Limits()
 _NUMBERS = tuple(field.name for field in fields(_DEFAULTS) if not field.name.endswith("_symbols"))
 
+AT_LEAST = frozenset(("min_account_balance", "min_confidence"))  # the higher, the tighter
+
 
 class Limits(Resource):
     allowed_symbols: SymbolSet | None = Field(

@@ -15,7 +15,7 @@ from platform_spec.resource import Resource
 from platform_spec.stored import StrategyRevision
 from platform_spec.strategy import Strategy
 
-_METADATA = ("name", "namespace", "labels", "annotations")  # the rest is the API server's
+_METADATA = ("name", "namespace")  # the API server vouches for the rest, labels too
 
 Model = TypeVar("Model", bound=Resource)
 

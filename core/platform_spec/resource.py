@@ -4,7 +4,7 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
-from platform_spec.shapes import wrong
+from platform_spec.shapes import EXACTLY_ONE, wrong
 
 
 class Resource(BaseModel):
@@ -13,6 +13,8 @@ class Resource(BaseModel):
 
 class OneOf(Resource):
     """Exactly one of its fields is written."""
+
+    model_config = ConfigDict(json_schema_extra={EXACTLY_ONE: True})
 
     @model_validator(mode="after")
     def _one_is_written(self) -> Self:

@@ -8,10 +8,15 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, BeforeValidator, Field, GetCoreSchemaHandler
+from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-from platform_spec.decimals import MOST_DIGITS, number, spelling
+from platform_spec.decimals import LONGEST, MOST_DIGITS, NUMBER_TEXT, number, spelling
+
+# What a JSON schema has no word for, in the schemas of the models.
+PHRASE = "x-phrase"
+EACH_ONCE = "x-each-once"
+EXACTLY_ONE = "x-exactly-one"
 
 WRONG = "wrong"  # the type of our own errors; their context has `expected`, and maybe `field`
 
@@ -23,25 +28,51 @@ def wrong(expected: str, *, field: str = "") -> PydanticCustomError:
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """Text of one pattern, at most `longest` characters."""
+    """Text of one pattern, at most `longest` characters; with `or_number` a plain number too."""
 
     pattern: str
     phrase: str
     longest: int = 63
+    or_number: bool = False
+
+    @property
+    def expected(self) -> str:
+        return f"{self.phrase}; at most {self.longest} characters"
 
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler
     ) -> CoreSchema:
-        text = core_schema.str_schema(
-            pattern=f"^(?:{self.pattern})$", min_length=0, max_length=self.longest, strict=True
+        text: CoreSchema = core_schema.str_schema(
+            pattern=self._anchored, min_length=0, max_length=self.longest, strict=True
         )
-        expected = f"{self.phrase}; at most {self.longest} characters"
-        return core_schema.custom_error_schema(
-            text,
-            custom_error_type=WRONG,
-            custom_error_message="expected {expected}",
-            custom_error_context={"expected": expected},
-        )
+        if self.or_number:
+            text = core_schema.no_info_before_validator_function(_number_as_text, text)
+        return _refused_with(self.expected, text)
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        text = {"pattern": self._anchored, "maxLength": self.longest, PHRASE: self.expected}
+        return text | ({"minimum": 0} if self.or_number else {"type": "string"})
+
+    @property
+    def _anchored(self) -> str:
+        return f"^(?:{self.pattern})$"
+
+
+def _refused_with(expected: str, schema: CoreSchema) -> CoreSchema:
+    return core_schema.custom_error_schema(
+        schema,
+        custom_error_type=WRONG,
+        custom_error_message="expected {expected}",
+        custom_error_context={"expected": expected},
+    )
+
+
+def _number_as_text(value: object) -> object:
+    """Kubernetes takes a plain number where a quantity is text: `cpu: 1`."""
+    exact = None if isinstance(value, str) else number(value)
+    return value if exact is None else spelling(exact)
 
 
 _DNS = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
@@ -97,21 +128,13 @@ Channel = Annotated[str, Shape(_CHANNEL, f"a channel {_PLACEHOLDER}", 255)]
 Subject = Annotated[str, Shape(_CHANNEL, f"a subject {_PLACEHOLDER}", 255)]
 
 
-def _quantity(value: object) -> object:
-    """Kubernetes takes a plain number where a quantity is text: `cpu: 1`."""
-    exact = None if isinstance(value, str) else number(value)
-    return value if exact is None else spelling(exact)
-
-
 Cpu = Annotated[
     str,
-    Shape(r"[0-9]{1,9}m|[0-9]{1,6}(\.[0-9]{1,3})?", "processors, as in 50m or 0.5"),
-    BeforeValidator(_quantity),
+    Shape(r"[0-9]{1,9}m|[0-9]{1,6}(\.[0-9]{1,3})?", "processors, as in 50m or 0.5", or_number=True),
 ]
 Memory = Annotated[
     str,
-    Shape(r"[0-9]{1,18}(Ki|Mi|Gi|Ti|k|M|G|T)?", "bytes, as in 128Mi"),
-    BeforeValidator(_quantity),
+    Shape(r"[0-9]{1,18}(Ki|Mi|Gi|Ti|k|M|G|T)?", "bytes, as in 128Mi", or_number=True),
 ]
 
 
@@ -125,6 +148,11 @@ _UNITS = {
     "G": 10**9,
     "T": 10**12,
 }
+
+
+def processors_of(cpu: str) -> Decimal:
+    """The processors that a Cpu means."""
+    return Decimal(cpu[:-1]) / 1000 if cpu.endswith("m") else Decimal(cpu)
 
 
 def bytes_of(memory: str) -> int:
@@ -148,12 +176,13 @@ class Whole:
         self, source: Any, handler: GetCoreSchemaHandler
     ) -> CoreSchema:
         bounded = core_schema.int_schema(ge=self.least, le=self.most)
-        return core_schema.custom_error_schema(
-            core_schema.no_info_before_validator_function(_no_text, bounded),
-            custom_error_type=WRONG,
-            custom_error_message="expected {expected}",
-            custom_error_context={"expected": self.phrase},
-        )
+        plain = core_schema.no_info_before_validator_function(_no_text, bounded)
+        return _refused_with(self.phrase, plain)
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return {"type": "integer", "minimum": self.least, "maximum": self.most}
 
 
 def _no_text(value: object) -> object:
@@ -186,12 +215,22 @@ class Within:
             le=self.most,
             multiple_of=Decimal(1) if self.whole else None,
         )
-        return core_schema.custom_error_schema(
-            core_schema.no_info_before_validator_function(_exact, bounded),
-            custom_error_type=WRONG,
-            custom_error_message="expected {expected}",
-            custom_error_context={"expected": self.phrase},
-        )
+        exact = core_schema.no_info_before_validator_function(_exact, bounded)
+        return _refused_with(self.phrase, exact)
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        """Without a type: no schema of Kubernetes has one for a number that may be text."""
+        bounds: dict[str, Any] = {"pattern": NUMBER_TEXT, "maxLength": LONGEST, PHRASE: self.phrase}
+        lowest = self.least if self.above is None else self.above
+        if lowest is not None:
+            bounds["minimum"] = int(lowest)
+        if self.above is not None:
+            bounds["exclusiveMinimum"] = True
+        if self.most is not None:
+            bounds["maximum"] = int(self.most)
+        return bounds | ({"multipleOf": 1} if self.whole else {})
 
 
 def _exact(value: object) -> Decimal:
@@ -213,6 +252,21 @@ Rate = Annotated[
 Item = TypeVar("Item")
 
 
+@dataclass(frozen=True, slots=True)
+class EachOnce:
+    """No item of a list is written twice."""
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(_each_once, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return {**handler(schema), EACH_ONCE: True}
+
+
 def _each_once(items: Sequence[Item]) -> Sequence[Item]:
     for place, item in enumerate(items):
         if item in items[:place]:
@@ -220,16 +274,10 @@ def _each_once(items: Sequence[Item]) -> Sequence[Item]:
     return items
 
 
-Symbols = Annotated[
-    tuple[Symbol, ...], Field(min_length=1, max_length=64), AfterValidator(_each_once)
-]
-SymbolSet = Annotated[tuple[Symbol, ...], Field(max_length=256), AfterValidator(_each_once)]
-Channels = Annotated[
-    tuple[Channel, ...], Field(min_length=1, max_length=64), AfterValidator(_each_once)
-]
-Subjects = Annotated[
-    tuple[Subject, ...], Field(min_length=1, max_length=64), AfterValidator(_each_once)
-]
+Symbols = Annotated[tuple[Symbol, ...], Field(min_length=1, max_length=64), EachOnce()]
+SymbolSet = Annotated[tuple[Symbol, ...], Field(max_length=256), EachOnce()]
+Channels = Annotated[tuple[Channel, ...], Field(min_length=1, max_length=64), EachOnce()]
+Subjects = Annotated[tuple[Subject, ...], Field(min_length=1, max_length=64), EachOnce()]
 CodeText = Annotated[
     str, Shape(r"(?s:.+)", "the code of a strategy", 900_000)
 ]  # a ConfigMap ends at 1 MiB

@@ -43,6 +43,7 @@ from platform_spec.shapes import (
     Text,
     Version,
     bytes_of,
+    processors_of,
     wrong,
 )
 
@@ -201,13 +202,22 @@ class DeletionInForce(Resource):
 
 
 class Quantities(Resource):
-    cpu: Cpu | None = Field(None, description="Processors.")
-    memory: Memory | None = Field(None, description="Bytes.")
+    cpu: Cpu | None = Field(default=None, description="Processors.")
+    memory: Memory | None = Field(default=None, description="Bytes.")
 
 
 class Resources(Resource):
     requests: Quantities | None = Field(None, description="What is set aside for the runner.")
     limits: Quantities | None = Field(None, description="What the runner may use at most.")
+
+    @model_validator(mode="after")
+    def _what_is_set_aside_may_be_used(self) -> Self:
+        asked, most = self.requests or Quantities(), self.limits or Quantities()
+        if asked.cpu and most.cpu and processors_of(asked.cpu) > processors_of(most.cpu):
+            raise wrong(f"at most limits.cpu, {most.cpu}", field="requests.cpu")
+        if asked.memory and most.memory and bytes_of(asked.memory) > bytes_of(most.memory):
+            raise wrong(f"at most limits.memory, {most.memory}", field="requests.memory")
+        return self
 
 
 class Toleration(Resource):
