@@ -1,0 +1,237 @@
+"""What is kept of an object that a watch brought: little, and comparable.
+
+Two versions of an object that are equal here ask for nothing to be done.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from platform_spec.status import ConditionStatus, ConditionType
+from strategy_operator.cluster import CONFIG_MAP, POD, POLICY, REVISION, STRATEGY, Resource
+from strategy_operator.observed import Pod, PodPhase, Policy, Trouble
+
+STRATEGY_LABEL = "stratops.dev/strategy"
+REVISION_LABEL = "stratops.dev/revision"
+MANAGED_BY = "app.kubernetes.io/managed-by=stratops-operator"
+RUNNER = "runner"
+_LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+_STARTING = ("ContainerCreating", "PodInitializing")
+_MOST_MESSAGE = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Clocks:
+    """Turns the API server's wall time into our monotonic one, always by the same difference."""
+
+    difference_s: float  # wall minus monotonic
+
+    def monotonic_of(self, text: str) -> float:
+        return datetime.fromisoformat(text).timestamp() - self.difference_s
+
+
+@dataclass(frozen=True, slots=True)
+class StrategyObject:
+    """The object as compact JSON; what is asked of all of them at once beside it."""
+
+    text: bytes
+    source: str = ""  # the ConfigMap that has its code
+    handing_over: bool = False  # another revision is wanted than is armed, and it gets on
+    mode: str = ""
+    revision: str = ""
+
+    def manifest(self) -> dict[str, Any]:
+        decoded: dict[str, Any] = msgspec.json.decode(self.text)
+        return decoded
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """Metadata of a StrategyRevision or ConfigMap."""
+
+    strategy: str  # empty: of none
+    owner_uid: str
+    created_at: float
+    revision: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PodObject:
+    strategy: str
+    pod: Pod
+
+
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """One object as a watch or an answer has it; `value` is what is kept of it."""
+
+    resource: Resource
+    key: tuple[str, str]  # namespace, name
+    uid: str
+    version: int
+    value: Any
+    deleted: bool = False
+
+
+def brought(
+    resource: Resource, raw: Mapping[str, Any], clocks: Clocks, *, deleted: bool = False
+) -> Brought:
+    metadata = raw["metadata"]
+    return Brought(
+        resource,
+        (metadata["namespace"], metadata["name"]),
+        metadata["uid"],
+        int(metadata["resourceVersion"]),
+        _KEPT[resource](raw, clocks),
+        deleted,
+    )
+
+
+def strategy(raw: Mapping[str, Any]) -> StrategyObject:
+    metadata = {name: each for name, each in raw["metadata"].items() if name != "managedFields"}
+    if _LAST_APPLIED in metadata.get("annotations", {}):
+        annotations = metadata["annotations"].items()
+        metadata["annotations"] = {key: each for key, each in annotations if key != _LAST_APPLIED}
+    status = raw.get("status") or {}
+    return StrategyObject(
+        msgspec.json.encode({**raw, "metadata": metadata}),
+        _source(raw.get("spec") or {}),
+        _hands_over(status),
+        str(status.get("mode", "")),
+        str(status.get("revision", "")),
+    )
+
+
+def _source(spec: Mapping[str, Any]) -> str:
+    """Whatever was written there: not every API server had our schema when it was stored."""
+    found: Any = spec
+    for name in ("strategy", "source", "configMap", "name"):
+        found = found.get(name) if isinstance(found, Mapping) else None
+    return found if isinstance(found, str) else ""
+
+
+def _hands_over(status: Mapping[str, Any]) -> bool:
+    armed, wanted = status.get("revision", ""), status.get("wantedRevision", "")
+    stalled = any(
+        each.get("type") == ConditionType.STALLED and each.get("status") == ConditionStatus.TRUE
+        for each in status.get("conditions", ())
+    )
+    return bool(armed and wanted and armed != wanted and not stalled)
+
+
+def policy(raw: Mapping[str, Any]) -> Policy:
+    spec = raw.get("spec") or {}
+    return Policy(
+        name=raw["metadata"]["name"],
+        halted=spec.get("halted") is True,
+        allow_live=spec.get("allowLive") is True,
+    )
+
+
+def child(raw: Mapping[str, Any], clocks: Clocks) -> Child:
+    metadata = raw["metadata"]
+    owner_name, owner_uid = _owner(metadata)
+    labels = metadata.get("labels") or {}
+    return Child(
+        strategy=owner_name or labels.get(STRATEGY_LABEL, ""),
+        owner_uid=owner_uid,
+        created_at=clocks.monotonic_of(metadata["creationTimestamp"]),
+        revision=labels.get(REVISION_LABEL, ""),
+    )
+
+
+def pod(raw: Mapping[str, Any], clocks: Clocks) -> PodObject:
+    metadata, spec, status = raw["metadata"], raw["spec"], raw.get("status") or {}
+    owner_name, owner_uid = _owner(metadata)
+    labels = metadata.get("labels") or {}
+    container = _runner(status.get("containerStatuses") or ())
+    revision, attempt = _revision_and_attempt(metadata["name"])
+    return PodObject(
+        strategy=owner_name or labels.get(STRATEGY_LABEL, ""),
+        pod=Pod(
+            name=metadata["name"],
+            uid=metadata["uid"],
+            owner_uid=owner_uid,
+            revision=revision,
+            attempt=attempt,
+            phase=_phase(status),
+            image=str(_runner(spec.get("containers") or ()).get("image", "")),
+            created_at=clocks.monotonic_of(metadata["creationTimestamp"]),
+            ready=_condition(status, "Ready").get("status") == "True",
+            deleting="deletionTimestamp" in metadata,
+            restarts=container.get("restartCount", 0),
+            trouble=_trouble(status, container),
+            labels=labels,
+        ),
+    )
+
+
+def _owner(metadata: Mapping[str, Any]) -> tuple[str, str]:
+    """Name and uid of the Strategy that controls it; the uid of any other controller."""
+    for owner in metadata.get("ownerReferences") or ():
+        if owner.get("controller"):
+            return (owner["name"] if owner["kind"] == "Strategy" else "", owner["uid"])
+    return "", ""
+
+
+def _revision_and_attempt(name: str) -> tuple[str, int]:
+    """Of `<strategy>-<revision>-<attempt>`; the labels may have been changed by hand."""
+    rest, _, attempt = name.rpartition("-")
+    return rest.rpartition("-")[2], int(attempt) if attempt.isdecimal() else 0
+
+
+def _phase(status: Mapping[str, Any]) -> PodPhase:
+    phase = status.get("phase", PodPhase.PENDING)
+    return PodPhase(phase) if phase in set(PodPhase) else PodPhase.UNKNOWN
+
+
+def _runner(containers: Any) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = next((each for each in containers if each["name"] == RUNNER), {})
+    return found
+
+
+def _condition(status: Mapping[str, Any], type_: str) -> Mapping[str, Any]:
+    conditions = status.get("conditions") or ()
+    found: Mapping[str, Any] = next((each for each in conditions if each["type"] == type_), {})
+    return found
+
+
+def _trouble(status: Mapping[str, Any], container: Mapping[str, Any]) -> Trouble | None:
+    """Why it does not come up: the pod's own reason, else its container's, else the scheduler's."""
+    if status.get("reason"):  # Evicted, OutOfpods
+        return _said(status["reason"], status.get("message", ""))
+    state = container.get("state") or {}
+    if state.get("waiting", {}).get("reason") not in (None, *_STARTING):
+        waiting = state["waiting"]
+        last = (container.get("lastState") or {}).get("terminated")
+        return _said(waiting["reason"], _ended(last) if last else waiting.get("message", ""))
+    if state.get("terminated", {}).get("exitCode"):
+        return _said(state["terminated"].get("reason", "Error"), _ended(state["terminated"]))
+    scheduled = _condition(status, "PodScheduled")
+    if scheduled.get("status") == "False":
+        return _said(scheduled.get("reason", ""), scheduled.get("message", ""))
+    return None
+
+
+def _ended(terminated: Mapping[str, Any]) -> str:
+    """How a container ended: its last words, else its exit code."""
+    words = str(terminated.get("message", "")).strip()
+    last_line = words.splitlines()[-1] if words else ""
+    reason, code = terminated.get("reason", "Error"), terminated.get("exitCode")
+    return last_line or f"{reason}, exit code {code}"
+
+
+def _said(reason: str, message: str) -> Trouble:
+    return Trouble(reason, message[:_MOST_MESSAGE])
+
+
+_KEPT: dict[Resource, Callable[[Mapping[str, Any], Clocks], Any]] = {
+    STRATEGY: lambda raw, _: strategy(raw),
+    POLICY: lambda raw, _: policy(raw),
+    POD: pod,
+    REVISION: child,
+    CONFIG_MAP: child,
+}
