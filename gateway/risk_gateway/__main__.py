@@ -1,69 +1,12 @@
-"""`python -m risk_gateway`: from the environment to a running gateway, until SIGTERM."""
+"""`python -m risk_gateway`: SIGTERM is obeyed from here on; the rest takes a while to import."""
 
-import asyncio
-import gc
-import os
-import signal
 import sys
 
-from market_data import catalogue
-from risk_gateway.gateway import Fault, opened
-from risk_gateway.journal import JournalLocked, JournalUnusable
-from risk_gateway.logs import configure
-from risk_gateway.settings import InvalidSettings, Settings
-from trading.instruments import InvalidCatalogue
-
-_CANNOT_START = (InvalidSettings, InvalidCatalogue, JournalLocked, JournalUnusable)
-_FAILED = (*_CANNOT_START, Fault, OSError)
-
-
-async def _serve(settings: Settings) -> None:
-    """Until SIGTERM or SIGINT. Raises what ended it before."""
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with opened(settings, catalogue.load(settings.catalogue)) as gateway:
-        gc.collect()
-        gc.freeze()  # modules, and what the journal brought back, stay for good
-        running = asyncio.create_task(gateway.run())
-        stopping = asyncio.create_task(stop.wait())
-        await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        stopping.cancel()
-        if not running.done():
-            running.cancel()
-        await asyncio.wait({running})
-        if not running.cancelled():
-            running.result()
-
-
-def main() -> int:
-    try:
-        settings = Settings.from_environment(os.environ)
-    except InvalidSettings as error:
-        return _complain(error)
-    configure(settings.log_level)
-    try:
-        asyncio.run(_serve(settings))
-    except BaseExceptionGroup as group:
-        return _complain(_first(group))
-    except _FAILED as error:
-        return _complain(error)
-    return 0
-
-
-def _first(error: BaseException) -> BaseException:
-    """The first cause; raised on when it is none that has one clear line."""
-    if isinstance(error, BaseExceptionGroup):
-        return _first(error.exceptions[0])
-    if not isinstance(error, _FAILED):
-        raise error
-    return error
-
-
-def _complain(error: BaseException) -> int:
-    print(f"risk_gateway: {error}", file=sys.stderr)  # noqa: T201  # the one clear line
-    return 1
-
+from stratops_process import ending
 
 if __name__ == "__main__":
+    ending.at_once("risk_gateway")
+
+    from risk_gateway.process import main
+
     sys.exit(main())

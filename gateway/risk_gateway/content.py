@@ -16,6 +16,7 @@ from trading.accounts import Terms
 from trading.limits import InvalidLimits, Limits, parse_limits
 
 _MOST_BYTES = 256 * 1024
+_LONGEST_NAME = 253  # of an object on a cluster
 _UNIONS = ("blocked_symbols",)
 _AT_LEAST = ("min_account_balance", "min_confidence")
 
@@ -36,13 +37,15 @@ class Mode(StrEnum):
 class Content:
     mode: Mode
     terms: Terms
+    policy: str = ""  # the risk policy that it names
 
 
 def parse_content(text: str) -> Content:
     """Raises InvalidMessage, which names the field."""
     document = _document(text)
     symbols = _symbols(document)
-    return Content(_mode(document), Terms(_capital(document), symbols, _limits(document)))
+    terms = Terms(_capital(document), symbols, _limits(document))
+    return Content(_mode(document), terms, _policy(document))
 
 
 def tighter(one: Content, other: Content) -> Content:
@@ -54,7 +57,7 @@ def tighter(one: Content, other: Content) -> Content:
     limits = _tighter_limits(one.terms.limits, other.terms.limits)
     if one.terms.limits.allowed_symbols and other.terms.limits.allowed_symbols:
         symbols &= limits.allowed_symbols  # so that an empty intersection does not mean "all"
-    return Content(mode, replace(one.terms, symbols=symbols, limits=limits))
+    return Content(mode, replace(one.terms, symbols=symbols, limits=limits), one.policy)
 
 
 def _tighter_limits(one: Limits, other: Limits) -> Limits:
@@ -98,6 +101,13 @@ def _mode(document: dict[str, Any]) -> Mode:
     if not isinstance(mode, str) or mode not in set(Mode):
         raise InvalidMessage("content.mode", mode, f"one of {', '.join(Mode)}")
     return Mode(mode)
+
+
+def _policy(document: dict[str, Any]) -> str:
+    policy = document.get("policy", "")
+    if not isinstance(policy, str) or len(policy) > _LONGEST_NAME:
+        raise InvalidMessage("content.policy", policy, "the name of a risk policy, or nothing")
+    return policy
 
 
 def _capital(document: dict[str, Any]) -> Decimal:

@@ -6,9 +6,8 @@ is awaited by the caller (`journal.durable()`).
 
 import asyncio
 import re
-from collections.abc import Sequence
-from hashlib import sha256
-from hmac import compare_digest
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import structlog
 
@@ -26,14 +25,17 @@ from handover.grants import Grants
 from handover.messages import Batch, Hello, Outcome, RunnerMessage
 from handover.timing import Timing
 from risk_gateway.admission import Admission
+from risk_gateway.callers import Caller, Refusal, Runners, UnknownCaller
 from risk_gateway.content import Mode, parse_content
 from risk_gateway.execution import Execution
 from risk_gateway.fill_book import FillBook
+from risk_gateway.flatten import Flattener
 from risk_gateway.journal import Record
+from risk_gateway.policies import PolicyChange
 from risk_gateway.queue import PriorityQueue
-from risk_gateway.records import Deployed, Kind, Latch, Term, record
-from risk_gateway.state import State
-from risk_gateway.strategy import Deployment, Session, Strategy, SubmissionDone
+from risk_gateway.records import Deployed, Flatten, Kind, Latch, Term, record
+from risk_gateway.state import OPERATOR, State
+from risk_gateway.strategy import Deployment, Flattening, Session, Strategy, SubmissionDone
 from risk_gateway.told import Told
 from stratops_wire import InvalidMessage
 from stratops_wire.scalars import text_from
@@ -43,11 +45,6 @@ from trading.signals import Signal, Verdict
 log = structlog.get_logger()
 _TIMING = Timing()
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,199}")
-_SHA256 = re.compile(r"[0-9a-f]{64}")
-
-
-class UnknownCaller(Exception):
-    """No such strategy, or not its token; which of the two is nobody's business."""
 
 
 class NotDeployed(Exception):
@@ -55,7 +52,7 @@ class NotDeployed(Exception):
 
 
 class LowerTerm(Exception):
-    """Somebody else has begun a newer term."""
+    """It is not the last term begun: somebody else supervises, or nobody does yet."""
 
 
 class NotAllowed(Exception):
@@ -77,6 +74,7 @@ class Desk:
         self.admission = Admission(state, loop, PriorityQueue())
         self.execution = Execution(state)
         self.fill_book = FillBook(state, self.execution)
+        self.flattener = Flattener(state, self.admission)
         self.allow_live = allow_live
         self.timing = timing
         self._loop = loop
@@ -86,9 +84,9 @@ class Desk:
 
     # ---- runners
 
-    def connect(self, session: Session, hello: Hello) -> Strategy:
-        """Raises UnknownCaller, NotDeployed."""
-        strategy = self.authenticate(hello.strategy, hello.revision, hello.token)
+    def connect(self, session: Session, hello: Hello, caller: Caller) -> Strategy:
+        """Raises UnknownCaller, NotPermitted, NotDeployed."""
+        strategy = self.permitted(caller, hello.strategy, hello.revision, hello.instance)
         if not strategy.expects(hello.revision):
             raise NotDeployed(f"{hello.strategy}: revision {hello.revision} is not deployed")
         former = strategy.sessions.pop(hello.instance, None)
@@ -115,21 +113,24 @@ class Desk:
             del strategy.sessions[instance]
             self.carry_out(strategy, strategy.grants.disconnected(instance))
 
-    def authenticate(self, name: str, revision: str, token: str) -> Strategy:
-        """Raises UnknownCaller."""
+    def permitted(self, caller: Caller, name: str, revision: str, instance: str = "") -> Strategy:
+        """The strategy, if the caller may run that revision. Raises UnknownCaller, NotPermitted.
+
+        Which of name, revision and token was wrong is nobody's business.
+        """
         strategy = self.state.strategies.get(name)
         deployment = strategy.deployments.get(revision) if strategy is not None else None
-        wanted = deployment.runner_token_sha256 if deployment is not None else "-" * 64
-        shown = sha256(token.encode()).hexdigest()
-        if not compare_digest(shown, wanted) or strategy is None:
-            self.state.counts.unknown_callers += 1
-            raise UnknownCaller("unknown strategy, revision or token")
+        if strategy is None or deployment is None:
+            message = "unknown strategy, revision or token"
+            raise UnknownCaller(Refusal.UNKNOWN_STRATEGY, message)
+        deployment.runners.check(caller, instance)
         return strategy
 
     def tick(self, now: float) -> None:
         """The time, monotonic; about every 20 ms."""
         for strategy in self.state.strategies.values():
             self.carry_out(strategy, strategy.grants.tick(now))
+        self.flattener.tick(now)
         self.admission.tick(now)
 
     def _count_refused(self, strategy: Strategy, signals: int) -> None:
@@ -189,46 +190,77 @@ class Desk:
         return self.state.term
 
     def deploy(self, term: int, strategy: str, deployment: Deployment) -> None:
-        """Raises LowerTerm, NotAllowed."""
+        """The same again writes nothing. Raises LowerTerm, NotAllowed."""
         self._check_term(term)
         if deployment.content.mode is Mode.LIVE and not self.allow_live:
             raise NotAllowed(f"{strategy}: mode live, this desk allows observation and simulation")
         known = self.state.strategies.get(strategy) or self._new(strategy, deployment)
-        if known.deployments.get(deployment.revision) != deployment or (
-            known.wanted_revision != deployment.revision
-        ):
-            body = Deployed(deployment.revision, deployment.text, deployment.runner_token_sha256)
+        if not known.stands(deployment):
+            runners = deployment.runners
+            body = Deployed(
+                deployment.revision, deployment.text, runners.token_sha256, runners.pods
+            )
             self._note(Kind.DEPLOYED, body, strategy)
             known.deploy(deployment)
+            self.state.counts.deployments[strategy,] += 1
         self.carry_out(known, known.grants.deploy(deployment.revision))
 
-    def withdraw(self, term: int, strategy: str, reason: str) -> None:
-        """Raises LowerTerm, NotDeployed."""
+    def withdraw(self, term: int, strategy: str, reason: str, *, flatten: bool = False) -> None:
+        """Once disarmed, with `flatten`, it is brought to own nothing; Deploy takes that back.
+
+        Raises LowerTerm, NotDeployed.
+        """
         self._check_term(term)
         known = self.state.strategies.get(strategy)
         if known is None:
             raise NotDeployed(f"{strategy}: not deployed")
         self.carry_out(known, known.grants.withdraw(reason))
+        if flatten and known.flattening is None:
+            known.flattenings += 1
+            known.flattening = Flattening(known.flattenings)
+            self._note(Kind.FLATTEN, Flatten(known.flattenings, reason), strategy)
+            log.info("flattening", strategy=strategy, number=known.flattenings, reason=reason)
+
+    # ---- halts, and what else bounds everybody
 
     def halt(self, reason: str) -> None:
         """Refuses from now on; survives restarts once it is durable."""
-        self.state.halted = reason or "no reason given"
-        self._note(Kind.HALTED, Latch(self.state.halted))
+        self.state.latch(reason or "no reason given")
+        self._note(Kind.HALTED, Latch(self.state.halts[OPERATOR]))
         log.warning("halted", reason=self.state.halted)
 
     def resume(self, reason: str) -> None:
-        self.state.halted = ""
+        """Ends the operator's own halt; a policy's goes on."""
+        self.state.latch("")
         self._note(Kind.RESUMED, Latch(reason))
-        log.warning("resumed", reason=reason)
+        log.warning("resumed", reason=reason, halted=self.state.halted)
+
+    def list_policies(self, listed: Mapping[str, Mapping[str, Any]]) -> None:
+        """These are all there are."""
+        for change in self.state.policies.differences(listed):
+            self._take_policy(change)
+
+    def policy_changed(self, name: str, spec: dict[str, Any] | None) -> None:
+        """None: it is gone."""
+        if self.state.policies.specs.get(name) != spec:
+            self._take_policy(PolicyChange(name, spec))
+
+    def _take_policy(self, change: PolicyChange) -> None:
+        """In force at once; durable soon."""
+        self.state.take_policy(change)
+        self._note(Kind.POLICY, change)
+        log.warning("policy", name=change.name, spec=change.spec, halted=self.state.halted)
 
     def _check_term(self, term: int) -> None:
-        if term != self.state.term:
-            raise LowerTerm(f"term {term}, the last one begun is {self.state.term}")
+        if term != self.state.term or not term:
+            begun = f"the last one begun is {self.state.term}" if self.state.term else "none yet"
+            raise LowerTerm(f"term {term}, {begun}")
 
     def _new(self, name: str, first: Deployment) -> Strategy:
         told = Told(name, self.state.archive)
         grants = Grants(name, told, self.timing)
-        made = Strategy(name, first, told, grants, self.state.instruments)
+        state = self.state
+        made = Strategy(name, first, told, grants, state.instruments, state.policies)
         self.state.strategies[name] = made
         return made
 
@@ -261,9 +293,7 @@ def name_from(text: str) -> str:
     return text
 
 
-def deployment_of(revision: str, content: str, runner_token_sha256: str) -> Deployment:
+def deployment_of(revision: str, content: str, runners: Runners) -> Deployment:
     """Raises InvalidMessage, which names the field."""
     text_from("revision", revision)
-    if not _SHA256.fullmatch(runner_token_sha256):
-        raise InvalidMessage("runner_token_sha256", runner_token_sha256, "64 hex digits")
-    return Deployment(revision, content, parse_content(content), runner_token_sha256)
+    return Deployment(revision, content, parse_content(content), runners)

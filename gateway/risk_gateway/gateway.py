@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import grpc
 import grpc.aio
@@ -12,15 +12,16 @@ import structlog
 
 from handover.timing import Timing
 from market_data import Intake, Subscription
-from risk_gateway import http
 from risk_gateway.archive import Archive
 from risk_gateway.bus import Bus
+from risk_gateway.callers import Callers, SharedTokens
 from risk_gateway.desk import Desk
 from risk_gateway.fills import FillReader
 from risk_gateway.journal import Journal
 from risk_gateway.lanes import Lanes
 from risk_gateway.market_view import MarketView
 from risk_gateway.metrics import DeskCollector, exposition
+from risk_gateway.policies import Policies
 from risk_gateway.positions import PositionPublisher
 from risk_gateway.report import FeedView, Surroundings, levels
 from risk_gateway.restore import Restoration
@@ -28,14 +29,20 @@ from risk_gateway.service import Service
 from risk_gateway.settings import InvalidSettings, Settings
 from risk_gateway.settle import Settler
 from risk_gateway.state import State
+from risk_gateway.tls import server_credentials
 from risk_gateway.venue import Venue
 from stratops_api.v1.risk_gateway_pb2_grpc import add_RiskGatewayServicer_to_server
+from stratops_process import pages
 from trading.instruments import Instrument
+
+if TYPE_CHECKING:
+    from risk_gateway.cluster import ClusterSide
 
 log = structlog.get_logger()
 
 TICK_S = 0.02
 _GRACE_S = 0.2
+_STUCK_S = 10.0
 _MOST_CALLS = 2_000  # sessions are calls too
 _TIMING = Timing()
 _SERVER_OPTIONS = (
@@ -71,7 +78,9 @@ class Gateway:
         loop = asyncio.get_running_loop()
         intake = Intake(settings.symbols)
         self.settings = settings
-        self.state = State(journal, archive, MarketView(intake, settings.clock), instruments)
+        market = MarketView(intake, settings.clock)
+        policies = Policies(asked_for=settings.cluster is not None)
+        self.state = State(journal, archive, market, instruments, policies=policies)
         Restoration(self.state, timing).run()
         self.desk = Desk(self.state, loop, allow_live=settings.allow_live, timing=timing)
         self.venue = Venue(settings.venue, may_resubmit=lambda: not self.state.halted)
@@ -81,7 +90,18 @@ class Gateway:
         self.subscription = self._subscription(intake)
         self.fault: asyncio.Future[None] = loop.create_future()
         self.address = ""
+        self._listening = False
+        self._cluster = self._cluster_side()
+        local = SharedTokens(settings.operator_token)
+        self.callers: Callers = self._cluster.callers if self._cluster else local
         loop.set_exception_handler(self._on_loop_fault)
+
+    def _cluster_side(self) -> "ClusterSide | None":
+        if self.settings.cluster is None:
+            return None
+        from risk_gateway.cluster import ClusterSide  # its packages are not on every laptop
+
+        return ClusterSide(self.settings.cluster, self.settings.state_dir, self.desk)
 
     def _subscription(self, intake: Intake) -> Subscription:
         market = self.state.market
@@ -124,6 +144,8 @@ class Gateway:
                 self._watch(),
             ):
                 tasks.create_task(work)
+            if self._cluster is not None:
+                tasks.create_task(self._cluster.run())
 
     async def _tick(self) -> None:
         while True:
@@ -144,36 +166,33 @@ class Gateway:
             lambda: self.positions.unpublished,
         )
         server = grpc.aio.server(options=_SERVER_OPTIONS, maximum_concurrent_rpcs=_MOST_CALLS)
-        service = Service(
-            self.desk, self.venue, self.settings.operator_token, surroundings, self.on_fault
-        )
+        service = Service(self.desk, self.venue, self.callers, surroundings, self.on_fault)
         add_RiskGatewayServicer_to_server(service, server)
-        self.address = _listen(server, self.settings.listen)
-        pages = await self._pages()
-        await server.start()
-        log.info("listening", address=self.address)
-        try:
-            await server.wait_for_termination()
-        finally:
-            await server.stop(_GRACE_S)
-            if pages is not None:
-                pages.close()
+        self.address = _listen(server, self.settings)
+        host = self.settings.metrics_host or self.settings.listen.rpartition(":")[0]
+        async with pages.serving(host, self.settings.metrics_port, self._pages()):
+            await server.start()
+            self._listening = True
+            log.info("listening", address=self.address)
+            try:
+                await server.wait_for_termination()
+            finally:
+                await server.stop(_GRACE_S)
 
-    async def _pages(self) -> asyncio.Server | None:
-        if self.settings.metrics_port is None:
-            return None
+    def _pages(self) -> dict[str, pages.Page]:
         collector = DeskCollector(self.state.counts, lambda: levels(self.desk))
-        host = self.settings.listen.rpartition(":")[0]
-        pages = http.Pages(self._missing, lambda: exposition(collector))
-        return await http.serve(host, self.settings.metrics_port, pages)
+        return pages.standard(self._missing, lambda: exposition(collector))
 
     def _missing(self) -> str:
-        missing = {
-            "feed": not self.subscription.connected,
-            "bus": not self.bus.connected,
-            "venue": not self.venue.available,
-        }
-        return ", ".join(name for name, is_missing in missing.items() if is_missing)
+        """What keeps callers from being served.
+
+        Neither venue, feed nor bus: a pod that is not ready is cut from its Service, and without
+        them the gateway still holds grants, halts, closes its books and answers why it refuses.
+        """
+        if not self._listening:
+            return "not listening yet"
+        stuck_s = self.state.journal.stuck_s
+        return f"journal: stuck for {stuck_s:.0f} s" if stuck_s > _STUCK_S else ""
 
     def on_fault(self, error: BaseException) -> None:
         if not self.fault.done():
@@ -207,10 +226,14 @@ async def opened(
         journal.close()
 
 
-def _listen(server: grpc.aio.Server, address: str) -> str:
-    """Raises InvalidSettings."""
+def _listen(server: grpc.aio.Server, settings: Settings) -> str:
+    """Raises InvalidSettings, InvalidCertificate."""
+    address = settings.listen
     try:
-        port = server.add_insecure_port(address)
+        if settings.tls_dir is None:
+            port = server.add_insecure_port(address)
+        else:
+            port = server.add_secure_port(address, server_credentials(settings.tls_dir))
     except RuntimeError as error:
         raise InvalidSettings(f"STRATOPS_LISTEN: {address!r} cannot be bound: {error}") from error
     return f"{address.rpartition(':')[0]}:{port}"

@@ -12,6 +12,7 @@ import queue
 import sqlite3
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -99,6 +100,7 @@ class Journal:
         self._next = _last_number(self._connection) + 1
         self.failed: asyncio.Future[None] = loop.create_future()
         self.waiting = 0  # appended, not yet durable
+        self._moved_at = 0.0  # when something last became durable, or began to wait
         self.commits = 0
         self.written = 0
         sys.setswitchinterval(_SWITCH_INTERVAL_S)
@@ -107,8 +109,15 @@ class Journal:
 
     def append(self, records: Sequence[Record], then: Callable[[], None] = lambda: None) -> None:
         """All of `records` become durable in one transaction, or none."""
+        if not self.waiting:
+            self._moved_at = time.monotonic()
         self.waiting += 1
         self._entries.put(_Entry(records, then))
+
+    @property
+    def stuck_s(self) -> float:
+        """How long something has waited while nothing became durable."""
+        return time.monotonic() - self._moved_at if self.waiting else 0.0
 
     async def durable(self) -> None:
         """Returns when all that was appended so far is on disk."""
@@ -169,6 +178,7 @@ class Journal:
 
     def _committed(self, entries: Sequence[_Entry]) -> None:
         self.waiting -= len(entries)
+        self._moved_at = time.monotonic()
         for entry in entries:
             entry.then()
 

@@ -1,6 +1,7 @@
 """The decision about one signal, from what the desk knows: no effects but the reservation."""
 
 from dataclasses import dataclass, replace
+from typing import TypeGuard
 
 from risk_gateway.market_view import View
 from risk_gateway.records import Decided
@@ -62,25 +63,41 @@ def _decide(
     if signal.action is Action.CANCEL:
         order = strategy.account.order_to_cancel(signal)
         return order if isinstance(order, Rejection) else None
-    if not (situation.venue_available or situation.halted or strategy.observes):
+    observes = strategy.observes and not submission.is_own
+    if not (situation.venue_available or situation.halted or observes):
         return Rejection(Reason.VENUE_UNAVAILABLE, "the venue does not answer")
     reviewed = _review(strategy, submission, signal, view, situation)
     if isinstance(reviewed, Rejection):
         return reviewed
-    return None if strategy.observes else reviewed.order
+    return None if observes else reviewed.order
 
 
 def _review(
     strategy: Strategy, submission: Submission, signal: Signal, view: View, situation: Situation
 ) -> Approved | Rejection:
-    if strategy.observes and signal.closing:
+    if strategy.observes and signal.closing and not submission.is_own:
         # Nothing is ever held here, so a closing order would have nothing to reduce.
         signal = replace(signal, closing=False)
-    return strategy.account.review(
+    standing = _standing(strategy, submission, situation)
+    reviewed = strategy.account.review(
         signal,
         view.market,
         view.now_ns,
         revision=submission.revision,
         epoch=submission.batch.epoch,
-        standing=Standing.HALTED if situation.halted else Standing.TRADING,
+        standing=standing,
     )
+    if standing is Standing.REDUCING and _is_about_standing(reviewed):
+        return replace(reviewed, message=f"{reviewed.message}: {strategy.closing_only}")
+    return reviewed
+
+
+def _standing(strategy: Strategy, submission: Submission, situation: Situation) -> Standing:
+    if situation.halted:
+        return Standing.HALTED
+    only_closing = strategy.closing_only or submission.is_own
+    return Standing.REDUCING if only_closing else Standing.TRADING
+
+
+def _is_about_standing(reviewed: Approved | Rejection) -> TypeGuard[Rejection]:
+    return isinstance(reviewed, Rejection) and reviewed.reason is Reason.REDUCING_ONLY

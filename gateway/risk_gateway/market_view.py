@@ -64,12 +64,18 @@ class MarketView:
         """Whether a signal of that cause can be judged; on the wall's clock it always can."""
         if self._clock is Clock.WALL or (cause.symbol, cause.type, cause.sequence) == self._seen:
             return True
+        if not cause.type:
+            return True
         return self.tape.place(cause) is not None
 
     def at(self, cause: Cause) -> View:
-        """What a signal of that cause is judged by. Of a cause that has not arrived, nothing is."""
+        """What a signal of that cause is judged by. Of a cause that has not arrived, nothing is;
+        without a cause (no type) it is the latest.
+        """
         if self._clock is Clock.WALL:
             return View(self._wall_ns(), self.latest)
+        if not cause.type:
+            return View(cause.at_ns, self.latest)
         key = (cause.symbol, cause.type, cause.sequence)
         if key != self._seen:  # the signals of one batch mostly have one cause
             place = self.tape.place(cause)
@@ -97,6 +103,11 @@ class MarketView:
             return None
         age_ns = self._monotonic_ns() - quote.arrived_ns if self._clock is Clock.WALL else 0
         return Touch.of(quote, age_ns)
+
+    def latest_at_ns(self, symbol: str) -> int | None:
+        """The market's own time of its latest quote."""
+        quote = self.tape.latest(symbol)
+        return quote.at_ns if quote is not None else None
 
     def _touch(self, symbol: str, place: int) -> Touch | None:
         quote = self.tape.quote(symbol, place) if place else None

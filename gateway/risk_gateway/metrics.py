@@ -47,7 +47,8 @@ class Counts:
     violations: Counter[Labels] = field(default_factory=Counter)  # type, strategy
     errors: Counter[Labels] = field(default_factory=Counter)  # strategy, type
     position_updates: int = 0
-    unknown_callers: int = 0
+    unknown_callers: Counter[str] = field(default_factory=Counter)  # by reason
+    deployments: Counter[Labels] = field(default_factory=Counter)  # strategy
     strays: int = 0
     order_latency: Log2Histogram = field(default_factory=Log2Histogram)
     fill_latency: Log2Histogram = field(default_factory=Log2Histogram)
@@ -86,7 +87,8 @@ class DeskCollector(Collector):
         for attribute, name, labels, text in _FAMILIES:
             yield _counter(name, text, labels, getattr(counts, attribute))
         yield _counter("position_updates", "Positions published", (), {(): counts.position_updates})
-        yield _counter("unknown_callers", "Calls refused", (), {(): counts.unknown_callers})
+        callers: dict[Labels, int] = {(why,): n for why, n in counts.unknown_callers.items()}
+        yield _counter("unknown_callers", "Calls refused", ("reason",), callers)
         yield _counter("stray_fills", "Fills nobody could be given", (), {(): counts.strays})
         yield _histogram("order_latency_microseconds", "Sent to answered", counts.order_latency)
         yield _histogram("fill_latency_microseconds", "Received to durable", counts.fill_latency)

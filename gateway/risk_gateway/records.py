@@ -15,6 +15,7 @@ import msgspec
 from handover.messages import Input, Mark, OrderEnd, OrderFill, Outcome
 from risk_gateway.archive import Row
 from risk_gateway.journal import OrderRow, Record
+from risk_gateway.policies import PolicyChange
 from trading.accounts import Watermarks
 from trading.fills import Fill
 from trading.ids import signal_of
@@ -32,6 +33,8 @@ class Kind(StrEnum):
     GRANT = "grant"
     HALTED = "halted"
     RESUMED = "resumed"
+    POLICY = "policy"
+    FLATTEN = "flatten"
     BATCH = "batch"
     DECIDED = "decided"
     ENDED = "ended"
@@ -49,7 +52,16 @@ class Term:
 class Deployed:
     revision: str
     content: str
-    runner_token_sha256: str
+    runner_token_sha256: str = ""
+    runner_pods: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Flatten:
+    """A strategy that was withdrawn is to own nothing any more, until it is deployed anew."""
+
+    number: int  # of the strategy's, from 1: part of the ids of its orders
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +86,8 @@ class Decided:
     """A verdict, and what it was made by. `order`: what leaves, once this is durable."""
 
     signal: Signal
-    epoch: int
-    batch: int  # 0: it came from a tool
+    epoch: int  # 0: the gateway's own
+    batch: int  # 0: of no runner
     revision: str
     now_ns: int
     reason: Reason | None = None
@@ -117,6 +129,8 @@ _BODIES: Mapping[str, type] = {
     Kind.DEPLOYED: Deployed,
     Kind.HALTED: Latch,
     Kind.RESUMED: Latch,
+    Kind.POLICY: PolicyChange,
+    Kind.FLATTEN: Flatten,
     Kind.BATCH: BatchTaken,
     Kind.DECIDED: Decided,
     Kind.ENDED: OrderEnded,

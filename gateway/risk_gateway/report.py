@@ -50,6 +50,8 @@ def desk_to_proto(desk: Desk, surroundings: Surroundings) -> pb.Desk:
         working=sum(len(strategy.account.orders) for strategy in strategies),
         feed=_feed(desk, surroundings.feed),
         unpublished=surroundings.unpublished(),
+        halt_sources=dict(state.halts),
+        term=state.term,
     )
 
 
@@ -116,7 +118,24 @@ def _strategy(desk: Desk, strategy: Strategy) -> pb.StrategyStatus:
         recent=[_recent(decided) for decided in reversed(strategy.recent)],
         handovers=tally.handovers,
         mode=strategy.mode,
+        runner_pods=_pods(strategy),
+        given_up=grants.given_up,
+        withdrawn=not grants.wanted,
+        flattening=strategy.flattening.left if strategy.flattening else "",
+        policy=_policy(strategy),
+        closing_only=strategy.closing_only,
     )
+
+
+def _pods(strategy: Strategy) -> Sequence[str]:
+    wanted = strategy.deployments.get(strategy.wanted_revision)
+    return wanted.runners.pods if wanted else ()
+
+
+def _policy(strategy: Strategy) -> str:
+    revision = strategy.wanted_revision or strategy.armed_revision
+    deployment = strategy.deployments.get(revision)
+    return deployment.content.policy if deployment else ""
 
 
 def _runner(runner: RunnerView) -> pb.RunnerStatus:
@@ -145,8 +164,9 @@ def _rejected(desk: Desk, strategies: Sequence[Strategy]) -> dict[str, int]:
     for strategy in strategies:
         for reason, count in strategy.tally.rejected.items():
             total[reason] = total.get(reason, 0) + count
-    if desk.state.counts.unknown_callers:
-        total["unknown_caller"] = desk.state.counts.unknown_callers
+    refused = desk.state.counts.unknown_callers
+    if refused:
+        total["unknown_caller"] = refused.total()
     return total
 
 

@@ -7,12 +7,14 @@ from handover.effects import GrantChange, change_from_json
 from handover.grants import Grants
 from handover.timing import Timing
 from risk_gateway.archive import Row
+from risk_gateway.callers import Runners
 from risk_gateway.content import parse_content
 from risk_gateway.execution import EVENT_OF_END
 from risk_gateway.records import (
     BatchTaken,
     Decided,
     Deployed,
+    Flatten,
     Kind,
     Latch,
     OrderEnded,
@@ -22,7 +24,7 @@ from risk_gateway.records import (
     outcome_of,
 )
 from risk_gateway.state import State
-from risk_gateway.strategy import Deployment, LastTrade, Strategy
+from risk_gateway.strategy import Deployment, Flattening, LastTrade, Strategy
 from risk_gateway.told import Told, batch_of
 from trading.fills import Fill
 from trading.ids import client_order_id
@@ -64,14 +66,16 @@ class Restoration:
     def _deployed(self, row: Row) -> None:
         body: Deployed = body_of(row)
         content = parse_content(body.content)
-        deployment = Deployment(body.revision, body.content, content, body.runner_token_sha256)
+        runners = Runners(body.runner_token_sha256, body.runner_pods)
+        deployment = Deployment(body.revision, body.content, content, runners)
         strategy = self._state.strategies.get(row.strategy) or self._new(row.strategy, deployment)
         strategy.deploy(deployment)
 
     def _new(self, name: str, first: Deployment) -> Strategy:
         told = Told(name, self._state.archive)
         grants = Grants(name, told, self._timing)  # replaced once all changes are read
-        strategy = Strategy(name, first, told, grants, self._state.instruments)
+        state = self._state
+        strategy = Strategy(name, first, told, grants, state.instruments, state.policies)
         self._state.strategies[name] = strategy
         return strategy
 
@@ -82,10 +86,19 @@ class Restoration:
 
     def _halted(self, row: Row) -> None:
         latch: Latch = body_of(row)
-        self._state.halted = latch.reason
+        self._state.latch(latch.reason)
 
     def _resumed(self, _: Row) -> None:
-        self._state.halted = ""
+        self._state.latch("")
+
+    def _policy(self, row: Row) -> None:
+        self._state.take_policy(body_of(row))
+
+    def _flatten(self, row: Row) -> None:
+        strategy = self._state.strategies[row.strategy]
+        body: Flatten = body_of(row)
+        strategy.flattenings = body.number
+        strategy.flattening = Flattening(body.number)
 
     def _batch(self, row: Row) -> None:
         strategy = self._state.strategies[row.strategy]
@@ -102,6 +115,8 @@ class Restoration:
         body: Decided = body_of(row)
         strategy.tally.decided(body)
         strategy.recent.append(body)
+        if strategy.flattening is not None and not body.epoch:
+            strategy.flattening.attempts[body.signal.symbol] += 1
         if body.order is not None:
             strategy.tally.orders += 1
             strategy.account.reserve(body.order)
@@ -152,6 +167,8 @@ _STEPS: Mapping[str, Callable[[Any, Row], None]] = {
     Kind.GRANT: Restoration._grant,
     Kind.HALTED: Restoration._halted,
     Kind.RESUMED: Restoration._resumed,
+    Kind.POLICY: Restoration._policy,
+    Kind.FLATTEN: Restoration._flatten,
     Kind.BATCH: Restoration._batch,
     Kind.DECIDED: Restoration._decided,
     Kind.ENDED: Restoration._ended,

@@ -6,7 +6,6 @@ has all that was told, and a desk in an unknown state may not go on.
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from hmac import compare_digest
 from typing import TypeVar
 
 import grpc
@@ -15,12 +14,20 @@ import structlog
 from google.protobuf.message import DecodeError
 
 from handover.messages import Hello
+from risk_gateway.callers import (
+    CallerRefused,
+    Callers,
+    NotNow,
+    NotPermitted,
+    RefusalLog,
+    UnknownCaller,
+    check_operator,
+)
 from risk_gateway.desk import (
     Desk,
     LowerTerm,
     NotAllowed,
     NotDeployed,
-    UnknownCaller,
     deployment_of,
     name_from,
 )
@@ -33,6 +40,7 @@ from risk_gateway.venue import Venue
 from stratops_api.v1 import risk_gateway_pb2 as pb
 from stratops_api.v1.risk_gateway_pb2_grpc import RiskGatewayServicer
 from stratops_wire import InvalidMessage
+from stratops_wire.gateway_client import LOWER_TERM, REFUSAL_KEY
 from stratops_wire.session import runner_message_from_proto
 from stratops_wire.signals import signal_from_proto, verdict_to_proto
 from trading.signals import Signal, Verdict
@@ -48,12 +56,15 @@ T = TypeVar("T")
 _STATUS: dict[type[Exception], grpc.StatusCode] = {
     InvalidMessage: grpc.StatusCode.INVALID_ARGUMENT,
     UnknownCaller: grpc.StatusCode.UNAUTHENTICATED,
+    NotPermitted: grpc.StatusCode.PERMISSION_DENIED,
+    NotNow: grpc.StatusCode.UNAVAILABLE,
     NotDeployed: grpc.StatusCode.FAILED_PRECONDITION,
     LowerTerm: grpc.StatusCode.FAILED_PRECONDITION,
     NotAllowed: grpc.StatusCode.FAILED_PRECONDITION,
     DecodeError: grpc.StatusCode.INVALID_ARGUMENT,
 }
 _EXPECTED = tuple(_STATUS)
+_NAMED: dict[type[Exception], str] = {LowerTerm: LOWER_TERM}  # besides their status
 
 
 class Service(RiskGatewayServicer):
@@ -61,13 +72,14 @@ class Service(RiskGatewayServicer):
         self,
         desk: Desk,
         venue: Venue,
-        operator_token: str,
+        callers: Callers,
         surroundings: Surroundings,
         on_fault: Callable[[BaseException], None],
     ) -> None:
         self._desk = desk
         self._venue = venue
-        self._operator_token = operator_token.encode()
+        self._callers = callers
+        self._refusals = RefusalLog(desk.state.counts.unknown_callers)
         self._surroundings = surroundings
         self._on_fault = on_fault
         self._reconciling = asyncio.Lock()
@@ -81,8 +93,9 @@ class Service(RiskGatewayServicer):
 
     async def _trade(self, requests: AsyncIterator[pb.RunnerMessage], context: Context) -> None:
         hello = await _hello(requests)
+        caller = await self._callers.identify(hello.token)
         session = StreamSession()
-        strategy = self._desk.connect(session, hello)
+        strategy = self._desk.connect(session, hello, caller)
         log.info("runner_connected", strategy=strategy.name, instance=hello.instance)
         try:
             await self._converse(requests, context, session, strategy, hello.instance)
@@ -140,7 +153,7 @@ class Service(RiskGatewayServicer):
         return await self._answer(context, self._submit_signal(request))
 
     async def _submit_signal(self, request: pb.SubmitSignalRequest) -> pb.SubmitSignalResponse:
-        strategy = self._strategy_of(request)
+        strategy = await self._strategy_of(request)
         if not request.signal.HasField("cause"):
             self._give_cause(request.signal)
         signal = signal_from_proto(request.signal)
@@ -157,12 +170,12 @@ class Service(RiskGatewayServicer):
         refused = self._desk.submit(strategy, epoch, signal, done)
         return refused if refused is not None else (await decided).verdict
 
-    def _strategy_of(self, request: pb.SubmitSignalRequest) -> Strategy:
-        if not self._is_operator(request.token):
-            strategy = self._desk.state.strategies.get(request.strategy)
-            revision = strategy.grants.revision if strategy is not None else ""
-            return self._desk.authenticate(request.strategy, revision, request.token)
+    async def _strategy_of(self, request: pb.SubmitSignalRequest) -> Strategy:
+        caller = await self._callers.identify(request.token)
         strategy = self._desk.state.strategies.get(request.strategy)
+        if not caller.is_operator:
+            revision = strategy.grants.revision if strategy is not None else ""
+            return self._desk.permitted(caller, request.strategy, revision)
         if strategy is None:
             raise NotDeployed(f"{request.strategy}: not deployed")
         return strategy
@@ -180,7 +193,7 @@ class Service(RiskGatewayServicer):
         self, request: pb.BeginTermRequest, context: Context
     ) -> pb.BeginTermResponse:
         async def begin() -> pb.BeginTermResponse:
-            self._check_operator(request.token)
+            await self._check_operator(request.token)
             term = self._desk.begin_term(request.holder)
             await self._desk.state.journal.durable()
             return pb.BeginTermResponse(term=term)
@@ -191,10 +204,9 @@ class Service(RiskGatewayServicer):
         self, request: pb.DeployRequest, context: Context
     ) -> pb.DeployResponse:
         async def deploy() -> pb.DeployResponse:
-            self._check_operator(request.token)
-            deployment = deployment_of(
-                request.revision, request.content, request.runner_token_sha256
-            )
+            await self._check_operator(request.token)
+            runners = self._callers.runners(request.runner_token_sha256, request.runner_pods)
+            deployment = deployment_of(request.revision, request.content, runners)
             self._desk.deploy(request.term, name_from(request.strategy), deployment)
             await self._desk.state.journal.durable()
             return pb.DeployResponse()
@@ -205,8 +217,9 @@ class Service(RiskGatewayServicer):
         self, request: pb.WithdrawRequest, context: Context
     ) -> pb.WithdrawResponse:
         async def withdraw() -> pb.WithdrawResponse:
-            self._check_operator(request.token)
-            self._desk.withdraw(request.term, request.strategy, request.reason[:200])
+            await self._check_operator(request.token)
+            reason = request.reason[:200]
+            self._desk.withdraw(request.term, request.strategy, reason, flatten=request.flatten)
             await self._desk.state.journal.durable()
             return pb.WithdrawResponse()
 
@@ -214,7 +227,7 @@ class Service(RiskGatewayServicer):
 
     async def Halt(self, request: pb.HaltRequest, context: Context) -> pb.HaltResponse:  # noqa: N802
         async def halt() -> pb.HaltResponse:
-            self._check_operator(request.token)
+            await self._check_operator(request.token)
             self._desk.halt(request.reason[:200])
             await self._desk.state.journal.durable()
             return pb.HaltResponse(at_ns=self._desk.state.wall_ns())
@@ -223,7 +236,7 @@ class Service(RiskGatewayServicer):
 
     async def Resume(self, request: pb.ResumeRequest, context: Context) -> pb.ResumeResponse:  # noqa: N802
         async def resume() -> pb.ResumeResponse:
-            self._check_operator(request.token)
+            await self._check_operator(request.token)
             self._desk.resume(request.reason[:200])
             await self._desk.state.journal.durable()
             return pb.ResumeResponse(at_ns=self._desk.state.wall_ns())
@@ -236,7 +249,7 @@ class Service(RiskGatewayServicer):
         return await self._answer(context, self._get_desk(request))
 
     async def _get_desk(self, request: pb.GetDeskRequest) -> pb.Desk:
-        self._check_operator(request.token)
+        await self._check_operator(request.token)
         found: list[str] = []
         if request.reconcile:
             async with self._reconciling:
@@ -254,7 +267,7 @@ class Service(RiskGatewayServicer):
         return await self._answer(context, self._list_orders(request))
 
     async def _list_orders(self, request: pb.ListDeskOrdersRequest) -> pb.ListDeskOrdersResponse:
-        self._check_operator(request.token)
+        await self._check_operator(request.token)
         most = min(request.limit or MOST_ORDERS_A_PAGE, MOST_ORDERS_A_PAGE)
         page = await in_thread(
             self._desk.state.journal.path,
@@ -268,19 +281,18 @@ class Service(RiskGatewayServicer):
 
     # ---- who may, and what goes wrong
 
-    def _is_operator(self, token: str) -> bool:
-        return compare_digest(token.encode(), self._operator_token)
-
-    def _check_operator(self, token: str) -> None:
-        if not self._is_operator(token):
-            self._desk.state.counts.unknown_callers += 1
-            raise UnknownCaller("unknown token")
+    async def _check_operator(self, token: str) -> None:
+        check_operator(await self._callers.identify(token))
 
     async def _answer(self, context: Context, work: Awaitable[T]) -> T:
         try:
             return await work
         except _EXPECTED as error:
-            await context.abort(_STATUS[type(error)], str(error))
+            if isinstance(error, CallerRefused):
+                self._refusals.note(error)
+            named = _NAMED.get(type(error))
+            trailing = ((REFUSAL_KEY, named),) if named else ()
+            await context.abort(_STATUS[type(error)], str(error), trailing)
             raise AssertionError("abort raises") from error
         except (grpc.aio.BaseError, asyncio.CancelledError):
             raise  # an abort, or the caller is gone

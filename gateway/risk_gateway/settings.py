@@ -17,11 +17,41 @@ class Clock(StrEnum):
     WALL = "wall"
 
 
+class Identity(StrEnum):
+    """By what callers are known."""
+
+    LOCAL = "local"  # tokens that were shared with them
+    CLUSTER = "cluster"  # ServiceAccount tokens of a Kubernetes cluster
+
+
+_PROJECTED = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+
+
+@dataclass(frozen=True, slots=True)
+class ApiAccess:
+    """How the cluster's API server is reached, by files that the kubelet keeps fresh."""
+
+    server: str = "https://kubernetes.default.svc"
+    ca: Path = _PROJECTED / "ca.crt"
+    token_file: Path = _PROJECTED / "token"
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """The cluster that vouches for callers and has the desk's risk policies."""
+
+    api: ApiAccess
+    namespace: str
+    operators: frozenset[str]  # subjects of tokens
+    runners: frozenset[str]
+    audience: str
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     listen: str
     state_dir: Path
-    operator_token: str
+    operator_token: str  # empty on a cluster
     venue: str
     redis_url: str
     nats_url: str
@@ -32,6 +62,9 @@ class Settings:
     catalogue: Path | None = None  # None: the one that ships with market_data
     allow_live: bool = False
     metrics_port: int | None = None
+    metrics_host: str = ""  # empty: where it listens
+    tls_dir: Path | None = None  # tls.crt and tls.key; None: plain
+    cluster: Cluster | None = None  # None: identity is local, and no policies are asked for
     log_level: str = "info"
 
     @classmethod
@@ -39,10 +72,11 @@ class Settings:
         """Raises InvalidSettings."""
         read = _Reader(environ)
         symbols = read.names("SYMBOLS")
+        cluster = _cluster(read) if read.identity() is Identity.CLUSTER else None
         return cls(
             listen=read.text("LISTEN"),
             state_dir=Path(read.text("STATE_DIR")),
-            operator_token=read.text("OPERATOR_TOKEN"),
+            operator_token="" if cluster else read.text("OPERATOR_TOKEN"),
             venue=read.text("VENUE"),
             redis_url=read.text("REDIS_URL"),
             nats_url=read.text("NATS_URL"),
@@ -50,11 +84,45 @@ class Settings:
             channels=_channels(read.text("CHANNELS", "market:{symbol}"), symbols),
             clock=read.clock(),
             consumer=read.text("CONSUMER", "gateway"),
-            catalogue=Path(read.text("CATALOGUE")) if read.has("CATALOGUE") else None,
+            catalogue=read.path("CATALOGUE"),
             allow_live=read.flag("ALLOW_LIVE"),
             metrics_port=read.port("METRICS_PORT"),
+            metrics_host=read.text("METRICS_HOST", ""),
+            tls_dir=read.path("TLS_DIR"),
+            cluster=cluster,
             log_level=read.text("LOG_LEVEL", "info").lower(),
         )
+
+
+def api_access(environ: Mapping[str, str]) -> ApiAccess:
+    """Raises InvalidSettings."""
+    return _api_access(_Reader(environ))
+
+
+def _api_access(read: "_Reader") -> ApiAccess:
+    usual = ApiAccess()
+    server = read.text("API_SERVER", usual.server).rstrip("/")
+    if not server.startswith("https://"):
+        raise InvalidSettings(f"STRATOPS_API_SERVER: {server!r}, expected https://...")
+    return ApiAccess(
+        server, read.path("API_CA") or usual.ca, read.path("API_TOKEN_FILE") or usual.token_file
+    )
+
+
+def _cluster(read: "_Reader") -> Cluster:
+    namespace = read.text("NAMESPACE")
+    runners = read.text("RUNNERS", f"system:serviceaccount:{namespace}:stratops-runner")
+    return Cluster(
+        api=_api_access(read),
+        namespace=namespace,
+        operators=frozenset(read.names("OPERATORS")),
+        runners=frozenset(_names(runners)),
+        audience=read.text("TOKEN_AUDIENCE", "stratops-gateway"),
+    )
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
 def _channels(templates: str, symbols: tuple[str, ...]) -> tuple[str, ...]:
@@ -80,8 +148,17 @@ class _Reader:
             raise InvalidSettings(f"STRATOPS_{name}: not set, expected a value")
         return value
 
+    def path(self, name: str) -> Path | None:
+        return Path(self.text(name)) if self.has(name) else None
+
+    def identity(self) -> Identity:
+        value = self.text("IDENTITY", Identity.LOCAL)
+        if value not in set(Identity):
+            raise InvalidSettings(f"STRATOPS_IDENTITY: {value!r}, expected local or cluster")
+        return Identity(value)
+
     def names(self, name: str) -> tuple[str, ...]:
-        found = tuple(part.strip() for part in self.text(name).split(",") if part.strip())
+        found = _names(self.text(name))
         if not found:
             raise InvalidSettings(f"STRATOPS_{name}: {self.text(name)!r}, expected names")
         return found

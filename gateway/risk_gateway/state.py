@@ -12,9 +12,12 @@ from risk_gateway.judge import Situation
 from risk_gateway.lanes import Leaving
 from risk_gateway.market_view import MarketView
 from risk_gateway.metrics import Counts
+from risk_gateway.policies import Policies, PolicyChange
 from risk_gateway.positions import PositionUpdate
 from risk_gateway.strategy import Strategy
 from trading.instruments import Instrument
+
+OPERATOR = "operator"  # who halts by a call
 
 
 @dataclass(slots=True)
@@ -38,9 +41,32 @@ class State:
     counts: Counts = field(default_factory=Counts)
     strategies: dict[str, Strategy] = field(default_factory=dict)
     fills: set[str] = field(default_factory=set)  # ids, whoever they went to
-    halted: str = ""  # why; empty: it is not
+    policies: Policies = field(default_factory=Policies)
+    halts: Mapping[str, str] = field(default_factory=dict)  # by source: why
     term: int = 0
     wall_ns: Callable[[], int] = time.time_ns
 
+    @property
+    def halted(self) -> str:
+        """Why; empty: it is not."""
+        halts = self.halts
+        if not halts:
+            return ""
+        if halts.keys() == {OPERATOR}:
+            return halts[OPERATOR]
+        return "; ".join(f"{source}: {why}" for source, why in halts.items())
+
     def situation(self) -> Situation:
         return Situation(self.halted, self.outside.venue_available())
+
+    def latch(self, reason: str) -> None:
+        """The operator's halt; empty: the end of it."""
+        latched = {OPERATOR: reason} if reason else {}
+        self.halts = {**latched, **self.policies.halts}
+
+    def take_policy(self, change: PolicyChange) -> None:
+        """In force at once."""
+        self.policies.take(change)
+        self.latch(self.halts.get(OPERATOR, ""))
+        for strategy in self.strategies.values():
+            strategy.adopt_terms()

@@ -11,7 +11,9 @@ from typing import Protocol
 from handover.effects import Armed, Ended, GrantChange, Wanted
 from handover.grants import Grants
 from handover.messages import Batch, GatewayMessage
+from risk_gateway.callers import NOBODY, Runners
 from risk_gateway.content import Content, Mode, tighter
+from risk_gateway.policies import Policies
 from risk_gateway.records import Decided, OrderEnded
 from risk_gateway.told import Told
 from trading.accounts import StrategyAccount
@@ -40,7 +42,7 @@ class Deployment:
     revision: str
     text: str
     content: Content
-    runner_token_sha256: str
+    runners: Runners = NOBODY
 
 
 @dataclass(slots=True)
@@ -57,6 +59,11 @@ class Submission:
     taken_ns: int = 0
 
     @property
+    def is_own(self) -> bool:
+        """The gateway's own: no epoch stands for it."""
+        return not self.batch.epoch
+
+    @property
     def decided(self) -> list[Decided]:
         """All of it, once nothing is left."""
         return [decision for decision in self.decisions if decision is not None]
@@ -68,6 +75,18 @@ class LastTrade:
 
     outcome: int
     at_ns: int
+
+
+@dataclass(slots=True)
+class Flattening:
+    """How far a withdrawn strategy is on its way to owning nothing."""
+
+    number: int
+    attempts: Counter[str] = field(default_factory=Counter)  # by symbol, as in the journal
+    next_at: dict[str, float] = field(default_factory=dict)  # by symbol, monotonic
+    told: dict[str, str] = field(default_factory=dict)  # by symbol: why the last one was refused
+    placed_at: dict[str, float] = field(default_factory=dict)  # by order
+    left: str = "to be closed"  # what there is still to do; empty: it owns nothing
 
 
 @dataclass(slots=True)
@@ -129,10 +148,15 @@ class Strategy:
         told: Told,
         grants: Grants,
         instruments: Mapping[str, Instrument],
+        policies: Policies,
     ) -> None:
         self.name = name
         self.told = told
         self.grants = grants
+        self._policies = policies
+        self.closing_only = ""  # why it may open nothing
+        self.flattening: Flattening | None = None
+        self.flattenings = 0  # so far
         self.account = StrategyAccount(name, first.content.terms, instruments)
         self.mode = first.content.mode
         self.deployments: dict[str, Deployment] = {}
@@ -156,7 +180,16 @@ class Strategy:
         """Wanted from now on; what it tightens is in force."""
         self.deployments[deployment.revision] = deployment
         self.wanted_revision = deployment.revision
+        self.flattening = None
         self.adopt_terms()
+
+    def stands(self, deployment: Deployment) -> bool:
+        """Whether it is deployed just so already."""
+        return (
+            self.deployments.get(deployment.revision) == deployment
+            and self.wanted_revision == deployment.revision
+            and self.flattening is None
+        )
 
     def change(self, change: GrantChange) -> None:
         """What a durable change of grants does to counts and terms. Once."""
@@ -171,20 +204,24 @@ class Strategy:
         self.adopt_terms()
 
     def adopt_terms(self) -> None:
-        content = self._content_in_force()
-        if content is not None:
-            self.mode = content.mode
-            if content.terms != self.account.terms:
-                self.account.adopt(content.terms)
+        """What is in force, after anything that it rests on has changed."""
+        contents = self._contents()
+        if not contents:
+            return  # nobody trades; what was in force last stands
+        content = tighter(contents[0], contents[-1]) if len(contents) > 1 else contents[0]
+        for each in contents:
+            content = self._policies.capped(content, each.policy)
+        self.closing_only = next(filter(None, map(self._policies.objection, contents)), "")
+        self.mode = content.mode
+        if content.terms != self.account.terms:
+            self.account.adopt(content.terms)
 
-    def _content_in_force(self) -> Content | None:
-        """The armed revision's, where the wanted one is not tighter."""
+    def _contents(self) -> list[Content]:
+        """The armed revision's first; the wanted one's bounds it where it is tighter."""
         armed = self.deployments.get(self.armed_revision)
         wanted = self.deployments.get(self.wanted_revision)
-        if armed is None or wanted is None:
-            found = armed or wanted
-            return found.content if found else None
-        return armed.content if armed is wanted else tighter(armed.content, wanted.content)
+        found = (armed, wanted if wanted is not armed else None)
+        return [each.content for each in found if each is not None]
 
     def expects(self, revision: str) -> bool:
         """Whether a runner of that revision has any business here."""

@@ -164,5 +164,5 @@ def order_request(order: Order) -> pb.OrderRequest:
         time_in_force=TIMES_IN_FORCE.number(order.time_in_force),  # type: ignore[arg-type]  # as above
         strategy_id=order.strategy,
         client_order_id=order.client_order_id,
-        cause=cause_to_proto(order.cause),
+        cause=cause_to_proto(order.cause) if order.cause.type else None,
     )

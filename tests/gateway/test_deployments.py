@@ -8,18 +8,19 @@ import pytest
 
 from desk_driver import DeskDriver, buy, content
 from handover.messages import Arm, Release
+from risk_gateway.callers import Runners, UnknownCaller, runners_by_token
 from risk_gateway.content import Mode, parse_content, tighter
-from risk_gateway.desk import LowerTerm, NotAllowed, NotDeployed, UnknownCaller, deployment_of
+from risk_gateway.desk import LowerTerm, NotAllowed, NotDeployed, deployment_of
 from stratops_wire import InvalidMessage
 
-HASH = "0" * 64
+RUNNERS = Runners("0" * 64)
 
 
 async def test_a_lower_term_is_refused(desk: DeskDriver) -> None:
     first = desk.desk.begin_term("one")
     desk.desk.begin_term("another")
     with pytest.raises(LowerTerm, match="term 1, the last one begun is 2"):
-        desk.desk.deploy(first, "s", deployment_of("r1", content(), HASH))
+        desk.desk.deploy(first, "s", deployment_of("r1", content(), RUNNERS))
 
 
 async def test_terms_go_on_after_a_restart(desk: DeskDriver) -> None:
@@ -89,7 +90,6 @@ async def test_a_wrong_token_is_an_unknown_caller(desk: DeskDriver, token: str) 
     await desk.deploy()
     with pytest.raises(UnknownCaller):
         desk.runner().connect(token)
-    assert desk.state.counts.unknown_callers == 1
 
 
 async def test_a_revision_that_is_not_deployed_has_no_token(desk: DeskDriver) -> None:
@@ -167,7 +167,7 @@ def test_content_that_is_no_document_is_refused(text: str) -> None:
 @pytest.mark.parametrize("hash_", ["", "x" * 64, "0" * 63, "0" * 65])
 def test_a_token_hash_has_64_hex_digits(hash_: str) -> None:
     with pytest.raises(InvalidMessage, match="runner_token_sha256"):
-        deployment_of("r1", content(), hash_)
+        runners_by_token(hash_)
 
 
 def test_of_two_contents_what_both_allow_is_in_force() -> None:

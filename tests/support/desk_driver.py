@@ -24,6 +24,7 @@ from handover.messages import (
 from handover.timing import Timing
 from market_data import Intake, catalogue
 from risk_gateway.archive import Archive
+from risk_gateway.callers import Caller, Runners
 from risk_gateway.desk import Desk, deployment_of
 from risk_gateway.journal import Journal
 from risk_gateway.lanes import Leaving
@@ -52,6 +53,11 @@ AMPLE = {
 }
 SECOND_NS = 1_000_000_000
 M = TypeVar("M")
+
+
+def caller(token: str) -> Caller:
+    """Whoever shows a shared token."""
+    return Caller(token_sha256=sha256(token.encode()).hexdigest())
 
 
 def content(mode: str = "simulation", capital: str = "1000000", **limits: Any) -> str:
@@ -121,7 +127,7 @@ class Runner:
 
     def connect(self, token: str = TOKEN, **hello: Any) -> None:
         said = Hello(self.name, self.revision, self.instance, token, subscription=1, **hello)
-        self.strategy = self.desk.desk.connect(self, said)
+        self.strategy = self.desk.desk.connect(self, said, caller(token))
 
     def say(self, message: Any) -> None:
         self.desk.desk.message(self.strategy, self.instance, message)
@@ -225,7 +231,7 @@ class DeskDriver:
 
     async def deploy(self, revision: str = "r1", text: str = "", strategy: str = "s") -> None:
         term = self.desk.begin_term("test")
-        made = deployment_of(revision, text or content(), HASH)
+        made = deployment_of(revision, text or content(), Runners(HASH))
         self.desk.deploy(term, strategy, made)
         await self.settled()
 

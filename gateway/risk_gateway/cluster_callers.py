@@ -1,0 +1,146 @@
+"""Callers of a cluster: ServiceAccount tokens, judged offline by the cluster's public keys.
+
+A token proves its subject and, where the kubelet made it, its pod. That a pod still lives it does
+not prove: the grant's epoch fences, not the token.
+"""
+
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jwt
+
+from risk_gateway.callers import (
+    Caller,
+    NotNow,
+    Pod,
+    Refusal,
+    Runners,
+    UnknownCaller,
+    runners_by_pods,
+)
+from risk_gateway.keys import ALGORITHM, Keys
+from stratops_wire import InvalidMessage
+
+LEEWAY_S = 10.0  # between the clocks of two machines
+_LONGEST = 16 * 1024
+
+# Claims are judged below, against a clock that is handed in and with a reason for each.
+_OPTIONS: Any = {
+    "verify_signature": True,
+    **{f"verify_{claim}": False for claim in ("exp", "nbf", "iat", "aud", "iss", "sub", "jti")},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """Of every token."""
+
+    audience: str
+    operators: Collection[str]
+    runners: Collection[str]
+
+
+class ClusterTokens:
+    """Callers: operators by their subjects, runners by their pods."""
+
+    def __init__(
+        self, keys: Keys, expected: Expected, now: Callable[[], float] = time.time
+    ) -> None:
+        self._keys = keys
+        self._expected = expected
+        self._now = now
+
+    async def identify(self, token: str) -> Caller:
+        """Raises UnknownCaller, NotNow."""
+        key = await self._key_of(token)
+        claims = _verified(token, key)
+        assert self._keys.current is not None  # it gave the key
+        issuer = self._keys.current.issuer
+        return judge(claims, self._expected, issuer, self._now())
+
+    def runners(self, token_sha256: str, pods: Sequence[str]) -> Runners:
+        if token_sha256:
+            raise InvalidMessage("runner_token_sha256", token_sha256, "none: this desk has pods")
+        return runners_by_pods(pods)
+
+    async def _key_of(self, token: str) -> jwt.PyJWK:
+        kid = _key_id(token)
+        key = await self._keys.find(kid)
+        if key is not None:
+            return key
+        if self._keys.current is None:
+            raise NotNow(Refusal.KEYS_UNAVAILABLE, "the cluster's keys could not be fetched yet")
+        raise UnknownCaller(Refusal.UNKNOWN_KEY, "token: signed by a key that is not known")
+
+
+def judge(claims: Mapping[str, Any], expected: Expected, issuer: str, now: float) -> Caller:
+    """Raises UnknownCaller. The signature was verified before."""
+    if claims.get("iss") != issuer:
+        raise UnknownCaller(Refusal.ISSUER, "token: of another issuer")
+    audience = claims.get("aud")
+    if expected.audience not in (audience if isinstance(audience, list) else [audience]):
+        raise UnknownCaller(Refusal.AUDIENCE, f"token: not for {expected.audience}")
+    if now >= _seconds(claims, "exp") + LEEWAY_S:
+        raise UnknownCaller(Refusal.EXPIRED, "token: expired")
+    if now < _seconds(claims, "nbf") - LEEWAY_S:
+        raise UnknownCaller(Refusal.NOT_YET_VALID, "token: not valid yet")
+    subject = claims.get("sub")
+    if not isinstance(subject, str) or not subject:
+        raise UnknownCaller(Refusal.MALFORMED, "token: no subject")
+    return Caller(
+        is_operator=subject in expected.operators,
+        subject=subject,
+        is_runner=subject in expected.runners,
+        pod=_pod(claims),
+    )
+
+
+def _key_id(token: str) -> str:
+    """Raises UnknownCaller, also for any algorithm but the one."""
+    if len(token) > _LONGEST:
+        raise UnknownCaller(Refusal.MALFORMED, f"token: {len(token)} characters")
+    try:
+        header = jwt.get_unverified_header(token)
+    except (jwt.PyJWTError, ValueError, RecursionError) as error:
+        raise UnknownCaller(Refusal.MALFORMED, "token: not one of a ServiceAccount") from error
+    if header.get("alg") != ALGORITHM:
+        raise UnknownCaller(Refusal.ALGORITHM, f"token: expected algorithm {ALGORITHM}")
+    kid = header.get("kid")
+    if not isinstance(kid, str):
+        raise UnknownCaller(Refusal.MALFORMED, "token: names no key")
+    return kid
+
+
+def _verified(token: str, key: jwt.PyJWK) -> Mapping[str, Any]:
+    """The claims. Raises UnknownCaller."""
+    try:
+        claims: Mapping[str, Any] = jwt.decode(token, key, algorithms=[ALGORITHM], options=_OPTIONS)
+    except jwt.InvalidSignatureError as error:
+        raise UnknownCaller(Refusal.SIGNATURE, "token: wrong signature") from error
+    except jwt.InvalidAlgorithmError as error:
+        raise UnknownCaller(Refusal.ALGORITHM, "token: wrong algorithm") from error
+    except (jwt.PyJWTError, ValueError, RecursionError) as error:
+        raise UnknownCaller(Refusal.MALFORMED, "token: cannot be read") from error
+    return claims
+
+
+def _seconds(claims: Mapping[str, Any], name: str) -> float:
+    """Raises UnknownCaller."""
+    value = claims.get(name)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 2**53:
+        raise UnknownCaller(Refusal.MALFORMED, f"token: no time as {name}")
+    return float(value)
+
+
+def _pod(claims: Mapping[str, Any]) -> Pod | None:
+    """Of a token that the kubelet made for one."""
+    private = claims.get("kubernetes.io")
+    pod = private.get("pod") if isinstance(private, dict) else None
+    if not isinstance(pod, dict):
+        return None
+    name, uid = pod.get("name"), pod.get("uid")
+    if not isinstance(name, str) or not isinstance(uid, str):
+        return None
+    return Pod(name, uid) if name and uid else None

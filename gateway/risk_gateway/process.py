@@ -1,0 +1,81 @@
+"""The process: from the environment to a running gateway, until SIGTERM."""
+
+import asyncio
+import gc
+import os
+import traceback
+from types import FrameType
+from typing import NoReturn
+
+from market_data import catalogue
+from risk_gateway.gateway import Fault, opened
+from risk_gateway.journal import JournalLocked, JournalUnusable
+from risk_gateway.logs import configure
+from risk_gateway.settings import InvalidSettings, Settings
+from risk_gateway.tls import InvalidCertificate
+from stratops_process import ending
+from trading.instruments import InvalidCatalogue
+
+NAME = "risk_gateway"
+_CANNOT_START = (
+    InvalidSettings,
+    InvalidCertificate,
+    InvalidCatalogue,
+    JournalLocked,
+    JournalUnusable,
+)
+_FAILED = (*_CANNOT_START, Fault, OSError)
+
+
+async def _serve(settings: Settings) -> None:
+    """Until SIGTERM or SIGINT. Raises what ended it before."""
+    stop = asyncio.Event()
+    async with opened(settings, catalogue.load(settings.catalogue)) as gateway:
+        # Not before: reading the journal back keeps the loop busy, and may be left at any point.
+        ending.orderly(asyncio.get_running_loop(), stop.set, _late)
+        gc.collect()
+        gc.freeze()  # modules, and what the journal brought back, stay for good
+        running = asyncio.create_task(gateway.run())
+        stopping = asyncio.create_task(stop.wait())
+        await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        if not running.done():
+            running.cancel()
+        await asyncio.wait({running})
+        if not running.cancelled():
+            running.result()
+
+
+def _late(frame: FrameType | None) -> NoReturn:
+    """The journal has all that was told to anybody, so nothing is lost."""
+    where = traceback.extract_stack(frame)[-1] if frame else "nowhere"
+    ending.leave(NAME, f"did not end in time, was at {where}", 1)
+
+
+def main() -> int:
+    try:
+        settings = Settings.from_environment(os.environ)
+    except InvalidSettings as error:
+        return _complain(error)
+    configure(settings.log_level)
+    try:
+        asyncio.run(_serve(settings))
+    except BaseExceptionGroup as group:
+        return _complain(_first(group))
+    except _FAILED as error:
+        return _complain(error)
+    return 0
+
+
+def _first(error: BaseException) -> BaseException:
+    """The first cause; raised on when it is none that has one clear line."""
+    if isinstance(error, BaseExceptionGroup):
+        return _first(error.exceptions[0])
+    if not isinstance(error, _FAILED):
+        raise error
+    return error
+
+
+def _complain(error: BaseException) -> int:
+    ending.say(NAME, str(error))
+    return 1
