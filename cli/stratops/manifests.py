@@ -19,7 +19,8 @@ from pathlib import Path
 from platform_spec import revision as revisions
 from platform_spec.code import Code
 from platform_spec.documents import LARGEST
-from platform_spec.manifest import Manifest, Written, parse
+from platform_spec.manifest import Manifest, Written, WrittenPolicy, parse
+from platform_spec.policy import excesses
 from platform_spec.problems import InvalidManifest, Problem, nearest, shown
 from platform_spec.strategy import DEFAULT_CHANNEL, RolloutType, Strategy, WorkingOrders
 from stratops.inspection import Finding, inspect
@@ -93,10 +94,31 @@ def read(
     config_maps = {ref: data for _, each in manifests for ref, data in each.config_maps.items()}
     written = [(path, each) for path, manifest in manifests for each in manifest.strategies]
     problems += _in_two_files(each for _, each in written)
+    policies = [each for _, manifest in manifests for each in manifest.policies]
+    problems += [p for _, each in written for p in _beyond_its_policy(each, policies)]
+    if here:
+        problems += [_halted(each) for each in policies if each.policy.spec.halted]
     if instruments is not None:
         problems += [p for _, each in written for p in _unlisted(each, instruments)]
     checked = [_check(each, path, config_maps, here=here) for path, each in written]
     return _joined(problems, checked)
+
+
+def _beyond_its_policy(written: Written, policies: Iterable[WrittenPolicy]) -> Iterable[Problem]:
+    """Against the policy that it names, when that is in these files."""
+    strategy = written.strategy
+    name = strategy.spec.risk.policy if strategy.spec.risk else None
+    for each in policies:
+        metadata = each.policy.metadata
+        if (metadata.namespace, metadata.name) == (strategy.metadata.namespace, name):
+            for excess in excesses(strategy.spec, each.policy):
+                yield written.problem(excess.path, excess.value, excess.expected)
+
+
+def _halted(written: WrittenPolicy) -> Problem:
+    reason = f" ({written.policy.spec.reason})" if written.policy.spec.reason else ""
+    expected = "false: a halted desk does not start; `stratops halt` halts one that runs"
+    return written.problem(("spec", "halted"), f"true{reason}", expected)
 
 
 def _unlisted(written: Written, instruments: Collection[str]) -> Iterable[Problem]:

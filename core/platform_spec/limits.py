@@ -11,7 +11,7 @@ from platform_spec.resource import Resource
 from platform_spec.shapes import Fraction, NotNegative, Positive, Rate, Share, SymbolSet
 
 _DEFAULTS = trading.limits.Limits()
-_NUMBERS = tuple(field.name for field in fields(_DEFAULTS) if not field.name.endswith("_symbols"))
+NUMBERS = tuple(field.name for field in fields(_DEFAULTS) if not field.name.endswith("_symbols"))
 
 AT_LEAST = frozenset(("min_account_balance", "min_confidence"))  # the higher, the tighter
 
@@ -46,7 +46,7 @@ class Limits(Resource):
 
     def numbers_in_force(self) -> Mapping[str, Decimal]:
         """Every limit that is a number, by name: as written, else its default."""
-        return {name: Decimal(self._in_force(name)) for name in _NUMBERS}
+        return {name: Decimal(self._in_force(name)) for name in NUMBERS}
 
     def symbols_in_force(self) -> Mapping[str, tuple[str, ...]]:
         """The two limits that are symbols; no allowed ones: those of the manifest."""

@@ -1,10 +1,10 @@
 """Manifests: files of one or more resources, read into models or into problems.
 
-`parse(data, file)` reads every Strategy of a file, and the ConfigMaps beside them, which may hold
-their code. All of a file is good, or none of it is used.
+`parse(data, file)` reads every Strategy and RiskPolicy of a file, and the ConfigMaps beside them,
+which may hold code. All of a file is good, or none of it is used.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +12,8 @@ from pydantic import ValidationError
 
 from platform_spec.documents import Document, InvalidDocument, Path, documents
 from platform_spec.metadata import API_VERSION
+from platform_spec.policy import KIND as POLICY
+from platform_spec.policy import RiskPolicy
 from platform_spec.problems import (
     InvalidManifest,
     Problem,
@@ -23,7 +25,7 @@ from platform_spec.problems import (
 from platform_spec.strategy import KIND, Strategy
 
 _CONFIG_MAP = "ConfigMap"
-_KINDS = (KIND, _CONFIG_MAP)
+_KINDS = (KIND, POLICY, _CONFIG_MAP)
 # What an API server adds to an object; `kubectl get -o yaml` writes it.
 _ADDED = frozenset(
     (
@@ -43,39 +45,61 @@ _ADDED = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
-    """A strategy and where it was written."""
+class Place:
+    """A document and the file that it stands in."""
 
-    strategy: Strategy
     document: Document
     file: str
 
     def problem(self, path: Path, value: str, expected: str, did_you_mean: str = "") -> Problem:
-        """A problem of what stands at `path` in the strategy's document."""
+        """A problem of what stands at `path` in the document."""
         line = self.document.line_of(path)
         return Problem(self.file, line, path_text(path), value, expected, did_you_mean)
 
 
 @dataclass(frozen=True, slots=True)
+class Written(Place):
+    """A strategy and where it was written."""
+
+    strategy: Strategy
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenPolicy(Place):
+    """A policy and where it was written."""
+
+    policy: RiskPolicy
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     strategies: tuple[Written, ...] = ()
+    policies: tuple[WrittenPolicy, ...] = ()
     config_maps: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # ref -> data
 
 
 def parse(data: bytes, file: str) -> Manifest:
     """The resources in `data`; `file` is its name in messages. Raises InvalidManifest."""
-    strategies: list[Written] = []
+    found: list[Written | WrittenPolicy] = []
     config_maps: dict[str, Mapping[str, str]] = {}
     problems: list[Problem] = []
     for document in _documents(data, file):
         try:
-            _read(document, file, strategies, config_maps)
+            kind = _kind(document, file)
+            if kind == _CONFIG_MAP:
+                ref, texts = _config_map(document.value)
+                config_maps[ref] = texts
+            else:
+                found.append(_read(kind, document, file))
         except InvalidManifest as invalid:
             problems += invalid.problems
-    problems += _written_twice(strategies)
+    strategies = tuple(each for each in found if isinstance(each, Written))
+    policies = tuple(each for each in found if isinstance(each, WrittenPolicy))
+    problems += _written_twice("strategy", [(each.strategy.ref, each) for each in strategies])
+    problems += _written_twice("policy", [(each.policy.ref, each) for each in policies])
     if problems:
         raise InvalidManifest(problems)
-    return Manifest(tuple(strategies), config_maps)
+    return Manifest(strategies, policies, config_maps)
 
 
 def _documents(data: bytes, file: str) -> tuple[Document, ...]:
@@ -89,26 +113,22 @@ def _documents(data: bytes, file: str) -> tuple[Document, ...]:
     return found
 
 
-def _read(
-    document: Document,
-    file: str,
-    strategies: list[Written],
-    config_maps: dict[str, Mapping[str, str]],
-) -> None:
-    kind = _kind(document, file)
-    if kind == _CONFIG_MAP:
-        ref, data = _config_map(document.value)
-        config_maps[ref] = data
-        return
+def _read(kind: str, document: Document, file: str) -> Written | WrittenPolicy:
+    model: type[Strategy | RiskPolicy] = Strategy if kind == KIND else RiskPolicy
     try:
-        strategy = Strategy.model_validate(without_server_fields(document.value))
+        if model is Strategy:
+            return Written(document, file, Strategy.model_validate(_as_written(document)))
+        return WrittenPolicy(document, file, RiskPolicy.model_validate(_as_written(document)))
     except ValidationError as error:
-        raise InvalidManifest(problems_of(error, Strategy, document, file)) from None
-    strategies.append(Written(strategy, document, file))
+        raise InvalidManifest(problems_of(error, model, document, file)) from None
+
+
+def _as_written(document: Document) -> Mapping[str, Any]:
+    return without_server_fields(document.value)
 
 
 def _kind(document: Document, file: str) -> str:
-    """Raises InvalidManifest for what is neither a Strategy nor a ConfigMap."""
+    """Raises InvalidManifest for what is none of the kinds."""
     value = document.value
     if not isinstance(value, dict):
         problem = Problem(
@@ -121,7 +141,8 @@ def _kind(document: Document, file: str) -> str:
     hint = nearest(str(kind), _KINDS) if isinstance(kind, str) else ""
     found = "missing" if "kind" not in value else shown(kind)
     line = document.line_of(("kind",))
-    raise InvalidManifest([Problem(file, line, "kind", found, " or ".join(_KINDS), hint)])
+    expected = f"{', '.join(_KINDS[:-1])} or {_KINDS[-1]}"
+    raise InvalidManifest([Problem(file, line, "kind", found, expected, hint)])
 
 
 def _config_map(value: Mapping[str, Any]) -> tuple[str, Mapping[str, str]]:
@@ -142,14 +163,11 @@ def without_server_fields(value: Mapping[str, Any]) -> Mapping[str, Any]:
     return written
 
 
-def _written_twice(strategies: list[Written]) -> list[Problem]:
-    seen: dict[str, Written] = {}
-    problems = []
-    for written in strategies:
-        ref = written.strategy.ref
+def _written_twice(kind: str, written: Sequence[tuple[str, Place]]) -> Iterator[Problem]:
+    seen: dict[str, Place] = {}
+    for ref, place in written:
         if ref in seen:
             first = seen[ref].document.line_of(("metadata", "name"))
-            expected = f"each strategy once; first on line {first}"
-            problems.append(written.problem(("metadata", "name"), f"{ref!r} again", expected))
-        seen.setdefault(ref, written)
-    return problems
+            expected = f"each {kind} once; first on line {first}"
+            yield place.problem(("metadata", "name"), f"{ref!r} again", expected)
+        seen.setdefault(ref, place)

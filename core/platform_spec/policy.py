@@ -1,13 +1,20 @@
 """The RiskPolicy resource: what the strategies that name it may have at most, and the halt."""
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
 from typing import Literal
 
 from pydantic import Field, StrictBool
 
-from platform_spec.limits import Limits
+from platform_spec.decimals import spelling
+from platform_spec.documents import Path
+from platform_spec.limits import AT_LEAST, NUMBERS, Limits
 from platform_spec.metadata import ApiVersion, ObjectMetadata
+from platform_spec.problems import shown
 from platform_spec.resource import Resource
 from platform_spec.shapes import Reason
+from platform_spec.strategy import Mode, Spec
 
 KIND = "RiskPolicy"
 
@@ -39,3 +46,47 @@ class RiskPolicy(Resource):
     def ref(self) -> str:
         """`<name>`, with a namespace `<namespace>/<name>`."""
         return self.metadata.ref
+
+    @property
+    def limits(self) -> Limits:
+        """The limits as written; unset where nothing is."""
+        return self.spec.limits or Limits.model_validate({})
+
+
+@dataclass(frozen=True, slots=True)
+class Excess:
+    """What a strategy writes beyond its policy; `path` leads to it in the strategy."""
+
+    path: Path
+    value: str  # as messages show it
+    expected: str
+
+
+def excesses(spec: Spec, policy: RiskPolicy) -> Iterator[Excess]:
+    """As the admission policy `stratops-limits` refuses it. What is not written is no excess: the
+    gateway holds everybody to the tighter limit."""
+    of = f", of RiskPolicy {policy.metadata.name}"
+    for name in NUMBERS:
+        own, most = getattr(spec.limits, name), getattr(policy.limits, name)
+        if own is not None and most is not None and _is_beyond(name, own, most):
+            bound = "least" if name in AT_LEAST else "most"
+            yield Excess((*_LIMITS, name), spelling(own), f"at {bound} {spelling(most)}{of}")
+    for place, symbol in enumerate(spec.limits.allowed_symbols or ()):
+        if not _is_allowed(symbol, policy.limits):
+            yield Excess(
+                (*_LIMITS, "allowed_symbols", place), shown(symbol), f"an allowed symbol{of}"
+            )
+    if spec.mode is Mode.LIVE and not policy.spec.allow_live:
+        yield Excess(("spec", "mode"), shown("live"), f"another mode: allowLive is not true{of}")
+
+
+_LIMITS = ("spec", "risk", "limits")
+
+
+def _is_beyond(name: str, own: Decimal, most: Decimal) -> bool:
+    return own < most if name in AT_LEAST else own > most
+
+
+def _is_allowed(symbol: str, limits: Limits) -> bool:
+    allowed, blocked = limits.allowed_symbols or (symbol,), limits.blocked_symbols or ()
+    return symbol in allowed and symbol not in blocked

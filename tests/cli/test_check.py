@@ -323,3 +323,36 @@ def test_a_runner_makes_the_strategy_of_its_spec(write: Write, tmp_path: Path) -
     file.write_bytes(checked(write(CODE, parameters={"period": 7})).runner_spec("redis://h:1"))
     spec = strategy_runner.spec.read(file)
     assert repr(spec.make_strategy()) == "Quiet(period=7)"
+
+
+POLICY: dict[str, Any] = {
+    "apiVersion": "stratops.dev/v1alpha1",
+    "kind": "RiskPolicy",
+    "metadata": {"name": "calm", "namespace": "desk"},
+    "spec": {"limits": {"max_drawdown": 0.1}},
+}
+
+
+def with_policy(path: Path, **spec: Any) -> Path:
+    """The manifest, and a policy in the same file."""
+    policy = POLICY | {"spec": {**POLICY["spec"], **spec}}
+    path.write_text(f"{path.read_text()}\n---\n{json.dumps(policy)}")
+    return path
+
+
+def test_a_limit_beyond_the_policy_beside_it_is_a_problem(write: Write) -> None:
+    risk = {"policy": "calm", "limits": {"max_drawdown": "0.2"}}
+    (found,) = messages(with_policy(write(risk=risk)))
+    assert "spec.risk.limits.max_drawdown: 0.2, expected at most 0.1, of RiskPolicy calm" in found
+
+
+def test_a_policy_that_no_strategy_names_bounds_none(write: Write) -> None:
+    path = with_policy(write(risk={"policy": "other", "limits": {"max_drawdown": "0.2"}}))
+    assert messages(path) == []
+
+
+def test_a_desk_with_a_halted_policy_does_not_start(write: Write) -> None:
+    path = with_policy(write(), halted=True, reason="a storm")
+    (problem,) = read([path]).problems
+    assert "spec.halted: true (a storm), expected false: a halted desk does not" in str(problem)
+    assert check([path]) == []

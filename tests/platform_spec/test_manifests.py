@@ -125,7 +125,11 @@ def test_a_wrong_field_is_named_with_value_and_expectation(line: str, problem: s
         ("[BTCUSDT]", "[btcusdt]", "spec.symbols[0]: 'btcusdt', expected a symbol in upper case"),
         ("[BTCUSDT]", "[A, A]", "expected each only once; A is written twice"),
         ("simulation", "simulate", "did you mean simulation?"),
-        ("kind: Strategy", "kind: Strateg", "kind: 'Strateg', expected Strategy or ConfigMap; did"),
+        (
+            "kind: Strategy",
+            "kind: Strateg",
+            "kind: 'Strateg', expected Strategy, RiskPolicy or ConfigMap; did",
+        ),
         ("v1alpha1", "v1", "apiVersion: 'stratops.dev/v1', expected 'stratops.dev/v1alpha1'"),
     ],
 )
