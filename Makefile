@@ -5,12 +5,13 @@ PYTHON ?= python3
 BIN = $(VENV)/bin
 BOOTSTRAP = $(PYTHON) scripts/bootstrap.py $(VENV)
 ARGS ?=
+NAMESPACE ?= trading
 
 .DEFAULT_GOAL := help
-.PHONY: help install up check test bench proto crds clean
+.PHONY: help install up check test bench proto crds install-yaml clean
 
 help: ## List the targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-16s %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-16s %s\n", $$1, $$2}'
 
 install: ## Make the environment for development
 	@$(BOOTSTRAP) dev
@@ -37,6 +38,11 @@ proto: ## Generate the gRPC modules from proto/
 
 crds: install ## Generate crds/ from the models
 	$(BIN)/python scripts/generate_crds.py
+
+install-yaml: ## Write dist/install.yaml: a desk to try, for kubectl apply (NAMESPACE=trading)
+	@mkdir -p dist
+	@sh scripts/install_yaml.sh $(NAMESPACE) > dist/install.yaml
+	@echo "kubectl apply --server-side -f dist/install.yaml"
 
 clean: ## Remove the environment and what tools cached
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
