@@ -5,7 +5,7 @@ import sys
 from stratops_process import ending
 
 if __name__ == "__main__":
-    ending.at_once("risk_gateway")
+    ending.at_once(lambda _: ending.leave("risk_gateway", "asked to end while starting", 0))
 
     from risk_gateway.process import main
 

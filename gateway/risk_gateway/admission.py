@@ -101,7 +101,7 @@ class Admission:
         if not full and self._queue.put(waiting, signal.priority):
             self._schedule()
             return
-        self._state.counts.dropped[waiting.strategy.name, signal.symbol] += 1
+        self._state.counts.dropped[waiting.strategy.name, self._state.label(signal.symbol)] += 1
         self._refuse(waiting, Rejection(Reason.QUEUE_FULL, f"{self.queued} signals wait already"))
 
     def _schedule(self) -> None:
@@ -228,7 +228,7 @@ class Admission:
             del self._undurable[signal.id]
         strategy.tally.decided(decision)
         strategy.recent.append(decision)
-        counts.signals[strategy.name, signal.symbol, signal.side] += 1
+        counts.signals[strategy.name, self._state.label(signal.symbol), signal.side] += 1
         if decision.reason is None:
             counts.checks["all", "passed"] += 1
         else:

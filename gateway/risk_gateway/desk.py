@@ -12,17 +12,20 @@ from typing import Any
 import structlog
 
 from handover.effects import (
+    Armed,
     Close,
     Effect,
+    GivenUp,
     GrantChange,
     Note,
     Persist,
     Send,
     Take,
+    Why,
     change_to_json,
 )
 from handover.grants import Grants
-from handover.messages import Batch, Hello, Outcome, RunnerMessage
+from handover.messages import Batch, Hello, Outcome, RunnerMessage, Trouble
 from handover.timing import Timing
 from risk_gateway.admission import Admission
 from risk_gateway.callers import Caller, Refusal, Runners, UnknownCaller
@@ -44,6 +47,7 @@ from trading.signals import Signal, Verdict
 
 log = structlog.get_logger()
 _TIMING = Timing()
+_TROUBLES = frozenset(Why)  # a runner may say anything else
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,199}")
 
 
@@ -105,6 +109,9 @@ class Desk:
             if grants.instance == instance and grants.epoch == message.epoch:
                 strategy.tally.reached(message.mark.count)
         else:
+            if isinstance(message, Trouble):
+                why = message.reason if message.reason in _TROUBLES else "other"
+                self.state.counts.errors[strategy.name, why] += 1
             self.carry_out(strategy, grants.message(instance, message))
 
     def disconnect(self, strategy: Strategy, instance: str, session: Session) -> None:
@@ -178,7 +185,13 @@ class Desk:
     def _persisted(self, strategy: Strategy, token: int, changes: tuple[GrantChange, ...]) -> None:
         for change in changes:
             strategy.change(change)
+            self._count(strategy.name, change)
         self.carry_out(strategy, strategy.grants.durable(token))
+
+    def _count(self, strategy: str, change: GrantChange) -> None:
+        if isinstance(change, GivenUp) or (isinstance(change, Armed) and change.after):
+            success = "false" if isinstance(change, GivenUp) else "true"
+            self.state.counts.reloads[strategy, success] += 1
 
     # ---- supervisors
 

@@ -123,7 +123,7 @@ class FillBook:
         fill, position = booking.fill, booking.position
         counts = self._state.counts
         strategy.tally.fills += 1
-        counts.fills[strategy.name, fill.symbol, fill.side] += 1
+        counts.fills[strategy.name, self._state.label(fill.symbol), fill.side] += 1
         counts.position_updates += 1
         counts.fill_latency.observe((perf_counter_ns() - received_ns) / 1_000)
         strategy.told.position(fill.symbol, position.quantity)

@@ -180,7 +180,11 @@ class Gateway:
                 await server.stop(_GRACE_S)
 
     def _pages(self) -> dict[str, pages.Page]:
-        collector = DeskCollector(self.state.counts, lambda: levels(self.desk))
+        cluster = self._cluster
+        collector = DeskCollector(
+            self.state.counts,
+            lambda: levels(self.desk, cluster.following if cluster else None),
+        )
         return pages.standard(self._missing, lambda: exposition(collector))
 
     def _missing(self) -> str:

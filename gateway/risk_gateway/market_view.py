@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from market_data.intake import Intake
+from risk_gateway.metrics import Log2Histogram
 from risk_gateway.settings import Clock
 from strategy_sdk.market import Book, Event, Tick
 from trading.market import Market, Quote, Tape, Touch
@@ -42,6 +43,8 @@ class MarketView:
         self.tape = Tape()
         self.intake = intake
         self.received = 0
+        self.age = Log2Histogram() if clock is Clock.WALL else None  # of messages, on arrival
+        self._counted: dict[str, int] = {}  # by stream
         self._clock = clock
         self._wall_ns = wall_ns
         self._monotonic_ns = monotonic_ns
@@ -53,7 +56,16 @@ class MarketView:
         self.received += 1
         event = self.intake.accept(payload)
         if event is not None:
-            self.tape.append(self._stream(event), event.sequence, self._quote(event))
+            stream = self._stream(event)
+            self._counted[stream] += 1
+            self.tape.append(stream, event.sequence, self._quote(event))
+            if self.age is not None:
+                self.age.observe(max(0, self._wall_ns() - event.at_ns) / 1_000)
+
+    @property
+    def received_by_stream(self) -> dict[tuple[str, ...], int]:
+        """By symbol and type."""
+        return {tuple(stream.rsplit("/", 1)): count for stream, count in self._counted.items()}
 
     @property
     def may_begin_again(self) -> bool:
@@ -130,6 +142,7 @@ class MarketView:
         if stream is None:
             kind = event.__class__.__name__.lower()
             stream = self._streams[key] = f"{event.symbol}/{kind}"
+            self._counted[stream] = 0
         return stream
 
     def _quote(self, event: Event) -> Quote | None:

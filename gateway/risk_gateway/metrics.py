@@ -46,9 +46,11 @@ class Counts:
     checks: Counter[Labels] = field(default_factory=Counter)  # type, result
     violations: Counter[Labels] = field(default_factory=Counter)  # type, strategy
     errors: Counter[Labels] = field(default_factory=Counter)  # strategy, type
+    reloads: Counter[Labels] = field(default_factory=Counter)  # strategy, success
     position_updates: int = 0
     unknown_callers: Counter[str] = field(default_factory=Counter)  # by reason
     deployments: Counter[Labels] = field(default_factory=Counter)  # strategy
+    deployment_errors: int = 0
     strays: int = 0
     order_latency: Log2Histogram = field(default_factory=Log2Histogram)
     fill_latency: Log2Histogram = field(default_factory=Log2Histogram)
@@ -63,8 +65,16 @@ _FAMILIES: tuple[tuple[str, str, Labels, str], ...] = (
     ("fills", "fills_received", ("strategy", "symbol", "side"), "Fills counted"),
     ("checks", "risk_checks", ("type", "result"), "Risk decisions"),
     ("violations", "risk_violations", ("type", "strategy"), "Limits met"),
-    ("errors", "strategy_errors", ("strategy", "type"), "Faults met at the gateway"),
+    ("errors", "strategy_errors", ("strategy", "type"), "Troubles that its runners told of"),
 )
+_TRUTHS = {"true": "success", "false": "failure"}
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    realized: float
+    unrealized: float | None  # None: a price is missing
+    fills: int
 
 
 @dataclass(slots=True)
@@ -73,8 +83,14 @@ class Levels:
 
     queued: int = 0
     armed: int = 0
+    halted: bool = False
+    journal_waiting: int = 0
+    policies_followed: bool | None = None  # None: there are none to follow
     positions: Mapping[Labels, float] = field(default_factory=dict)  # strategy, symbol
+    money: Mapping[str, Money] = field(default_factory=dict)  # by strategy
+    received: Mapping[Labels, int] = field(default_factory=dict)  # symbol, type
     market: Mapping[str, int] = field(default_factory=dict)  # dropped, by reason
+    market_age: Log2Histogram | None = None  # None: the market's time is a replay's
 
 
 class DeskCollector(Collector):
@@ -87,7 +103,7 @@ class DeskCollector(Collector):
         for attribute, name, labels, text in _FAMILIES:
             yield _counter(name, text, labels, getattr(counts, attribute))
         yield _counter("position_updates", "Positions published", (), {(): counts.position_updates})
-        callers: dict[Labels, int] = {(why,): n for why, n in counts.unknown_callers.items()}
+        callers: Mapping[Labels, int] = {(why,): n for why, n in counts.unknown_callers.items()}
         yield _counter("unknown_callers", "Calls refused", ("reason",), callers)
         yield _counter("stray_fills", "Fills nobody could be given", (), {(): counts.strays})
         yield _histogram("order_latency_microseconds", "Sent to answered", counts.order_latency)
@@ -99,14 +115,55 @@ class DeskCollector(Collector):
         levels = self._levels()
         yield GaugeMetricFamily(PREFIX + "signal_queue_size", "Signals waiting", levels.queued)
         yield GaugeMetricFamily(PREFIX + "active_strategies", "Armed", levels.armed)
+        yield GaugeMetricFamily(PREFIX + "halted", "1: no order leaves", levels.halted)
+        yield GaugeMetricFamily(
+            PREFIX + "journal_waiting", "Not yet durable", levels.journal_waiting
+        )
+        if levels.policies_followed is not None:
+            text = "1: a change of a risk policy would be heard now"
+            yield GaugeMetricFamily(PREFIX + "policies_followed", text, levels.policies_followed)
         positions = GaugeMetricFamily(
             PREFIX + "current_positions", "Signed quantity", labels=("strategy", "symbol")
         )
         for labels, quantity in levels.positions.items():
             positions.add_metric(labels, quantity)
         yield positions
-        dropped: dict[Labels, int] = {(reason,): count for reason, count in levels.market.items()}
-        yield _counter("market_data_dropped", "Market data refused", ("reason",), dropped)
+        yield from _market(levels)
+        yield from _strategies(self._counts, levels)
+
+
+def _market(levels: Levels) -> Iterable[Metric]:
+    dropped: dict[Labels, int] = {(why,): count for why, count in levels.market.items()}
+    yield _counter("market_data_received", "Messages taken", ("symbol", "type"), levels.received)
+    yield _counter("market_data_dropped", "Market data refused", ("reason",), dropped)
+    if levels.market_age is not None:
+        text = "From a message's timestamp until here"
+        yield _histogram("market_data_latency_microseconds", text, levels.market_age)
+
+
+def _strategies(counts: Counts, levels: Levels) -> Iterable[Metric]:
+    """The second group of names, which has no prefix, and its twin in the first."""
+    pnl = GaugeMetricFamily("strategy_pnl", "Realised and unrealised", labels=("strategy",))
+    realized = GaugeMetricFamily("strategy_pnl_total", "Realised", labels=("strategy",))
+    fills = CounterMetricFamily("strategy_trade_count", "Fills counted", labels=("strategy",))
+    for strategy, money in levels.money.items():
+        realized.add_metric((strategy,), money.realized)
+        fills.add_metric((strategy,), money.fills)
+        if money.unrealized is not None:
+            pnl.add_metric((strategy,), money.realized + money.unrealized)
+    yield from (pnl, realized, fills)
+    yield GaugeMetricFamily("strategy_executions_active", "Armed", levels.armed)
+    yield _plain_counter(
+        "strategy_deployments", "Revisions deployed", ("strategy",), counts.deployments
+    )
+    errors: dict[Labels, int] = {(): counts.deployment_errors}
+    yield _plain_counter("strategy_deployment_errors", "Deploys refused", (), errors)
+    labels = ("strategy_id", "success")
+    yield _plain_counter("strategy_hot_reloads", "Hand-overs", labels, counts.reloads)
+    results: Counter[Labels] = Counter()
+    for (_, success), count in counts.reloads.items():
+        results[_TRUTHS[success],] += count
+    yield _counter("plugin_reloads", "Hand-overs", ("result",), results)
 
 
 def exposition(collector: Collector) -> bytes:
@@ -118,7 +175,13 @@ def exposition(collector: Collector) -> bytes:
 def _counter(
     name: str, text: str, labels: Labels, values: Mapping[Labels, int]
 ) -> CounterMetricFamily:
-    family = CounterMetricFamily(PREFIX + name, text, labels=labels)
+    return _plain_counter(PREFIX + name, text, labels, values)
+
+
+def _plain_counter(
+    name: str, text: str, labels: Labels, values: Mapping[Labels, int]
+) -> CounterMetricFamily:
+    family = CounterMetricFamily(name, text, labels=labels)
     for key, value in values.items():
         family.add_metric(key, value)
     return family

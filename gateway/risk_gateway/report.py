@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from handover.grants import RunnerView
 from risk_gateway.archive import OrderPlaced
 from risk_gateway.desk import Desk
-from risk_gateway.metrics import Levels
+from risk_gateway.metrics import Levels, Money
 from risk_gateway.records import Decided, body_of
 from risk_gateway.strategy import Strategy
 from stratops_api.v1 import risk_gateway_pb2 as pb
@@ -55,18 +55,32 @@ def desk_to_proto(desk: Desk, surroundings: Surroundings) -> pb.Desk:
     )
 
 
-def levels(desk: Desk) -> Levels:
-    strategies = desk.state.strategies
+def levels(desk: Desk, policies_followed: bool | None = None) -> Levels:
+    state = desk.state
+    strategies, known = state.strategies, state.instruments
     return Levels(
         queued=desk.admission.queued,
         armed=sum(1 for strategy in strategies.values() if strategy.grants.epoch),
+        halted=bool(state.halts),
+        journal_waiting=state.journal.waiting,
+        policies_followed=policies_followed,
         positions={
             (name, symbol): float(position.quantity)
             for name, strategy in strategies.items()
             for symbol, position in strategy.account.positions.items()
+            if symbol in known  # somebody else's fill may name anything
         },
-        market=desk.state.market.intake.dropped,
+        money={name: _money(desk, strategy) for name, strategy in strategies.items()},
+        received=state.market.received_by_stream,
+        market=state.market.intake.dropped,
+        market_age=state.market.age,
     )
+
+
+def _money(desk: Desk, strategy: Strategy) -> Money:
+    pnl = strategy.account.pnl(desk.state.market.latest)
+    unrealized = None if pnl.unrealized is None else float(pnl.unrealized)
+    return Money(float(pnl.realized), unrealized, strategy.tally.fills)
 
 
 def order_to_proto(placed: OrderPlaced) -> pb.DeskOrder:

@@ -205,13 +205,20 @@ class Service(RiskGatewayServicer):
     ) -> pb.DeployResponse:
         async def deploy() -> pb.DeployResponse:
             await self._check_operator(request.token)
-            runners = self._callers.runners(request.runner_token_sha256, request.runner_pods)
-            deployment = deployment_of(request.revision, request.content, runners)
-            self._desk.deploy(request.term, name_from(request.strategy), deployment)
+            try:
+                self._deploy(request)
+            except _EXPECTED:
+                self._desk.state.counts.deployment_errors += 1
+                raise
             await self._desk.state.journal.durable()
             return pb.DeployResponse()
 
         return await self._answer(context, deploy())
+
+    def _deploy(self, request: pb.DeployRequest) -> None:
+        runners = self._callers.runners(request.runner_token_sha256, request.runner_pods)
+        deployment = deployment_of(request.revision, request.content, runners)
+        self._desk.deploy(request.term, name_from(request.strategy), deployment)
 
     async def Withdraw(  # noqa: N802
         self, request: pb.WithdrawRequest, context: Context

@@ -64,6 +64,10 @@ class State:
         latched = {OPERATOR: reason} if reason else {}
         self.halts = {**latched, **self.policies.halts}
 
+    def label(self, symbol: str) -> str:
+        """Of a metric: callers may name any symbol, and each would be a series of its own."""
+        return symbol if symbol in self.instruments else "other"
+
     def take_policy(self, change: PolicyChange) -> None:
         """In force at once."""
         self.policies.take(change)

@@ -1752,7 +1752,7 @@ class StrategyStatus(_message.Message):
     handovers: _builtins.int
     mode: _builtins.str
     given_up: _builtins.str
-    """revision that is tried no more until it is deployed anew"""
+    """revision that is tried no more, until another one is wanted"""
     withdrawn: _builtins.bool
     flattening: _builtins.str
     """with Withdraw.flatten: what is still to be closed, empty: nothing"""
