@@ -50,6 +50,14 @@ def _policy(
         "apiVersions": [VERSION],
         "operations": ["CREATE", "UPDATE"],
         "resources": resources,
+        "scope": "*",
+    }
+    # Defaults are written too: the field is one value, and two who apply it must not differ.
+    matched = {
+        "matchPolicy": "Equivalent",
+        "namespaceSelector": {},
+        "objectSelector": {},
+        "resourceRules": [rule],
     }
     changed = "oldObject == null || object.spec != oldObject.spec"
     return {
@@ -59,7 +67,7 @@ def _policy(
         "spec": {
             "failurePolicy": "Fail",
             **(held or {}),
-            "matchConstraints": {"resourceRules": [rule]},
+            "matchConstraints": matched,
             "matchConditions": [{"name": "spec-changes", "expression": changed}],
             "variables": [{"name": key, "expression": text} for key, text in variables.items()],
             "validations": validations,
@@ -141,11 +149,11 @@ def _number(value: str, place: str, name: str, bounds: Mapping[str, Any]) -> Man
     if "multipleOf" in bounds:
         kept.append(f"double(int(double({value}))) == double({value})")
     plain = " || ".join(f"type({value}) == {one}" for one in ("int", "double", "string"))
-    phrase = bounds[PHRASE].replace("'", "\\'")
+    shown = f"({plain} || type({value}) == bool ? string({value}) : 'no number')"
     return _validation(
         f"!has({value}) || (({plain}) && {' && '.join(kept)})",
         f"{name}: expected {bounds[PHRASE]}",
-        f"{place} + ': ' + string({value}) + ', expected {phrase}'",
+        f"{place} + ': ' + {shown} + ', expected {bounds[PHRASE]}'",
     )
 
 
