@@ -25,7 +25,7 @@ check: install ## The fast gate: style, types, layers, unit tests; under a minut
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -q -n auto -m "not servers and not long"
+	$(BIN)/pytest -q -n auto -m "not servers and not long and not cluster"
 
 test: check ## Everything: the gate, then real servers, then the long runs
 	$(BIN)/pytest -q -m "servers or long"
