@@ -106,3 +106,18 @@ class Decision:
     actions: tuple[Action, ...] = ()
     events: tuple[Event, ...] = ()  # once the status is written
     again_s: float | None = None  # look again after this time, also when nothing happens
+
+
+def target_of(action: Action) -> str:
+    """What an Obstacle calls the target of `action`; empty: it has but one."""
+    match action:
+        case CreateRevision(manifest) | CreateConfigMap(manifest) | CreatePod(manifest):
+            return str(manifest["metadata"]["name"])
+        case DeleteRevision(name) | DeleteConfigMap(name):
+            return name
+        case MendPod() | DeletePod():
+            return action.name
+        case Deploy(revision):
+            return revision
+        case _:
+            return ""

@@ -1,0 +1,78 @@
+"""The pods of a strategy as its intent sees them: of use, out of date, or in the way."""
+
+from dataclasses import dataclass
+
+from strategy_operator import names
+from strategy_operator.children import PodPlan, pod_plan
+from strategy_operator.intent import Intent
+from strategy_operator.observed import Pod
+from strategy_operator.scene import Scene, has_ended, is_live
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    scene: Scene
+    intent: Intent
+    plan: PodPlan | None  # of the wanted revision's next pod; None: nobody knows how to make it
+    current: tuple[Pod, ...]  # live, of the wanted revision, and as it would be made now
+    outdated: tuple[Pod, ...]  # live, of the wanted revision, made otherwise
+    ended: tuple[Pod, ...]  # of the wanted revision
+    kept: tuple[Pod, ...]  # live, of the one before, which goes on until the wanted one is armed
+    leaving: tuple[Pod, ...]  # live, and of no more use
+
+    @property
+    def is_armed(self) -> bool:
+        """Whether the wanted revision is."""
+        return bool(self.intent.revision) and self.scene.armed == self.intent.revision
+
+
+def set_up(scene: Scene, intent: Intent) -> Stage:
+    plan = _plan(scene, intent)
+    ours = [pod for pod in scene.pods if pod.revision == intent.revision]
+    live = [pod for pod in ours if is_live(pod)]
+    others = [pod for pod in scene.live if pod.revision != intent.revision]
+    needed = _needed(scene, intent)
+    return Stage(
+        scene,
+        intent,
+        plan,
+        tuple(pod for pod in live if _is_current(scene, plan, pod)),
+        tuple(pod for pod in live if not _is_current(scene, plan, pod)),
+        tuple(pod for pod in ours if has_ended(pod) and not pod.deleting),
+        tuple(pod for pod in others if pod.revision in needed),
+        tuple(pod for pod in others if pod.revision not in needed),
+    )
+
+
+def was_edited(stage: Stage, pod: Pod) -> bool:
+    """Whether it runs another image than it was made with: it is never granted anything."""
+    planned = stage.plan.image if stage.plan else ""
+    return pod.image != planned and names.digest(pod.image) != pod.labels.get(names.IMAGE)
+
+
+def _plan(scene: Scene, intent: Intent) -> PodPlan | None:
+    if intent.recipe is None:
+        return None
+    observed = scene.observed
+    return pod_plan(
+        scene.owner,
+        intent.revision,
+        intent.recipe.image or observed.runner_image,
+        scene.wish.spec,
+        pull_policy=observed.pull_policy,
+        restart=intent.restart,
+    )
+
+
+def _is_current(scene: Scene, plan: PodPlan | None, pod: Pod) -> bool:
+    if plan is None or scene.wish.spec is None:  # nobody knows how it should be
+        return True
+    same_template = pod.labels.get(names.TEMPLATE) == plan.labels[names.TEMPLATE]
+    return same_template and pod.image == plan.image
+
+
+def _needed(scene: Scene, intent: Intent) -> frozenset[str]:
+    """Other revisions that may be needed again, as long as the wanted one is not armed."""
+    if scene.armed == intent.revision:
+        return frozenset()
+    return frozenset((scene.armed, intent.good)) - {"", intent.revision}
