@@ -2,7 +2,8 @@
 
 Read from parser events, without recursion: bounded in size, depth and number of values (an alias
 counts for all that it stands for). Each key once. Of YAML's many spellings only those of YAML 1.2
-and JSON are more than text: `yes`, `1:30` and `2024-08-08` are text, `1e-7` is a number.
+and JSON are more than text: `yes`, `1:30` and `2024-08-08` are text, `1e-7` is a number. Where
+kubectl, which keeps to YAML 1.1, reads more than text, the document says so: `doubtful`.
 """
 
 import re
@@ -26,6 +27,13 @@ _TRUTHS = {"true": True, "True": True, "TRUE": True, "false": False, "False": Fa
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|(0|[1-9][0-9]*)(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _INT64 = 2**63
+_TRUE_TO_KUBECTL = ("y", "Y", "yes", "Yes", "YES", "on", "On", "ON")
+_FALSE_TO_KUBECTL = ("n", "N", "no", "No", "NO", "off", "Off", "OFF")
+_WORDS = frozenset((*_TRUE_TO_KUBECTL, *_FALSE_TO_KUBECTL))
+_OTHER_NUMBER = re.compile(
+    r"[-+]?(0[0-9_]+|0o[0-7_]+|0x[0-9a-fA-F_]+|0b[01_]+|\.(inf|Inf|INF))"
+    r"|[-+]?[0-9][0-9_]*(\.[0-9_]*)?([eE][-+]?[0-9]+)?|[-+]?\.[0-9][0-9_]*|\.(nan|NaN|NAN)"
+)
 
 
 class InvalidDocument(ValueError):
@@ -41,6 +49,7 @@ class Document:
     value: Any
     line: int
     lines: Mapping[Path, int]
+    doubtful: Mapping[Path, str] = field(default_factory=dict)  # text here, not so to kubectl
 
     def line_of(self, path: Path) -> int:
         """The line of `path`, or of the nearest thing around it that was written."""
@@ -63,6 +72,7 @@ class _Open:
 @dataclass(slots=True)
 class _Reading:
     lines: dict[Path, int] = field(default_factory=dict)
+    doubtful: dict[Path, str] = field(default_factory=dict)
     stack: list[_Open] = field(default_factory=list)
     anchors: dict[str, tuple[Any, int]] = field(default_factory=dict)  # value, how many it counts
     values: int = 0
@@ -104,7 +114,8 @@ def _documents(text: str) -> Iterator[Document]:
             if count > MOST_DOCUMENTS:
                 raise InvalidDocument(line, (), "more documents", f"at most {MOST_DOCUMENTS}")
             if reading.root is not None:
-                yield Document(reading.root, reading.lines.get((), line), reading.lines)
+                first = reading.lines.get((), line)
+                yield Document(reading.root, first, reading.lines, reading.doubtful)
         else:
             _take(reading, event)
 
@@ -129,12 +140,20 @@ def _scalar(reading: _Reading, event: Any, line: int) -> None:
     top = reading.stack[-1] if reading.stack else None
     if top is not None and isinstance(top.value, dict) and top.key is None:
         _key(reading, top, event.value, line)
+        _note_doubt(reading, event, event.value, (*top.path, event.value))
         return
     path = _place(reading, line)
     value = _value(event, line, path)
+    _note_doubt(reading, event, value, path)
     _put(reading, value)
     if event.anchor:
         reading.anchors[event.anchor] = (value, 1)
+
+
+def _note_doubt(reading: _Reading, event: Any, value: Any, path: Path) -> None:
+    is_plain = event.tag is None and event.implicit[0]
+    if is_plain and isinstance(value, str) and (value in _WORDS or _OTHER_NUMBER.fullmatch(value)):
+        reading.doubtful[path] = value
 
 
 def _key(reading: _Reading, top: _Open, key: str, line: int) -> None:

@@ -116,15 +116,20 @@ def _documents(data: bytes, file: str) -> tuple[Document, ...]:
 def _read(kind: str, document: Document, file: str) -> Written | WrittenPolicy:
     model: type[Strategy | RiskPolicy] = Strategy if kind == KIND else RiskPolicy
     try:
-        if model is Strategy:
-            return Written(document, file, Strategy.model_validate(_as_written(document)))
-        return WrittenPolicy(document, file, RiskPolicy.model_validate(_as_written(document)))
+        resource = model.model_validate(without_server_fields(document.value))
     except ValidationError as error:
         raise InvalidManifest(problems_of(error, model, document, file)) from None
+    if doubts := tuple(_doubts(Place(document, file))):
+        raise InvalidManifest(doubts)
+    if isinstance(resource, Strategy):
+        return Written(document, file, resource)
+    return WrittenPolicy(document, file, resource)
 
 
-def _as_written(document: Document) -> Mapping[str, Any]:
-    return without_server_fields(document.value)
+def _doubts(place: Place) -> Iterator[Problem]:
+    """What was taken as text and would be something else when kubectl applies it."""
+    for path, text in place.document.doubtful.items():
+        yield place.problem(path, text, f'"{text}" in quotes: kubectl reads it as no text')
 
 
 def _kind(document: Document, file: str) -> str:

@@ -175,6 +175,29 @@ def test_what_is_no_manifest_is_refused_with_its_place(data: bytes, problem: str
     assert problem in problems(data)[0]
 
 
+DOUBTFUL = ["y", "No", "ON", "off", "010", "0o7", "0x1F", "0b1", "1_000", ".inf", ".NaN", "-.5_0"]
+
+
+@pytest.mark.parametrize("text", DOUBTFUL)
+def test_text_that_kubectl_reads_as_something_else_is_quoted(text: str) -> None:
+    written = SMALLEST.replace('"0.1"', text)
+    expected = f'spec.parameters.quantity: {text}, expected "{text}" in quotes: kubectl reads it'
+    assert expected in problems(written)[0]
+    parse(SMALLEST.replace('"0.1"', f"'{text}'").encode(), "desk.yaml")
+
+
+@pytest.mark.parametrize("text", ["yEs", "1:30", "2024-08-08", "0o8", "1.4.0", "_1", "1e", "1.5"])
+def test_text_that_is_text_to_everybody_needs_no_quotes(text: str) -> None:
+    assert parse(SMALLEST.replace('"0.1"', text).encode(), "desk.yaml").strategies
+
+
+def test_a_name_that_kubectl_reads_as_a_truth_is_quoted() -> None:
+    (problem,) = problems(SMALLEST.replace("quantity", "n"))
+    assert problem == (
+        'desk.yaml:7: spec.parameters.n: n, expected "n" in quotes: kubectl reads it as no text'
+    )
+
+
 def test_all_problems_of_a_file_are_told_in_their_order() -> None:
     text = SMALLEST.replace("BTCUSDT", "btc").replace("simulation", "x").replace("probe", "P")
     assert [problem.split(": ")[:2] for problem in problems(f"{text}---\n{text}")] == [
