@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 from kubernetes import client, config, dynamic
-from kubernetes.client.exceptions import ApiException
+from kubernetes.client.exceptions import ApiException, NotFoundException
 
 from platform_spec.installation import files
 from platform_spec.metadata import API_VERSION, GROUP, VERSION
@@ -73,16 +73,27 @@ class Api:
     def delete(self, kind: str, name: str) -> None:
         self._asked(self.objects.delete_namespaced_custom_object, PLURALS[kind], name)
 
-    def until_refused(self, spec: Mapping[str, Any], within_s: float = 60) -> str:
-        """What it is refused with; a policy needs a moment to be in force."""
-        deadline = time.monotonic() + within_s
-        while time.monotonic() < deadline:
+    def until_refused(self, spec: Mapping[str, Any], **how: Any) -> None:
+        """A policy needs a moment to be in force."""
+
+        def refused() -> bool:
             try:
-                self.tried(spec)
-            except Refused as refused:
-                return str(refused)
-            time.sleep(0.1)
-        raise AssertionError(f"{spec}: taken, expected to be refused within {within_s} s")
+                self.tried(spec, **how)
+            except Refused:
+                return True
+            return False
+
+        _until(refused, f"{spec} is refused")
+
+    def until_gone(self, kind: str, name: str) -> None:
+        def gone() -> bool:
+            try:
+                self.get(kind, name)
+            except NotFoundException:
+                return True
+            return False
+
+        _until(gone, f"{kind} {name} is gone")
 
     def _asked(self, ask: Callable[..., Any], plural: str, *rest: Any, **options: str) -> Object:
         try:
@@ -92,6 +103,14 @@ class Api:
                 raise
             raise Refused(error.body) from None
         return answer
+
+
+def _until(fact: Callable[[], bool], what: str, within_s: float = 60) -> None:
+    deadline = time.monotonic() + within_s
+    while not fact():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {within_s:.0f} s: {what}")
+        time.sleep(0.1)
 
 
 def strategy(spec: Mapping[str, Any], name: str = "probe") -> Object:

@@ -1,0 +1,171 @@
+"""A RiskPolicy bounds what the strategies of its namespace may write, at admission."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from crd_driver import LIVE, SMALLEST, Api, Refused, policy
+from platform_spec.objects import policy_of, strategy_of
+from platform_spec.policy import excesses
+
+pytestmark = pytest.mark.cluster
+
+SENTINEL = {"max_orders_per_minute": 1}  # what every test's policy has, to see it in force
+Named = Callable[..., None]
+
+
+def under(name: str, **limits: Any) -> dict[str, Any]:
+    """A spec that names a policy, with limits of its own."""
+    return SMALLEST | {"risk": {"policy": name, "limits": limits}}
+
+
+@pytest.fixture
+def named(api: Api) -> Named:
+    """Makes a policy, and waits until strategies are held to it."""
+
+    def make(name: str = "calm", **spec: Any) -> None:
+        spec["limits"] = SENTINEL | spec.get("limits", {})
+        api.create_object(policy(name, spec))
+        api.until_refused(under(name, max_orders_per_minute=2))
+
+    return make
+
+
+def refusal(api: Api, spec: dict[str, Any]) -> str:
+    with pytest.raises(Refused) as caught:
+        api.tried(spec)
+    return str(caught.value).replace('\\"', '"')
+
+
+@pytest.mark.parametrize(
+    ("most", "own", "problem"),
+    [
+        ({"max_order_value": "50000"}, 50000.01, "50000.01, expected at most 50000"),
+        ({"max_position_size": 1}, "1.000000001", "1.000000001, expected at most 1"),
+        ({"max_daily_loss": 1e-7}, 2e-7, "2e-07, expected at most 1e-07"),
+        ({"max_daily_loss": "5000"}, "6e3", "6e3, expected at most 5000"),
+        ({"max_drawdown": 0.1}, "0.11", "0.11, expected at most 0.1"),
+        ({"max_drawdown": "0.1"}, 1, "1, expected at most 0.1"),
+        ({"max_order_value": "1e25"}, "1e26", "1e26, expected at most 1e25"),
+        ({"max_orders_per_second": 5}, "6", "6, expected at most 5"),
+        ({"max_orders_per_minute": 1}, 1000, "1000, expected at most 1"),
+        ({"min_account_balance": 100}, "99.9", "99.9, expected at least 100"),
+        ({"min_confidence": "0.5"}, 0.4, "0.4, expected at least 0.5"),
+    ],
+)
+def test_a_limit_beyond_that_of_its_policy_is_refused(
+    api: Api, named: Named, most: dict[str, Any], own: Any, problem: str
+) -> None:
+    (name,) = most
+    named(limits=most)
+    said = refusal(api, under("calm", **{name: own}))
+    assert f"spec.risk.limits.{name}: {problem}, of RiskPolicy calm" in said
+
+
+WITHIN = {
+    "max_order_value": ("50000", 5e4),
+    "max_position_size": (1, "1.0"),
+    "max_daily_loss": (1e-7, "0.0000001"),
+    "max_drawdown": ("0.1", 0.1),
+    "max_orders_per_second": (5, 5.0),
+    "max_orders_per_minute": (1, "1"),
+    "min_account_balance": (100, "1e2"),
+    "min_confidence": ("0.5", 0.50),
+}
+
+
+def test_a_limit_that_is_the_policy_s_is_taken_however_it_is_spelled(
+    api: Api, named: Named
+) -> None:
+    named(limits={name: most for name, (most, _) in WITHIN.items()})
+    assert api.tried(under("calm", **{name: own for name, (_, own) in WITHIN.items()}))
+
+
+def test_a_limit_that_is_not_written_is_the_gateway_s_to_tighten(api: Api, named: Named) -> None:
+    named(limits={"max_order_value": 1})
+    assert api.tried(under("calm"))
+
+
+@pytest.mark.parametrize(
+    ("most", "own"),
+    [
+        ({"allowed_symbols": ["BTCUSDT"]}, ["BTCUSDT", "ETHUSDT"]),
+        ({"blocked_symbols": ["ETHUSDT"]}, ["ETHUSDT"]),
+    ],
+    ids=["not allowed", "blocked"],
+)
+def test_a_symbol_beyond_the_policy_is_refused(
+    api: Api, named: Named, most: dict[str, Any], own: list[str]
+) -> None:
+    named(limits=most)
+    said = refusal(api, under("calm", allowed_symbols=own))
+    assert "spec.risk.limits.allowed_symbols: expected symbols that the RiskPolicy allows" in said
+    assert api.tried(under("calm", allowed_symbols=["BTCUSDT"]))
+
+
+def test_live_needs_a_policy_that_allows_it(api: Api, named: Named) -> None:
+    named("calm")
+    named("bold", allowLive=True)
+    live = SMALLEST | LIVE
+    said = refusal(api, live | {"risk": {"policy": "calm"}})
+    assert "spec.mode: live, expected another mode: the RiskPolicy does not allow live" in said
+    assert api.tried(live | {"risk": {"policy": "bold"}})
+
+
+def test_only_the_policy_that_is_named_bounds(api: Api, named: Named) -> None:
+    named("calm", limits={"max_order_value": 1})
+    assert api.tried(under("nobody", max_order_value=2))
+    assert api.tried(SMALLEST | {"risk": {"limits": {"max_order_value": 2}}})
+
+
+def test_who_is_within_a_policy_on_a_laptop_is_so_on_the_cluster(api: Api, named: Named) -> None:
+    named(limits={"max_order_value": "0.3", "min_confidence": 0.3})
+    held = policy_of(api.get("RiskPolicy", "calm"))
+    for own in (0.1, 0.3, "0.30", 0.3000001, "0.30000000000000000001", 1e-9, "3e-1", 0.4):
+        spec = under("calm", max_order_value=own, min_confidence=0.3)
+        beyond = bool(list(excesses(strategy_of(_strategy(spec)).spec, held)))
+        assert _is_refused(api, spec) is beyond, own
+
+
+def _strategy(spec: dict[str, Any]) -> dict[str, Any]:
+    metadata = {"name": "probe", "namespace": "desk"}
+    version = "stratops.dev/v1alpha1"
+    return {"apiVersion": version, "kind": "Strategy", "metadata": metadata, "spec": spec}
+
+
+def _is_refused(api: Api, spec: dict[str, Any]) -> bool:
+    try:
+        api.tried(spec)
+    except Refused:
+        return True
+    return False
+
+
+def test_a_tightened_policy_does_not_freeze_what_was_there_before(api: Api, named: Named) -> None:
+    named(limits={"max_order_value": 10})
+    kept = api.create(under("calm", max_order_value=10))
+    tighter = api.get("RiskPolicy", "calm")
+    tighter["spec"]["limits"]["max_order_value"] = 5
+    api.replace(tighter)
+    api.until_refused(under("calm", max_order_value=10), name="other")
+
+    kept["metadata"] |= {"labels": {"a": "b"}, "finalizers": ["stratops.dev/disarm"]}
+    kept = api.replace(kept)
+    kept = api.replace_status(kept | {"status": {"phase": "Running", "observedGeneration": 1}})
+    assert kept["status"]["phase"] == "Running"
+    with pytest.raises(Refused, match="expected at most 5"):
+        api.replace(kept | {"spec": under("calm", max_order_value=9)})
+
+    api.delete("Strategy", "probe")
+    kept = api.get("Strategy", "probe")
+    del kept["metadata"]["finalizers"]
+    api.replace(kept)
+    api.until_gone("Strategy", "probe")
+
+
+def test_a_spec_that_comes_back_within_its_policy_is_taken(api: Api, named: Named) -> None:
+    named(limits={"max_order_value": 5})
+    kept = api.create(under("calm", max_order_value=5))
+    kept["spec"]["risk"]["limits"]["max_order_value"] = "4.5"
+    assert api.replace(kept)["spec"]["risk"]["limits"] == {"max_order_value": "4.5"}
