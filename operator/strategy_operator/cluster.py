@@ -172,14 +172,18 @@ class Cluster:
         path = resource.path(namespace, name)
         return await self._asked("PATCH", path, patch, query, kind=_MERGE, urgent=True)
 
-    async def delete(self, resource: Resource, namespace: str, name: str, uid: str) -> None:
-        """Of that uid only; one that is gone already is deleted."""
-        body = {"preconditions": {"uid": uid}} if uid else {}
+    async def delete(
+        self, resource: Resource, namespace: str, name: str, uid: str
+    ) -> dict[str, Any] | None:
+        """What is left of it, of that uid only; None: nothing, now or before."""
+        path = resource.path(namespace, name)
         try:
-            await self._asked("DELETE", resource.path(namespace, name), body, urgent=True)
+            answer = await self._asked("DELETE", path, {"preconditions": {"uid": uid}}, urgent=True)
         except Refused as refused:
-            if refused.no is not No.NOT_FOUND and not (uid and refused.no is No.CONFLICT):
-                raise
+            if refused.no in (No.NOT_FOUND, No.CONFLICT):
+                return None
+            raise
+        return answer if answer.get("kind") == resource.kind else None
 
     # ---- how
 

@@ -11,11 +11,10 @@ from typing import Any
 import msgspec
 
 from platform_spec.status import ConditionStatus, ConditionType
+from strategy_operator import names
 from strategy_operator.cluster import CONFIG_MAP, POD, POLICY, REVISION, STRATEGY, Resource
 from strategy_operator.observed import Pod, PodPhase, Policy, Trouble
 
-STRATEGY_LABEL = "stratops.dev/strategy"
-REVISION_LABEL = "stratops.dev/revision"
 MANAGED_BY = "app.kubernetes.io/managed-by=stratops-operator"
 RUNNER = "runner"
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
@@ -136,10 +135,10 @@ def child(raw: Mapping[str, Any], clocks: Clocks) -> Child:
     owner_name, owner_uid = _owner(metadata)
     labels = metadata.get("labels") or {}
     return Child(
-        strategy=owner_name or labels.get(STRATEGY_LABEL, ""),
+        strategy=owner_name or labels.get(names.STRATEGY, ""),
         owner_uid=owner_uid,
         created_at=clocks.monotonic_of(metadata["creationTimestamp"]),
-        revision=labels.get(REVISION_LABEL, ""),
+        revision=labels.get(names.REVISION, ""),
     )
 
 
@@ -150,7 +149,7 @@ def pod(raw: Mapping[str, Any], clocks: Clocks) -> PodObject:
     container = _runner(status.get("containerStatuses") or ())
     revision, attempt = _revision_and_attempt(metadata["name"])
     return PodObject(
-        strategy=owner_name or labels.get(STRATEGY_LABEL, ""),
+        strategy=owner_name or labels.get(names.STRATEGY, ""),
         pod=Pod(
             name=metadata["name"],
             uid=metadata["uid"],

@@ -6,7 +6,6 @@ session's answers, because it says nothing of what was deleted between two of th
 """
 
 import asyncio
-import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -51,7 +50,6 @@ class Watching:
         self.lives = 0
 
     def start(self) -> None:
-        _quieten()
         self._thread.start()
 
     def stop(self, within_s: float) -> bool:
@@ -234,9 +232,3 @@ def _settings() -> kopf.OperatorSettings:
     settings.queueing.idle_timeout = 0.5  # a task of its own for each object that long
     settings.queueing.exit_timeout = 0.1
     return settings
-
-
-def _quieten() -> None:
-    """A line for each event otherwise, and one that says that kopf leaves signals to us."""
-    logging.getLogger("kopf.objects").setLevel(logging.WARNING)
-    logging.getLogger("kopf").setLevel(logging.ERROR)
