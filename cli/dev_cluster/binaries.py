@@ -41,7 +41,16 @@ class BuildFailed(Exception):
 
 def ready() -> Path:
     """The folder of the programs, built if need be: some minutes the first time."""
-    return cache.provide(cache.root() / f"cluster-{key(SOURCES, platform.machine())}", _build)
+    return cache.provide(_folder(), _build)
+
+
+def built() -> Path | None:
+    """The folder of the programs if they are built already."""
+    return _folder() if cache.difference(_folder()) is None else None
+
+
+def _folder() -> Path:
+    return cache.root() / f"cluster-{key(SOURCES, platform.machine())}"
 
 
 def key(sources: Path, machine: str) -> str:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from dev_cluster import tools
 from dev_cluster.cluster import Cluster
 from dev_cluster.notices import say
 
@@ -24,8 +25,8 @@ class KindCluster(Cluster):
 
 
 def is_possible() -> bool:
-    """Whether kind and kubectl are installed and a Docker daemon answers."""
-    if not all(map(shutil.which, ("docker", "kind", "kubectl"))):
+    """Whether kind is installed and a Docker daemon answers."""
+    if not all(map(shutil.which, ("docker", "kind"))):
         return False
     asked = ["docker", "info"]
     try:
@@ -40,14 +41,12 @@ def is_possible() -> bool:
 @contextmanager
 def cluster() -> Iterator[KindCluster]:
     name = f"stratops-{secrets.token_hex(3)}"
-    kubectl = shutil.which("kubectl")
-    assert kubectl is not None  # is_possible() said so
     with tempfile.TemporaryDirectory() as folder:
         kubeconfig = Path(folder, "kubeconfig")
         say(f"creating the kind cluster {name}")
         try:
             _kind("create", "cluster", "--name", name, f"--kubeconfig={kubeconfig}", "--wait=3m")
-            yield KindCluster(kubeconfig=kubeconfig, kubectl_program=Path(kubectl), name=name)
+            yield KindCluster(kubeconfig=kubeconfig, kubectl_program=tools.kubectl(), name=name)
         finally:
             _kind("delete", "cluster", "--name", name)
 
