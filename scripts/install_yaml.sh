@@ -1,14 +1,16 @@
 #!/bin/sh
 # The demo desk as one file for `kubectl apply`: a namespace, the chart's objects, and of its hooks
-# only the one that makes the gateway's certificate. HELM names another helm.
+# only the one that makes the gateway's certificate.
+#   install_yaml.sh NAMESPACE [OPTIONS OF HELM TEMPLATE]      HELM names another helm
 set -eu
 
-cd "$(dirname "$0")/.."
 namespace=$1
+shift
+chart=$(dirname "$0")/../charts/stratops
 
 render() {
-    "${HELM:-helm}" template desk charts/stratops --namespace "$namespace" \
-        --values charts/stratops/values-demo.yaml "$@"
+    "${HELM:-helm}" template desk "$chart" --namespace "$namespace" \
+        --values "$chart/values-demo.yaml" "$@"
 }
 
 cat <<END
@@ -17,5 +19,5 @@ kind: Namespace
 metadata:
   name: $namespace
 END
-render --no-hooks
-render --show-only templates/hooks/certificates.yaml
+render "$@" --no-hooks
+render "$@" --show-only templates/hooks/certificates.yaml

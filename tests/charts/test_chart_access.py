@@ -1,0 +1,116 @@
+"""Who may do what at the API server, and whose pods get a token to try."""
+
+import pytest
+
+from chart_driver import VALUES, Object, Rendering, rendered
+
+API_CLIENTS = {
+    "stratops-operator",
+    "stratops-gateway",
+    "stratops-certificates",
+    "stratops-certificates-removal",
+    "stratops-uninstall",
+}
+FILES = sorted(path.stem for path in VALUES.glob("*.yaml"))
+
+
+@pytest.fixture(scope="module", params=FILES)
+def rendering(request: pytest.FixtureRequest) -> Rendering:
+    return rendered(request.param)
+
+
+def rules(rendering: Rendering) -> list[tuple[str, dict[str, list[str]]]]:
+    return [
+        (each["metadata"]["name"], rule)
+        for each in rendering.of_kind("Role", "ClusterRole")
+        for rule in each["rules"]
+    ]
+
+
+def test_no_rule_has_a_wildcard(rendering: Rendering) -> None:
+    for name, rule in rules(rendering):
+        assert not any("*" in value for values in rule.values() for value in values), name
+
+
+def test_nobody_but_the_certificate_hook_has_to_do_with_secrets(rendering: Rendering) -> None:
+    with_secrets = {name for name, rule in rules(rendering) if "secrets" in rule["resources"]}
+    assert with_secrets <= {"stratops-certificates"}
+
+
+def test_the_certificate_hook_reads_only_its_own_secret() -> None:
+    for name, rule in rules(rendered("demo")):
+        if name == "stratops-certificates" and rule["verbs"] != ["create"]:
+            assert len(rule["resourceNames"]) == 1
+
+
+def test_no_rule_lets_anybody_run_in_pods_or_ask_for_tokens(rendering: Rendering) -> None:
+    for name, rule in rules(rendering):
+        for resource in rule["resources"]:
+            assert resource not in ("pods/exec", "serviceaccounts/token", "tokenreviews"), name
+
+
+def test_namespaced_mode_has_no_cluster_role_but_the_users(rendering: Rendering) -> None:
+    namespaced = rendered("demo")
+    names = {each["metadata"]["name"] for each in namespaced.of_kind("ClusterRole")}
+    assert names == {"stratops-view", "stratops-edit", "stratops-admin"}
+    assert namespaced.of_kind("ClusterRoleBinding") == ()
+
+
+def test_cluster_wide_mode_has_the_same_rules_in_a_cluster_role() -> None:
+    name = "stratops-operator"
+    wide, narrow = rendered("cluster-wide"), rendered("demo")
+    assert wide.one("ClusterRole", name)["rules"] == narrow.one("Role", name)["rules"]
+    assert wide.one("Role", f"{name}-lease") == narrow.one("Role", f"{name}-lease")
+
+
+def test_limits_are_not_for_editors() -> None:
+    by_role = {name: rule for name, rule in rules(rendered("demo")) if name.count("-") == 1}
+    assert "riskpolicies" not in by_role["stratops-edit"]["resources"]
+    assert by_role["stratops-admin"]["resources"] == ["riskpolicies"]
+    assert set(by_role["stratops-view"]["verbs"]) == {"get", "list", "watch"}
+
+
+@pytest.mark.parametrize("role", ["view", "edit", "admin"])
+def test_the_kinds_are_in_kubernetes_own_roles(role: str) -> None:
+    labels = rendered("demo").one("ClusterRole", f"stratops-{role}")["metadata"]["labels"]
+    assert labels[f"rbac.authorization.k8s.io/aggregate-to-{role}"] == "true"
+
+
+def test_no_token_is_mounted_by_itself(rendering: Rendering) -> None:
+    for account in rendering.of_kind("ServiceAccount"):
+        assert account["automountServiceAccountToken"] is False
+    for name, pod in rendering.pods().items():
+        assert pod["spec"]["automountServiceAccountToken"] is False, name
+
+
+def test_only_who_needs_the_api_server_gets_a_token_for_it(rendering: Rendering) -> None:
+    with_token = {name for name, pod in rendering.pods().items() if "" in audiences(pod)}
+    assert with_token == API_CLIENTS & set(rendering.pods())
+
+
+def test_operator_and_uninstall_prove_to_the_gateway_who_they_are(rendering: Rendering) -> None:
+    with_token = {
+        name for name, pod in rendering.pods().items() if "stratops-gateway" in audiences(pod)
+    }
+    assert with_token == {"stratops-operator", "stratops-uninstall"} & set(rendering.pods())
+
+
+@pytest.mark.parametrize(
+    ("values", "operator"),
+    [
+        ("demo", "system:serviceaccount:trading:stratops-operator"),
+        ("desk-only", "system:serviceaccount:stratops-system:stratops-operator"),
+    ],
+)
+def test_the_gateway_obeys_the_operator_of_its_desk(values: str, operator: str) -> None:
+    assert rendered(values).env("stratops-gateway")["STRATOPS_OPERATORS"] == operator
+
+
+def audiences(pod: Object) -> set[str]:
+    """Of the tokens that it mounts; empty is the API server's own."""
+    return {
+        source["serviceAccountToken"].get("audience", "")
+        for volume in pod["spec"].get("volumes", [])
+        for source in volume.get("projected", {}).get("sources", [])
+        if "serviceAccountToken" in source
+    }

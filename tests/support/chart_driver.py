@@ -1,0 +1,95 @@
+"""The chart, rendered by a real helm: its objects, and the questions tests ask of them."""
+
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import yaml
+
+tools = SimpleNamespace(helm=lambda version: f"/tmp/H/helm{version}/helm")  # INTERIM
+
+ROOT = Path(__file__).parents[2]
+CHART = ROOT / "charts" / "stratops"
+VALUES = ROOT / "tests" / "charts" / "values"
+NAMESPACE = "trading"
+
+Object = Mapping[str, Any]
+
+_PROMETHEUS_KINDS = (
+    "monitoring.coreos.com/v1/ServiceMonitor",
+    "monitoring.coreos.com/v1/PodMonitor",
+)
+
+
+class HelmFailed(Exception):
+    """What helm said on its way out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rendering:
+    objects: tuple[Object, ...]
+
+    def of_kind(self, *kinds: str) -> tuple[Object, ...]:
+        return tuple(each for each in self.objects if each["kind"] in kinds)
+
+    def one(self, kind: str, name: str) -> Object:
+        (found,) = (each for each in self.of_kind(kind) if each["metadata"]["name"] == name)
+        return found
+
+    def pods(self) -> dict[str, Object]:
+        """Labels and spec of every pod that these objects make, hooks included, by their names."""
+        return {name: pod for each in self.objects for name, pod in _pods(each)}
+
+    def env(self, pod: str) -> dict[str, str]:
+        """Of its one container; what the kubelet fills in is named by its field."""
+        (container,) = self.pods()[pod]["spec"]["containers"]
+        return {
+            each["name"]: each.get("value") or each["valueFrom"]["fieldRef"]["fieldPath"]
+            for each in container.get("env", [])
+        }
+
+
+def _pods(thing: Object) -> Iterator[tuple[str, Object]]:
+    if thing["kind"] == "Pod":
+        yield thing["metadata"]["name"], thing
+    elif "template" in thing.get("spec", {}):
+        yield thing["metadata"]["name"], thing["spec"]["template"]
+
+
+def helm(
+    *arguments: str | Path, version: int = 4, environment: Mapping[str, str] | None = None
+) -> str:
+    """What it prints. Raises HelmFailed."""
+    command = [tools.helm(version), *arguments]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise HelmFailed(done.stdout + done.stderr)
+    return done.stdout
+
+
+def rendered(
+    values: str = "demo",
+    sets: Sequence[str] = (),
+    *,
+    version: int = 4,
+    monitors: bool = True,
+    namespace: str = NAMESPACE,
+) -> Rendering:
+    """By a file of tests/charts/values. Raises HelmFailed."""
+    return _rendered(values, tuple(sets), version, monitors, namespace)
+
+
+@cache
+def _rendered(
+    values: str, sets: tuple[str, ...], version: int, monitors: bool, namespace: str
+) -> Rendering:
+    arguments: list[str | Path] = ["template", "desk", CHART, "-n", namespace]
+    arguments += ["-f", VALUES / f"{values}.yaml"]
+    arguments += [word for each in sets for word in ("--set-json", each)]
+    arguments += [word for kind in _PROMETHEUS_KINDS if monitors for word in ("-a", kind)]
+    text = helm(*arguments, version=version)
+    return Rendering(tuple(each for each in yaml.safe_load_all(text) if each))
