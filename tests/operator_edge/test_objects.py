@@ -1,0 +1,148 @@
+"""What is kept of objects: what counts for a decision, whatever else is written in them."""
+
+from typing import Any
+
+import pytest
+
+from strategy_operator.cluster import CONFIG_MAP, POD, POLICY, STRATEGY
+from strategy_operator.objects import Clocks, PodObject, StrategyObject, brought, pod, strategy
+from strategy_operator.observed import PodPhase, Policy, Trouble
+
+CLOCKS = Clocks(difference_s=1_795_000_000.0)
+OWNER = {"kind": "Strategy", "name": "btc", "uid": "s1", "controller": True}
+METADATA = {
+    "name": "btc-0123456789-2",
+    "namespace": "desk",
+    "uid": "p1",
+    "resourceVersion": "17",
+    "creationTimestamp": "2026-11-21T12:00:00Z",
+    "ownerReferences": [OWNER],
+    "managedFields": [{"manager": "kubelet"}],
+}
+
+
+def runner_pod(**status: Any) -> dict[str, Any]:
+    spec = {"containers": [{"name": "runner", "image": "runner:1"}]}
+    return {"metadata": METADATA, "spec": spec, "status": {"phase": "Pending", **status}}
+
+
+def container(**state: Any) -> dict[str, Any]:
+    return {"containerStatuses": [{"name": "runner", "restartCount": 3, **state}]}
+
+
+def trouble(**status: Any) -> Trouble | None:
+    return pod(runner_pod(**status), CLOCKS).pod.trouble
+
+
+def test_a_pod_is_known_by_its_name_and_its_owner() -> None:
+    found = pod(runner_pod(), CLOCKS)
+    assert (found.strategy, found.pod.owner_uid) == ("btc", "s1")
+    assert (found.pod.revision, found.pod.attempt) == ("0123456789", 2)
+    assert (found.pod.phase, found.pod.image) == (PodPhase.PENDING, "runner:1")
+
+
+def test_a_pod_is_ready_and_deleting_as_its_metadata_say() -> None:
+    ready = runner_pod(conditions=[{"type": "Ready", "status": "True"}])
+    ready["metadata"] = METADATA | {"deletionTimestamp": "2026-11-21T12:01:00Z"}
+    found = pod(ready, CLOCKS).pod
+    assert (found.ready, found.deleting) == (True, True)
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        ({}, None),
+        (container(state={"waiting": {"reason": "ContainerCreating"}}), None),
+        (container(state={"running": {}}), None),
+        (container(state={"terminated": {"exitCode": 0, "reason": "Completed"}}), None),
+        (
+            container(state={"waiting": {"reason": "ImagePullBackOff", "message": "no such"}}),
+            Trouble("ImagePullBackOff", "no such"),
+        ),
+        (
+            container(
+                state={"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 10s"}},
+                lastState={"terminated": {"exitCode": 3, "message": "a\nno parameter 'n'\n"}},
+            ),
+            Trouble("CrashLoopBackOff", "no parameter 'n'"),
+        ),
+        (
+            container(state={"terminated": {"exitCode": 137, "reason": "OOMKilled"}}),
+            Trouble("OOMKilled", "OOMKilled, exit code 137"),
+        ),
+        (
+            {"reason": "Evicted", "message": "low on memory", **container(state={})},
+            Trouble("Evicted", "low on memory"),
+        ),
+        (
+            {
+                "conditions": [
+                    {"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}
+                ]
+            },
+            Trouble("Unschedulable"),
+        ),
+    ],
+    ids=lambda value: repr(value)[:40],
+)
+def test_why_a_pod_does_not_come_up(status: dict[str, Any], expected: Trouble | None) -> None:
+    assert trouble(**status) == expected
+
+
+def test_a_pod_of_somebody_else_with_our_labels_is_not_ours() -> None:
+    labels = {"stratops.dev/strategy": "btc"}
+    owner = {"kind": "Job", "name": "other", "uid": "j1", "controller": True}
+    raw = runner_pod() | {"metadata": METADATA | {"ownerReferences": [owner], "labels": labels}}
+    found = pod(raw, CLOCKS)
+    assert (found.strategy, found.pod.owner_uid) == ("btc", "j1")
+
+
+def test_a_moment_on_the_wall_is_the_same_on_our_clock_each_time() -> None:
+    first, again = pod(runner_pod(), CLOCKS), pod(runner_pod(), CLOCKS)
+    assert first == again
+    assert first.pod.created_at == pytest.approx(1_795_262_400.0 - 1_795_000_000.0)
+
+
+def an_object(**parts: Any) -> dict[str, Any]:
+    metadata = {name: METADATA[name] for name in ("namespace", "uid", "resourceVersion")}
+    return {"metadata": {**metadata, "name": "btc"}, **parts}
+
+
+def test_a_strategy_is_kept_without_what_only_tools_read() -> None:
+    raw = an_object(spec={"symbols": ["BTCUSDT"]})
+    raw["metadata"] |= {
+        "managedFields": [{}],
+        "annotations": {"kubectl.kubernetes.io/last-applied-configuration": "{}", "mine": "x"},
+    }
+    kept = strategy(raw).manifest()
+    assert kept["metadata"]["annotations"] == {"mine": "x"}
+    assert "managedFields" not in kept["metadata"]
+    assert kept["spec"] == raw["spec"]
+
+
+def test_a_strategy_says_where_its_code_is() -> None:
+    source = {"strategy": {"source": {"configMap": {"name": "code", "key": "a.py"}}}}
+    assert strategy(an_object(spec=source)).source == "code"
+
+
+@pytest.mark.parametrize("spec", [{}, {"strategy": 7}, {"strategy": {"source": []}}], ids=repr)
+def test_whatever_a_spec_says_it_is_kept(spec: dict[str, Any]) -> None:
+    assert strategy(an_object(spec=spec)).source == ""
+
+
+def test_a_policy_halts_only_where_it_says_so() -> None:
+    halted = brought(POLICY, an_object(spec={"halted": True}), CLOCKS).value
+    assert halted == Policy("btc", halted=True)
+    assert brought(POLICY, an_object(), CLOCKS).value == Policy("btc")
+
+
+def test_what_was_brought_names_its_version() -> None:
+    item = brought(STRATEGY, an_object(spec={}), CLOCKS, deleted=True)
+    assert (item.key, item.uid, item.version, item.deleted) == (("desk", "btc"), "p1", 17, True)
+    assert isinstance(item.value, StrategyObject)
+    assert isinstance(brought(POD, runner_pod(), CLOCKS).value, PodObject)
+
+
+def test_a_config_map_nobody_owns_is_of_no_strategy() -> None:
+    raw = {"metadata": METADATA | {"ownerReferences": []}}
+    assert brought(CONFIG_MAP, raw, CLOCKS).value.strategy == ""

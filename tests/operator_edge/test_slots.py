@@ -1,0 +1,95 @@
+"""Who may start a runner now, and who is called when there is room."""
+
+from dataclasses import replace
+
+from strategy_operator.objects import PodObject
+from strategy_operator.observed import Pod, PodPhase, Trouble
+from strategy_operator.queue import Key
+from strategy_operator.slots import Load, Slots, load
+
+NOW = 1_000.0
+A, B, C = ("desk", "a"), ("desk", "b"), ("desk", "c")
+STARTING = Pod("a-0123456789-1", "u1", "o", "0123456789", 1, PodPhase.PENDING, "image", NOW - 2)
+READY = replace(STARTING, phase=PodPhase.RUNNING, ready=True, created_at=NOW - 500)
+FULL = Load(starting=2)
+
+
+def pods(*each: Pod, strategy: str = "a") -> list[tuple[Key, PodObject]]:
+    return [(("desk", f"{number}"), PodObject(strategy, pod)) for number, pod in enumerate(each)]
+
+
+def test_a_fresh_pod_that_is_not_ready_is_starting() -> None:
+    assert load(pods(STARTING, READY), NOW) == Load(starting=1, handing_over=1)
+
+
+def test_what_cannot_come_up_holds_up_nobody() -> None:
+    stuck = replace(STARTING, trouble=Trouble("ImagePullBackOff"))
+    old = replace(STARTING, created_at=NOW - 31)
+    leaving = replace(STARTING, deleting=True)
+    ended = replace(STARTING, phase=PodPhase.FAILED)
+    assert load(pods(stuck, old, leaving, ended), NOW).starting == 0
+
+
+def test_a_strategy_with_a_new_pod_beside_the_old_one_hands_over() -> None:
+    fresh = replace(READY, created_at=NOW - 5)
+    assert load(pods(READY, fresh), NOW).handing_over == 1
+    assert load(pods(fresh), NOW).handing_over == 0
+
+
+def test_a_hand_over_that_does_not_end_holds_up_nobody() -> None:
+    slow = replace(STARTING, created_at=NOW - 61)
+    assert load(pods(READY, slow), NOW).handing_over == 0
+
+
+def test_there_is_room_up_to_the_limit() -> None:
+    slots = Slots(most_starting=2, most_handovers=1)
+    leave = slots.leave(A, Load(starting=1, handing_over=1))
+    assert (leave.start, leave.hand_over) == (True, False)
+
+
+def test_a_pod_that_is_being_created_counts_before_it_is_seen() -> None:
+    slots = Slots(2, 2)
+    slots.take(A)
+    slots.take(B)
+    assert not slots.leave(C, Load()).start
+    slots.done(A)
+    assert slots.leave(C, Load()).start
+
+
+def test_those_that_wait_are_called_in_the_order_of_asking() -> None:
+    slots = Slots(2, 2)
+    for key in (B, A, C):
+        slots.wait(key, hand_over=False)
+    assert slots.call(FULL) == []
+    assert slots.call(Load(starting=1)) == [B]
+    assert slots.call(Load()) == [A]
+
+
+def test_a_place_is_kept_for_who_was_called() -> None:
+    slots = Slots(1, 1)
+    slots.wait(A, hand_over=False)
+    assert slots.call(Load()) == [A]
+    assert not slots.leave(B, Load()).start
+    assert slots.leave(A, Load()).start
+
+
+def test_a_place_that_was_not_used_is_free_again() -> None:
+    slots = Slots(1, 1)
+    slots.wait(A, hand_over=False)
+    slots.call(Load())
+    slots.done(A)
+    assert slots.leave(B, Load()).start
+
+
+def test_who_waits_to_hand_over_holds_up_nobody_who_only_starts() -> None:
+    slots = Slots(2, 1)
+    slots.wait(A, hand_over=True)
+    slots.wait(B, hand_over=False)
+    assert slots.call(Load(handing_over=1)) == [B]
+
+
+def test_a_strategy_that_is_gone_waits_no_more() -> None:
+    slots = Slots(1, 1)
+    slots.wait(A, hand_over=False)
+    slots.forget(A)
+    assert slots.call(Load()) == []
