@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from dev_cluster import addresses as address_plan
-from dev_cluster import configs, debris, images, machine, pki, volumes
+from dev_cluster import cache, configs, debris, images, machine, pki, volumes
 from dev_cluster.addresses import Addresses
 from dev_cluster.api import Api, ApiError
 from dev_cluster.cluster import Cluster
@@ -60,14 +60,12 @@ class BuiltCluster(Cluster):
         return self.layout.audit_log
 
     def load(self, archive: Path) -> None:
-        self.inside(
-            str(self.layout.programs / "ctr"),
-            f"--address={CONTAINERD_SOCKET}",
-            "--namespace=k8s.io",
-            "images",
-            "import",
-            str(archive.absolute()),
-        )
+        self._ctr("images", "import", str(archive.absolute()))
+
+    def _ctr(self, *arguments: str) -> str:
+        program = str(self.layout.programs / "ctr")
+        where = (f"--address={CONTAINERD_SOCKET}", "--namespace=k8s.io")
+        return self.inside(program, *where, *arguments)
 
     def inside(self, *command: str) -> str:
         """Runs it in the node's namespaces."""
@@ -96,6 +94,15 @@ class BuiltCluster(Cluster):
         finally:
             hold.unlink()
 
+    def images(self) -> list[str]:
+        """By name; Kubernetes' own names for what has none are left out."""
+        listed = self._ctr("images", "list", "-q").splitlines()
+        return [name for name in listed if "@sha256:" not in name and "sha256:" not in name[:8]]
+
+    def is_ready(self) -> bool:
+        with self.api() as api:
+            return _is_ready(api) and _node_is_ready(api)
+
     def api(self) -> Api:
         return Api(self.addresses.api, self.layout.pki, "admin")
 
@@ -118,6 +125,11 @@ class Running:
         """Nothing of it is left when this returns."""
         os.close(self.owner)
         self.guard.wait(END_WITHIN_S)
+
+
+def running_folder() -> Path:
+    """Where the folders of running clusters are."""
+    return cache.root() / "running"
 
 
 def start(programs: Path, running: Path) -> Running:
@@ -155,13 +167,23 @@ def named(running: Path, name: str) -> BuiltCluster | None:
     return None
 
 
+def sweep(running: Path) -> None:
+    """Removes what is left of clusters whose guards were killed."""
+    for folder in running.glob("*/"):
+        index = int(folder.name)
+        lock = _lock(index)
+        if lock is not None:
+            debris.remove(Addresses(index), folder)
+            os.close(lock)
+
+
 def _start(
     programs: Path, running: Path, name: str, owner: int
 ) -> tuple[BuiltCluster, subprocess.Popen[bytes]]:
+    sweep(running)
     addresses, lock = _take_index()
     try:
         layout = Layout(running / str(addresses.index), programs)
-        debris.remove(addresses, layout.folder)
         _write_files(layout, addresses, name)
         guard = _start_guard(layout, addresses, lock, owner)
     finally:

@@ -32,7 +32,7 @@ def provide(folder: Path, make: Callable[[Path], None]) -> Path:
     """The folder, as `make` filled it, now or some time before; one process makes it."""
     if difference(folder) is None:
         return folder
-    with _locked(folder.with_name(f"{folder.name}.lock")):
+    with locked(folder.with_name(f"{folder.name}.lock")):
         different = difference(folder)
         if different is not None:  # another process may have made it meanwhile
             if folder.exists():
@@ -55,6 +55,9 @@ def difference(folder: Path) -> str | None:
 
 
 def _make(folder: Path, make: Callable[[Path], None]) -> None:
+    """Whoever has the lock is alone: what another one was killed over is in nobody's use."""
+    for unfinished in folder.parent.glob(f"{folder.name}.*/"):
+        shutil.rmtree(unfinished, ignore_errors=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f"{folder.name}.") as temporary:
         made = Path(temporary, "made")
         made.mkdir()
@@ -67,7 +70,8 @@ def _make(folder: Path, make: Callable[[Path], None]) -> None:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def locked(path: Path) -> Iterator[None]:
+    """While another process has the lock, this one waits."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as file:
         try:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from dev_cluster import binaries, built, cache, kind, machine
+from dev_cluster import binaries, built, kind, machine
 from dev_cluster.built import BuiltCluster
 from dev_cluster.cluster import Cluster
 from dev_cluster.given import GivenCluster
@@ -31,7 +31,7 @@ def provide() -> Iterator[Cluster]:
 def provide_own() -> Iterator[BuiltCluster]:
     """One that its user may break: kill its API server, stop its kubelet."""
     machine.require()
-    running = built.start(binaries.ready(), cache.root() / "running")
+    running = built.start(binaries.ready(), built.running_folder())
     try:
         yield running.cluster
     finally:

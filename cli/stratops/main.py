@@ -5,12 +5,16 @@ from typing import Annotated
 
 import typer
 
+from stratops import dev
+
 app = typer.Typer(
     name="stratops",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     help="Run trading strategies: one manifest, one risk gateway, reloads that lose nothing.",
 )
+
+app.add_typer(dev.app, name="dev")
 
 State = Annotated[Path, typer.Option("--state", help="Folder of the desk.")]
 Why = Annotated[str, typer.Option("--reason", help="Why; kept in the gateway's journal.")]
