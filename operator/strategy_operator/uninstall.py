@@ -1,0 +1,236 @@
+"""`python -m strategy_operator.uninstall`: before the operator goes, its strategies are let go.
+
+Each is withdrawn at its gateway (its position stays as it is), its runner pods are deleted and our
+finalizer is dropped; the Strategy itself stays. Running operators are stopped by taking the Lease.
+It ends within a minute, says what it did, and may be run again.
+"""
+
+import asyncio
+import os
+import sys
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from strategy_operator import lease, names
+from strategy_operator.access import InvalidAccess, found
+from strategy_operator.cluster import (
+    CONFIG_MAP,
+    LEASE,
+    POD,
+    STRATEGY,
+    Cluster,
+    No,
+    Refused,
+)
+from strategy_operator.lease import Record
+from strategy_operator.objects import MANAGED_BY
+from strategy_operator.settings import InvalidSettings, Settings
+from stratops_process import ending
+from stratops_wire.gateway_client import GatewayClient, GatewayRefused, GatewayUnavailable
+
+NAME = "strategy_operator.uninstall"
+WHOLE_S = 60.0
+_NOTICED_S = lease.RETRY_S + 1.0  # by then a leader has looked at the Lease again
+_GATEWAY_S = 15.0
+_GONE_S = 15.0
+_PAUSE_S = 0.5
+_TRIES = 10
+_DURATION_S = 10  # so long a new operator waits before it takes the Lease
+
+Object = Mapping[str, Any]
+
+
+def main() -> int:
+    ending.at_once(lambda _: ending.leave(NAME, "asked to end before it was done", 1))
+    try:
+        settings = Settings.from_environment(os.environ)
+        access = found(settings.kubeconfig, os.environ)
+    except (InvalidSettings, InvalidAccess) as error:
+        ending.say(NAME, str(error))
+        return 1
+
+    async def work() -> bool:
+        async with asyncio.timeout(WHOLE_S), Cluster(access) as cluster:
+            return await Farewell(cluster, settings).say()
+
+    try:
+        return 0 if asyncio.run(work()) else 1
+    except (Refused, TimeoutError) as error:
+        ending.say(NAME, f"not done: {error!r}")
+        return 1
+
+
+class Farewell:
+    def __init__(self, cluster: Cluster, settings: Settings) -> None:
+        self._cluster = cluster
+        self._settings = settings
+        self._within = settings.watched_namespace
+
+    async def say(self) -> bool:
+        """Whether everything is let go."""
+        strategies = await self._strategies()
+        if not strategies:
+            _tell("no Strategy: nothing to let go")
+            return True
+        await self._stop_operators()
+        disarmed = await self._withdraw(strategies)
+        pods = await self._delete_pods()
+        dropped = [await self._let_go(each) for each in strategies]
+        left = await self._wait_until_gone()
+        _tell(
+            f"{len(strategies)} strategies: {disarmed} withdrawn, {pods} runner pods deleted, "
+            f"{dropped.count(True)} finalizers dropped; {left} pods still ending"
+        )
+        return all(dropped)
+
+    async def _strategies(self) -> list[dict[str, Any]]:
+        try:
+            return await self._cluster.listed(STRATEGY, self._within)
+        except Refused as refused:
+            if refused.no is No.NOT_FOUND:  # there is no such kind any more
+                return []
+            raise
+
+    async def _stop_operators(self) -> None:
+        """They see who took the Lease, and act no more."""
+        for _ in range(_TRIES):
+            try:
+                await self._take_the_lease()
+            except Refused as refused:
+                if refused.no is No.NOT_FOUND:
+                    return  # no operator ever ran
+                if refused.no is not No.CONFLICT:  # else the leader has just renewed it
+                    raise
+            else:
+                await asyncio.sleep(_NOTICED_S)
+                return
+
+    async def _take_the_lease(self) -> None:
+        namespace = self._settings.namespace
+        before = Record.of(await self._cluster.get(LEASE, namespace, lease.NAME))
+        taken = lease.taken(before, lease.UNINSTALLER, datetime.now(UTC))
+        await self._cluster.put(LEASE, replace(taken, duration_s=_DURATION_S).manifest(namespace))
+
+    # ---- The gateways
+
+    async def _withdraw(self, strategies: Iterable[Object]) -> int:
+        by_namespace: dict[str, list[str]] = {}
+        for each in strategies:
+            metadata = each["metadata"]
+            by_namespace.setdefault(metadata["namespace"], []).append(metadata["name"])
+        done = [await self._withdraw_of(space, each) for space, each in by_namespace.items()]
+        return sum(done)
+
+    async def _withdraw_of(self, namespace: str, strategies: Iterable[str]) -> int:
+        desk = await self._data(namespace, names.DESK)
+        if not desk.get("gateway"):
+            _tell(f"namespace {namespace}: no gateway to withdraw from")
+            return 0
+        ca = (await self._data(namespace, names.GATEWAY_CA)).get("ca.crt", "")
+        async with AsyncExitStack() as stack:
+            client = GatewayClient(
+                desk["gateway"].strip(),
+                lambda: _read(self._settings.gateway_token),
+                ca.encode() if ca else None,
+            )
+            gateway = await stack.enter_async_context(client)
+            deadline = time.monotonic() + _GATEWAY_S
+            if not await _tried(lambda: gateway.begin_term(lease.UNINSTALLER), deadline):
+                _tell(f"namespace {namespace}: its gateway does not answer, nothing withdrawn")
+                return 0
+            return await _withdrawn(gateway, namespace, strategies, deadline)
+
+    async def _data(self, namespace: str, name: str) -> Mapping[str, str]:
+        try:
+            return (await self._cluster.get(CONFIG_MAP, namespace, name)).get("data") or {}
+        except Refused as refused:
+            if refused.no is No.NOT_FOUND:
+                return {}
+            raise
+
+    # ---- The cluster
+
+    async def _delete_pods(self) -> int:
+        pods = await self._cluster.listed(POD, self._within, MANAGED_BY)
+        for pod in pods:
+            metadata = pod["metadata"]
+            await self._cluster.delete(
+                POD, metadata["namespace"], metadata["name"], metadata["uid"]
+            )
+        return len(pods)
+
+    async def _let_go(self, strategy: Object) -> bool:
+        """Drops our finalizer; somebody else's stays."""
+        namespace, name = strategy["metadata"]["namespace"], strategy["metadata"]["name"]
+        for _ in range(_TRIES):
+            try:
+                there = (await self._cluster.get(STRATEGY, namespace, name))["metadata"]
+                left = [each for each in there.get("finalizers", ()) if each != names.FINALIZER]
+                if left != there.get("finalizers", []):
+                    metadata = {key: there[key] for key in ("uid", "resourceVersion")}
+                    patch = {"metadata": {**metadata, "finalizers": left}}
+                    await self._cluster.merge(STRATEGY, namespace, name, patch)
+            except Refused as refused:
+                if refused.no is No.NOT_FOUND:
+                    return True
+                if not refused.no.passing:
+                    _tell(f"{namespace}/{name}: {refused}")
+                    return False
+                await asyncio.sleep(_PAUSE_S)
+            else:
+                return True
+        return False
+
+    async def _wait_until_gone(self) -> int:
+        """Pods that are left after a while."""
+        deadline = time.monotonic() + _GONE_S
+        while True:
+            left = len(await self._cluster.listed(POD, self._within, MANAGED_BY))
+            if not left or time.monotonic() > deadline:
+                return left
+            await asyncio.sleep(_PAUSE_S)
+
+
+async def _withdrawn(
+    gateway: GatewayClient, namespace: str, strategies: Iterable[str], deadline: float
+) -> int:
+    count = 0
+    for name in strategies:
+        withdraw = partial(gateway.withdraw, f"{namespace}/{name}", "uninstalled")
+        count += await _tried(withdraw, deadline)
+    return count
+
+
+async def _tried(call: Callable[[], Awaitable[object]], deadline: float) -> bool:
+    """Whether it was done, tried until then; what is refused is no more than said."""
+    while True:
+        try:
+            await call()
+        except GatewayRefused as refused:
+            _tell(str(refused))
+            return False
+        except GatewayUnavailable as error:
+            if time.monotonic() > deadline:
+                _tell(str(error))
+                return False
+            await asyncio.sleep(_PAUSE_S)
+        else:
+            return True
+
+
+def _read(token: Path) -> str:
+    return token.read_text().strip()
+
+
+def _tell(what: str) -> None:
+    ending.say(NAME, what)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
