@@ -1,0 +1,79 @@
+"""Desks on the test cluster, from the images of this checkout."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from cluster_desk import ClusterDesk, Measured
+from cluster_driver import new_namespace
+from dev_cluster import component_images
+from dev_cluster.cluster import Cluster
+from dev_cluster.component_images import Images
+
+_measured: list[tuple[str, float]] = []
+
+
+@pytest.fixture(scope="session")
+def images(cluster: Cluster) -> Images:
+    built = component_images.build()
+    cluster.load(built.archive)
+    return built
+
+
+@pytest.fixture(scope="session")
+def desk(cluster: Cluster, images: Images) -> Iterator[ClusterDesk]:
+    """The desk that most tests share, at five times the market's speed."""
+    with _installed(cluster, images, speed=5) as desk:
+        yield desk
+
+
+@pytest.fixture(scope="module")
+def busy_desk(cluster: Cluster, images: Images) -> Iterator[ClusterDesk]:
+    """About a thousand ticks a second."""
+    with _installed(cluster, images, speed=12) as desk:
+        yield desk
+
+
+@pytest.fixture(scope="module")
+def own_desk(cluster: Cluster, images: Images) -> Iterator[ClusterDesk]:
+    """A module's own."""
+    with _installed(cluster, images, speed=1) as desk:
+        yield desk
+
+
+class _installed:  # noqa: N801  # reads as what it gives
+    def __init__(self, cluster: Cluster, images: Images, speed: float) -> None:
+        namespace = new_namespace(cluster, "desk")
+        level = "pod-security.kubernetes.io/enforce=restricted"
+        cluster.kubectl("label", "namespace", namespace, level)
+        self.desk = ClusterDesk(cluster, namespace)
+        self._values: dict[str, Any] = {
+            "image": {
+                "registry": component_images.REGISTRY, "tag": images.tag, "pullPolicy": "Never",
+            },
+            "demo": {"speed": speed},
+            "crds": {"install": not _has_crds(cluster)},
+        }  # fmt: skip
+
+    def __enter__(self) -> ClusterDesk:
+        self.desk.install(**self._values)
+        return self.desk
+
+    def __exit__(self, *_: object) -> None:
+        self.desk.remove()
+
+
+def _has_crds(cluster: Cluster) -> bool:
+    found = cluster.kubectl("get", "crd", "strategies.stratops.dev", "--ignore-not-found")
+    return bool(found.strip())
+
+
+@pytest.fixture
+def measured() -> Measured:
+    return lambda what, seconds: _measured.append((what, seconds))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for what, seconds in _measured:
+        terminalreporter.write_line(f"measured: {what}: {seconds:.2f} s")

@@ -1,0 +1,60 @@
+"""Fifty strategies on one node: all started at once, all edited at once."""
+
+import time
+
+import pytest
+
+from cluster_desk import ClusterDesk, Measured, strategy, until
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
+FIFTY = [f"many-{number:02d}" for number in range(50)]
+
+
+def test_fifty_start_and_are_edited_at_once(own_desk: ClusterDesk, measured: Measured) -> None:
+    desk = own_desk
+    began = time.monotonic()
+    desk.apply(*(strategy(name, mode="observation") for name in FIFTY))
+    until(lambda: _ready(desk) == set(FIFTY), "all fifty are ready", within_s=240, every_s=1)
+    measured("fifty applied at once, all Ready", time.monotonic() - began)
+    assert _restarts(desk) == 0
+    before = _revisions(desk)
+    began = time.monotonic()
+    desk.apply(*(strategy(name, mode="observation", version="1.0.1") for name in FIFTY))
+    until(lambda: _moved(desk, before), "all fifty handed over", within_s=300, every_s=1)
+    measured("fifty edited at once, all handed over", time.monotonic() - began)
+    until(lambda: _ready(desk) == set(FIFTY), "all fifty are ready again", within_s=60)
+    assert _restarts(desk) == 0
+
+
+def _ready(desk: ClusterDesk) -> set[str]:
+    return {
+        each["metadata"]["name"]
+        for each in desk.listed("strategies")
+        if any(
+            one["type"] == "Ready" and one["status"] == "True"
+            for one in each.get("status", {}).get("conditions", [])
+        )
+    } & set(FIFTY)
+
+
+def _revisions(desk: ClusterDesk) -> dict[str, str]:
+    found = desk.listed("strategies")
+    return {
+        each["metadata"]["name"]: each.get("status", {}).get("revision", "")
+        for each in found
+        if each["metadata"]["name"] in FIFTY
+    }
+
+
+def _moved(desk: ClusterDesk, before: dict[str, str]) -> bool:
+    now = _revisions(desk)
+    return all(now.get(name) not in ("", revision) for name, revision in before.items())
+
+
+def _restarts(desk: ClusterDesk) -> int:
+    pods = desk.listed("pods", "app.kubernetes.io/name=stratops-runner")
+    return sum(
+        status["restartCount"]
+        for pod in pods
+        for status in pod["status"].get("containerStatuses", [])
+    )
