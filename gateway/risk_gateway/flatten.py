@@ -13,6 +13,7 @@ from risk_gateway.admission import Admission
 from risk_gateway.records import Decided
 from risk_gateway.state import State
 from risk_gateway.strategy import Flattening, Strategy
+from stratops_wire.scalars import text_of
 from trading.ids import signal_id
 from trading.instruments import Instrument
 from trading.signals import Cause, OrderType, Side, Signal
@@ -64,7 +65,7 @@ class Flattener:
             flattening.next_at[symbol] = now + min(_WAIT_S * 2 ** min(nth, 10), _LONGEST_WAIT_S)
             self._place(strategy, flattening, self._signal(strategy, flattening, symbol, held, nth))
         why = why or flattening.told.get(symbol, "")
-        return f"{symbol} {held}" + (f" ({why})" if why else "")
+        return f"{symbol} {text_of(held)}" + (f" ({why})" if why else "")
 
     def _obstacle(self, instrument: Instrument | None, held: Decimal) -> str:
         """Why no order would do now."""

@@ -21,6 +21,14 @@ async def desk(tmp_path: Path) -> AsyncIterator[DeskDriver]:
 
 
 @pytest.fixture
+async def bound_desk(tmp_path: Path) -> AsyncIterator[DeskDriver]:
+    """One that asks for risk policies."""
+    driver = DeskDriver(tmp_path, asks_for_policies=True)
+    yield driver
+    driver.close()
+
+
+@pytest.fixture
 async def wall_desk(tmp_path: Path) -> AsyncIterator[DeskDriver]:
     driver = DeskDriver(tmp_path, Clock.WALL)
     yield driver

@@ -7,10 +7,19 @@ from typing import Any
 import pytest
 
 from desk_driver import DeskDriver, buy, content
-from handover.messages import Arm, Release
-from risk_gateway.callers import Runners, UnknownCaller, runners_by_token
+from handover.messages import Arm, Hello, Release
+from risk_gateway.callers import (
+    Caller,
+    NotPermitted,
+    Pod,
+    Runners,
+    UnknownCaller,
+    runners_by_pods,
+    runners_by_token,
+)
 from risk_gateway.content import Mode, parse_content, tighter
 from risk_gateway.desk import LowerTerm, NotAllowed, NotDeployed, deployment_of
+from risk_gateway.journal import Record
 from stratops_wire import InvalidMessage
 
 RUNNERS = Runners("0" * 64)
@@ -21,6 +30,12 @@ async def test_a_lower_term_is_refused(desk: DeskDriver) -> None:
     desk.desk.begin_term("another")
     with pytest.raises(LowerTerm, match="term 1, the last one begun is 2"):
         desk.desk.deploy(first, "s", deployment_of("r1", content(), RUNNERS))
+
+
+async def test_before_any_term_nothing_is_deployed(desk: DeskDriver) -> None:
+    with pytest.raises(LowerTerm, match="term 0, none yet"):
+        desk.desk.deploy(0, "s", deployment_of("r1", content(), RUNNERS))
+    assert not desk.state.strategies
 
 
 async def test_terms_go_on_after_a_restart(desk: DeskDriver) -> None:
@@ -42,6 +57,71 @@ async def test_the_same_revision_again_changes_nothing(desk: DeskDriver) -> None
     await desk.deploy()
     assert desk.journal.written == written + 1  # the term
     assert desk.strategy.grants.epoch == runner.epoch
+
+
+# ---- pods
+
+PODS = runners_by_pods(["u-1", "u-2"])
+
+
+async def deployed_to(desk: DeskDriver, *uids: str, revision: str = "r1") -> None:
+    made = deployment_of(revision, content(), runners_by_pods(uids))
+    desk.desk.deploy(desk.state.term or desk.desk.begin_term("test"), "s", made)
+    await desk.settled()
+
+
+async def test_other_pods_replace_the_set_and_nothing_else(desk: DeskDriver) -> None:
+    await deployed_to(desk, "u-1")
+    written = desk.journal.written
+    await deployed_to(desk, "u-1", "u-2")
+    assert desk.journal.written == written + 1
+    assert desk.strategy.deployments["r1"].runners == PODS
+    assert desk.strategy.grants.wanted == "r1"
+
+
+async def test_the_same_pods_in_any_order_write_nothing(desk: DeskDriver) -> None:
+    await deployed_to(desk, "u-1", "u-2")
+    written = desk.journal.written
+    await deployed_to(desk, "u-2", "u-1")
+    assert desk.journal.written == written
+
+
+async def test_pods_are_known_after_a_restart(desk: DeskDriver) -> None:
+    await deployed_to(desk, "u-2", "u-1")
+    desk.again()
+    assert desk.strategy.deployments["r1"].runners == PODS
+    written = desk.journal.written
+    await deployed_to(desk, "u-1", "u-2")
+    assert desk.journal.written == written
+
+
+async def test_only_a_named_pod_is_let_in(desk: DeskDriver) -> None:
+    await deployed_to(desk, "u-1")
+    hello = Hello("s", "r1", "s-1.0", "")
+    caller = Caller(subject="x", is_runner=True, pod=Pod("s-1", "u-2"))
+    with pytest.raises(NotPermitted):
+        desk.desk.connect(desk.runner(), hello, caller)
+    await deployed_to(desk, "u-1", "u-2")
+    assert desk.desk.connect(desk.runner("s-1.0"), hello, caller) is desk.strategy
+
+
+async def test_a_pod_of_one_strategy_is_nobody_at_another(desk: DeskDriver) -> None:
+    await deployed_to(desk, "u-1")
+    made = deployment_of("r1", content(), runners_by_pods(["u-9"]))
+    desk.desk.deploy(desk.state.term, "other", made)
+    caller = Caller(subject="x", is_runner=True, pod=Pod("s-1", "u-1"))
+    with pytest.raises(NotPermitted):
+        desk.desk.connect(desk.runner(), Hello("other", "r1", "s-1.0", ""), caller)
+
+
+async def test_a_journal_from_before_pods_and_policies_is_read(desk: DeskDriver) -> None:
+    body = json.dumps({"revision": "r1", "content": content(), "runner_token_sha256": "0" * 64})
+    desk.journal.append([Record("deployed", body, 1, "s")])
+    await desk.journal.durable()
+    assert desk.again().strategy.deployments["r1"].runners == RUNNERS
+
+
+# ---- what tightens, and what waits
 
 
 async def test_a_tighter_limit_holds_at_once(desk: DeskDriver) -> None:

@@ -29,6 +29,7 @@ from risk_gateway.desk import Desk, deployment_of
 from risk_gateway.journal import Journal
 from risk_gateway.lanes import Leaving
 from risk_gateway.market_view import MarketView
+from risk_gateway.policies import Policies
 from risk_gateway.positions import PositionUpdate
 from risk_gateway.restore import Restoration
 from risk_gateway.settings import Clock
@@ -173,9 +174,11 @@ class Runner:
 class DeskDriver:
     """One life of a desk; `again()` is the next one on the same journal."""
 
-    def __init__(self, folder: Path, clock: Clock = Clock.MARKET) -> None:
+    def __init__(
+        self, folder: Path, clock: Clock = Clock.MARKET, *, asks_for_policies: bool = False
+    ) -> None:
         loop = asyncio.get_running_loop()
-        self.folder, self.clock = folder, clock
+        self.folder, self.clock, self.asks_for_policies = folder, clock, asks_for_policies
         self.journal = Journal(folder, loop)
         self.archive = Archive(self.journal.path)
         self.market = MarketView(Intake(SYMBOLS), clock)
@@ -187,7 +190,10 @@ class DeskDriver:
             publish=self.published.append,
             venue_available=lambda: self.venue_available,
         )
-        self.state = State(self.journal, self.archive, self.market, catalogue.load(), outside)
+        policies = Policies(asked_for=asks_for_policies)
+        self.state = State(
+            self.journal, self.archive, self.market, catalogue.load(), outside, policies=policies
+        )
         timing = Timing(soak=0.05)
         Restoration(self.state, timing).run()
         self.desk = Desk(self.state, loop, timing=timing)
@@ -199,7 +205,8 @@ class DeskDriver:
 
     def again(self) -> "DeskDriver":
         self.close()
-        self.__init__(self.folder, self.clock)  # type: ignore[misc]  # the same object, a new life
+        asks = self.asks_for_policies
+        self.__init__(self.folder, self.clock, asks_for_policies=asks)  # type: ignore[misc]  # the same object, a new life
         return self
 
     @property

@@ -1,0 +1,270 @@
+"""A strategy that was withdrawn to own nothing: what closes it, in what order, and never twice."""
+
+import asyncio
+import random
+import tempfile
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from desk_driver import DeskDriver, Runner, buy, content, fill
+from risk_gateway.lanes import Leaving
+from risk_gateway.report import Surroundings, desk_to_proto
+from stratops_api.v1 import order_execution_pb2 as pb
+from stratops_api.v1 import types_pb2 as types
+from trading.orders import Order, OrderState
+from trading.signals import Side
+
+BUY, SELL = int(types.SIDE_BUY), int(types.SIDE_SELL)
+SELL_2 = (SELL, Decimal(2))
+
+
+async def holding(desk: DeskDriver, quantity: str = "2", side: Side = Side.BUY) -> Runner:
+    """A runner whose strategy holds that many."""
+    runner = await desk.armed()
+    await runner.decide(buy("x", quantity=quantity, side=side))
+    await desk.filled(fill("x", quantity=quantity, side=side))
+    desk.left.clear()
+    return runner
+
+
+async def withdrawn(desk: DeskDriver, *, flatten: bool = True) -> None:
+    desk.desk.withdraw(desk.state.term, "s", "deleted", flatten=flatten)
+    await desk.settled()
+
+
+def closing(desk: DeskDriver) -> list[tuple[int, Decimal]]:
+    """Side and quantity of what left since."""
+    requests = [each.request for each in desk.left if each.request]
+    return [(each.side, Decimal(each.quantity)) for each in requests]
+
+
+async def fill_own(desk: DeskDriver, quantity: str, number: int = 1) -> None:
+    """Of the gateway's last order."""
+    order = desk.strategy.order(desk.orders[-1])
+    assert order is not None
+    done = fill(order.signal_id, number, quantity, side=order.side)
+    await desk.filled(done)
+
+
+def left(desk: DeskDriver) -> str:
+    (status,) = desk_to_proto(desk.desk, Surroundings()).strategies
+    return status.flattening
+
+
+@pytest.mark.parametrize(("side", "closes"), [(Side.BUY, SELL), (Side.SELL, BUY)])
+async def test_a_position_is_closed_by_a_market_order(
+    desk: DeskDriver, side: Side, closes: int
+) -> None:
+    await holding(desk, side=side)
+    await withdrawn(desk)
+    assert closing(desk) == [(closes, Decimal(2))]
+    await fill_own(desk, "2")
+    assert left(desk) == ""
+
+
+async def test_what_is_withdrawn_as_it_is_keeps_its_position(desk: DeskDriver) -> None:
+    await holding(desk)
+    await withdrawn(desk, flatten=False)
+    await desk.settled(2)
+    assert closing(desk) == []
+
+
+async def test_it_may_be_flattened_later(desk: DeskDriver) -> None:
+    await holding(desk)
+    await withdrawn(desk, flatten=False)
+    await withdrawn(desk)
+    assert closing(desk) == [SELL_2]
+
+
+async def test_what_is_asked_twice_is_done_once(desk: DeskDriver) -> None:
+    await holding(desk)
+    await withdrawn(desk)
+    written = desk.journal.written
+    await withdrawn(desk)
+    assert (closing(desk), desk.journal.written) == ([SELL_2], written)
+
+
+async def test_orders_at_work_are_cancelled_first(desk: DeskDriver) -> None:
+    runner = await desk.armed()
+    await runner.decide(buy("x"))
+    await withdrawn(desk)
+    assert desk.strategy.cancelling == {"x-0"}
+    assert left(desk) == "orders at work: 1"
+    answer(desk, "x-0", "CANCELLED", filled_quantity="0.4")
+    await desk.filled(fill("x", quantity="0.4"))
+    assert closing(desk)[-1] == (SELL, Decimal("0.4"))
+
+
+def answer(desk: DeskDriver, client_order_id: str, state: str, **fields: Any) -> None:
+    number = types.OrderState.Value(f"ORDER_STATE_{state}")
+    stated = pb.OrderResponse(client_order_id=client_order_id, state=number, **fields)
+    desk.desk.execution.answered(Leaving("s", client_order_id, None), stated)
+
+
+async def test_a_halt_stops_it_and_a_resume_lets_it_go_on(desk: DeskDriver) -> None:
+    await holding(desk)
+    desk.desk.halt("drill")
+    await withdrawn(desk)
+    assert left(desk) == "BTCUSDT 2 (halted, drill)"
+    desk.desk.resume("")
+    await desk.settled()
+    assert closing(desk) == [SELL_2]
+
+
+async def test_a_venue_that_is_away_is_waited_for(desk: DeskDriver) -> None:
+    await holding(desk)
+    desk.venue_available = False
+    await withdrawn(desk)
+    assert left(desk) == "BTCUSDT 2 (the venue does not answer)"
+
+
+async def test_what_the_venue_rejects_is_tried_again_by_another_id(desk: DeskDriver) -> None:
+    await holding(desk)
+    await withdrawn(desk)
+    answer(desk, desk.orders[0], "REJECTED")
+    await desk.settled(0.1)
+    assert len(desk.orders) == 1  # after a moment
+    await desk.settled(1)
+    assert len(set(desk.orders)) == 2
+    assert closing(desk) == [SELL_2] * 2
+
+
+async def test_it_closes_what_observation_would_only_watch(desk: DeskDriver) -> None:
+    await holding(desk)
+    await desk.deploy("r2", content("observation"))
+    await withdrawn(desk)
+    assert closing(desk) == [SELL_2]
+
+
+async def test_a_remainder_that_is_no_lot_is_named(desk: DeskDriver) -> None:
+    await desk.armed()
+    await desk.filled(fill("foreign", quantity="0.0000001", client_order_id=""))
+    await withdrawn(desk)
+    assert left(desk) == "BTCUSDT 0.0000001 (less than a lot)"
+    assert closing(desk) == []
+
+
+async def test_a_deploy_takes_it_back(desk: DeskDriver) -> None:
+    await holding(desk)
+    desk.desk.halt("so that nothing leaves")
+    await withdrawn(desk)
+    await desk.deploy()
+    assert desk.strategy.flattening is None
+    assert desk.again().strategy.flattening is None
+
+
+async def test_a_restart_goes_on(desk: DeskDriver) -> None:
+    await holding(desk)
+    desk.desk.halt("so that nothing leaves")
+    await withdrawn(desk)
+    desk.again()
+    desk.desk.resume("")
+    await desk.settled()
+    assert closing(desk) == [SELL_2]
+
+
+async def test_a_restart_sends_nothing_twice(desk: DeskDriver) -> None:
+    await holding(desk)
+    await withdrawn(desk)
+    (sent,) = desk.orders
+    desk.again()
+    await desk.settled(2)
+    assert closing(desk) == []
+    assert desk.strategy.account.orders[sent].state is OrderState.UNKNOWN
+    assert left(desk) == "orders at work: 1"
+
+
+async def test_its_orders_are_in_the_journal_as_the_gateways_own(desk: DeskDriver) -> None:
+    await holding(desk)
+    await withdrawn(desk)
+    (_, own) = desk.archive.orders()
+    assert '"origin":"gateway"' in own.made.body
+    assert '"epoch":0' in own.made.body
+
+
+# ---- whatever the venue does, whenever it restarts
+
+
+FATES = st.lists(
+    st.sampled_from(
+        ["fill", "part, then cancelled", "rejected", "never came", "filled unheard", "halt", "kill"]
+    ),
+    max_size=8,
+)
+
+
+class Venue:
+    """Gives each order its fate once, as a venue would, and knows what it holds."""
+
+    def __init__(self, desk: DeskDriver, seed: int) -> None:
+        self.desk = desk
+        self.seed = random.Random(seed)
+        self.held = Decimal(0)
+        self.met: set[str] = set()
+
+    async def give(self, fate: str) -> None:
+        if fate == "kill":
+            self.desk.again()
+        elif fate == "halt":
+            self.desk.desk.halt("drill")
+            await self.desk.settled(0.2)
+            self.desk.desk.resume("")
+        for order in tuple(self.desk.strategy.account.orders.values()):
+            if order.client_order_id not in self.met and fate not in ("kill", "halt"):
+                self.met.add(order.client_order_id)
+                await self.meet(order, fate)
+        await self.desk.settled(1)
+
+    async def meet(self, order: Order, fate: str) -> None:
+        name = order.client_order_id
+        if fate == "fill":
+            await self.fill(order, order.quantity)
+        elif fate == "part, then cancelled":
+            share = order.quantity * self.seed.randrange(1, 10) / 10
+            answer(self.desk, name, "CANCELLED", filled_quantity=str(share))
+            await self.desk.settled(0.1)
+            await self.fill(order, share)
+        elif fate == "rejected":
+            answer(self.desk, name, "REJECTED")
+        else:
+            self.desk.again()  # before any answer was heard
+            filled = order.quantity if fate == "filled unheard" else Decimal(0)
+            state = "FILLED" if filled else "EXPIRED"
+            answer(self.desk, name, state, filled_quantity=str(filled))
+            await self.desk.settled(1)
+            if filled:
+                await self.fill(order, filled)
+
+    async def fill(self, order: Order, quantity: Decimal) -> None:
+        before, self.held = self.held, self.held + quantity * order.side.sign
+        assert before == 0 or self.held * before >= 0, f"flipped from {before} to {self.held}"
+        done = fill(order.signal_id, quantity=str(quantity), side=order.side)
+        await self.desk.filled(done)
+        await self.desk.filled(done)  # NATS may bring it again
+
+
+async def ends_flat(folder: Path, fates: list[str], seed: int) -> None:
+    desk = DeskDriver(folder)
+    await desk.armed()
+    venue = Venue(desk, seed)
+    await desk.filled(fill("start", quantity="3", client_order_id=""))
+    venue.held = Decimal(3)
+    await withdrawn(desk)
+    for fate in [*fates, "fill", "fill"]:
+        await venue.give(fate)
+        await desk.settled(40)
+    assert venue.held == 0
+    assert left(desk) == ""
+    desk.close()
+
+
+@given(FATES, st.integers(0, 2**16))
+@settings(max_examples=30)
+def test_whatever_happens_it_ends_flat_and_never_flips(fates: list[str], seed: int) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        asyncio.run(ends_flat(Path(folder), fates, seed))
