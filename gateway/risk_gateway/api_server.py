@@ -15,6 +15,7 @@ import aiohttp
 from risk_gateway.settings import ApiAccess
 
 CALL_S = 5.0
+_ACCEPT = "application/json, application/jwk-set+json"  # the keys are of a type of their own
 _CONNECT_S = 3.0
 _MOST_LINE = 4 * 1024 * 1024
 
@@ -89,7 +90,7 @@ class ApiServer:
         url = f"{self._access.server}{path}"
         try:
             session = self._opened()
-            headers = {"Authorization": f"Bearer {self._token()}", "Accept": "application/json"}
+            headers = {"Authorization": f"Bearer {self._token()}", "Accept": _ACCEPT}
             async with session.request(
                 method, url, params=query, json=body, headers=headers, timeout=patience
             ) as answer:
