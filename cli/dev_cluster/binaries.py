@@ -70,7 +70,7 @@ def _build(folder: Path) -> None:
         _compile(go, SOURCES / module, what, folder)
     for name in COMPONENTS:
         (folder / name).symlink_to("node")
-    say(f"built in {time.monotonic() - began:.0f} s: {folder.parent}")
+    say(f"built in {time.monotonic() - began:.0f} s")
 
 
 def _compile(go: str, module: Path, what: str, folder: Path) -> None:

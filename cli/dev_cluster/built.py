@@ -107,10 +107,11 @@ class BuiltCluster(Cluster):
         return Api(self.addresses.api, self.layout.pki, "admin")
 
     def wait_until_ready(self, within_s: float = READY_WITHIN_S) -> None:
-        """The API server answers, and the node runs pods."""
+        """The API server answers, the node runs pods, and `default` admits them."""
         with self.api() as api:
             _wait(lambda: _is_ready(api), within_s, "the API server is not ready")
             _wait(lambda: _node_is_ready(api), within_s, "the node is not Ready")
+            _wait(lambda: _admits(api), within_s, "there is no default ServiceAccount")
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,6 +311,10 @@ def _node_is_ready(api: Api) -> bool:
     node = _asked(lambda: api.get(f"/api/v1/nodes/{pki.NODE}"))
     conditions = node["status"]["conditions"] if node else []
     return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
+
+
+def _admits(api: Api) -> bool:
+    return bool(_asked(lambda: api.get("/api/v1/namespaces/default/serviceaccounts/default")))
 
 
 def _asked(question: Callable[[], Any]) -> Any:

@@ -1,6 +1,6 @@
 """Folders that are made once, by whoever needs them first, and checked before each use.
 
-A folder appears under its name only when it is whole, with the SHA-256 of each file in
+A folder appears under its name only when it is whole, with a mark of each file in
 `manifest.json`; what does not agree with that is made again.
 """
 
@@ -47,9 +47,9 @@ def difference(folder: Path) -> str | None:
         wanted = json.loads((folder / _MANIFEST).read_text())
     except (OSError, ValueError):
         return "no manifest"
-    for name, digest in wanted.items():
+    for name, mark in wanted.items():
         path = folder / name
-        if not path.is_file() or _digest(path) != digest:
+        if not path.is_file() or _mark(path) != mark:
             return f"{name} is not what was put there"
     return None
 
@@ -63,7 +63,7 @@ def _make(folder: Path, make: Callable[[Path], None]) -> None:
         made.mkdir()
         make(made)
         files = [path for path in sorted(made.rglob("*")) if path.is_file()]
-        manifest = {str(path.relative_to(made)): _digest(path) for path in files}
+        manifest = {str(path.relative_to(made)): _mark(path) for path in files}
         (made / _MANIFEST).write_text(json.dumps(manifest, indent=2))
         shutil.rmtree(folder, ignore_errors=True)
         made.rename(folder)
@@ -82,6 +82,9 @@ def locked(path: Path) -> Iterator[None]:
         yield
 
 
-def _digest(path: Path) -> str:
+def _mark(path: Path) -> str:
+    """The SHA-256 of a file; of a link, where it leads: its file has a mark of its own."""
+    if path.is_symlink():
+        return f"-> {path.readlink()}"
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -54,8 +54,11 @@ def control_groups(addresses: Addresses) -> list[Path]:
 
 def routes() -> list[IPv4Network]:
     """Where the host's own IPv4 routes lead."""
-    lines = Path("/proc/net/route").read_text().splitlines()[1:]
-    return [_route(line.split()) for line in lines]
+    return routes_of(Path("/proc/net/route").read_text())
+
+
+def routes_of(table: str) -> list[IPv4Network]:
+    return [_route(line.split()) for line in table.splitlines()[1:]]
 
 
 def _route(fields: list[str]) -> IPv4Network:

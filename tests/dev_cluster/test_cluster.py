@@ -1,12 +1,81 @@
-"""What every test on a cluster relies on."""
+"""What every test on a cluster relies on. The cluster's own program, which is all of Kubernetes
+and kubectl in one static file, is the image that is tried: it asks questions and keeps data."""
 
 import json
+import subprocess
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from dev_cluster.cluster import Cluster
+from cluster_driver import exists, new_namespace, wait_for
+from dev_cluster import images, tools
+from dev_cluster.built import BuiltCluster
+from dev_cluster.cluster import Cluster, KubectlFailed
 
 pytestmark = pytest.mark.cluster
+
+IMAGE = "localhost/test/node:1"
+RESTRICTED = {
+    "runAsNonRoot": True,
+    "runAsUser": 10001,
+    "allowPrivilegeEscalation": False,
+    "readOnlyRootFilesystem": True,
+    "capabilities": {"drop": ["ALL"]},
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _image(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> None:
+    archive = tmp_path_factory.mktemp("image") / "node.tar"
+    program = tools.kubectl().resolve().read_bytes()
+    archive.write_bytes(images.of_one_file(IMAGE, "node", program))
+    cluster.load(archive)
+
+
+def pod(name: str, *arguments: str, **spec: Any) -> dict[str, Any]:
+    container = {
+        "name": "main",
+        "image": IMAGE,
+        "args": list(arguments),
+        "imagePullPolicy": "Never",
+        "securityContext": RESTRICTED,
+        "volumeMounts": spec.pop("mounts", []),
+        "env": spec.pop("env", []),
+    }
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name},
+        "spec": {
+            "restartPolicy": "Never",
+            "terminationGracePeriodSeconds": 0,
+            "containers": [container],
+            **spec,
+        },
+    }
+
+
+def create(cluster: Cluster, namespace: str, *objects: dict[str, Any]) -> None:
+    document = {"apiVersion": "v1", "kind": "List", "items": objects}
+    cluster.kubectl("create", "-n", namespace, "-f", "-", stdin=json.dumps(document))
+
+
+def phase(cluster: Cluster, namespace: str, what: str) -> str:
+    return cluster.kubectl("get", what, "-n", namespace, "-o", "jsonpath={.status.phase}")
+
+
+def ends(cluster: Cluster, namespace: str, name: str) -> str:
+    """What the pod has said once it has ended well."""
+
+    def has_ended() -> bool:
+        now = phase(cluster, namespace, f"pod/{name}")
+        assert now != "Failed", cluster.kubectl("logs", "-n", namespace, name)
+        return now == "Succeeded"
+
+    wait_for(has_ended)
+    return cluster.kubectl("logs", "-n", namespace, name)
 
 
 def test_the_node_is_ready(cluster: Cluster) -> None:
@@ -15,5 +84,140 @@ def test_the_node_is_ready(cluster: Cluster) -> None:
     assert conditions["Ready"] == "True"
 
 
-def test_a_namespace_is_there_and_empty(cluster: Cluster, namespace: str) -> None:
+def test_a_fresh_namespace_admits_pods_and_has_none(cluster: Cluster, namespace: str) -> None:
     assert cluster.kubectl("get", "pods", "-n", namespace, "-o", "name") == ""
+    assert exists(cluster, "serviceaccount/default", namespace)
+
+
+def test_a_loaded_image_runs_as_restricted_as_can_be(cluster: Cluster, namespace: str) -> None:
+    enforced = "pod-security.kubernetes.io/enforce=restricted"
+    cluster.kubectl("label", "namespace", namespace, enforced)
+    create(cluster, namespace, pod("version", "kubectl", "version", "--client"))
+    assert "Client Version: v1." in ends(cluster, namespace, "version")
+
+
+def test_a_restricted_namespace_refuses_a_pod_that_is_not(cluster: Cluster, namespace: str) -> None:
+    enforced = "pod-security.kubernetes.io/enforce=restricted"
+    cluster.kubectl("label", "namespace", namespace, enforced)
+    with pytest.raises(KubectlFailed, match="hostNetwork"):
+        create(cluster, namespace, pod("host", "kubectl", "version", hostNetwork=True))
+
+
+def test_a_service_s_name_leads_to_its_pods(cluster: Cluster, namespace: str) -> None:
+    """The API server's Service is one: a name, an address, a certificate, a pod's credentials."""
+    by_name = {"name": "KUBERNETES_SERVICE_HOST", "value": "kubernetes.default.svc"}
+    create(cluster, namespace, pod("asks", "kubectl", "get", "--raw=/version", env=[by_name]))
+    assert json.loads(ends(cluster, namespace, "asks"))["major"] == "1"
+
+
+def test_a_claim_is_bound_and_writable_for_who_is_not_root(
+    cluster: Cluster, namespace: str
+) -> None:
+    create(cluster, namespace, CLAIM, pod("keeps", "etcd", "--data-dir=/data/etcd", **WITH_CLAIM))
+    wait_for(lambda: phase(cluster, namespace, "pvc/data") == "Bound")
+    wait_for(lambda: phase(cluster, namespace, "pod/keeps") == "Running")
+    wait_for(
+        lambda: (
+            "ready to serve client requests" in cluster.kubectl("logs", "-n", namespace, "keeps")
+        )
+    )
+
+
+CLAIM = {
+    "apiVersion": "v1",
+    "kind": "PersistentVolumeClaim",
+    "metadata": {"name": "data"},
+    "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}},
+}
+WITH_CLAIM: dict[str, Any] = {
+    "mounts": [{"name": "data", "mountPath": "/data"}],
+    "volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}],
+    "securityContext": {"fsGroup": 10001},
+}
+
+
+def test_a_volume_goes_with_its_claim(cluster: Cluster, namespace: str) -> None:
+    if not isinstance(cluster, BuiltCluster):
+        pytest.skip("looks into the node's folders")
+    create(cluster, namespace, CLAIM)
+    volume = wait_for(lambda: _volume(cluster, namespace))
+    assert (cluster.layout.volumes / volume).is_dir()
+    cluster.kubectl("delete", "pvc", "data", "-n", namespace)
+    wait_for(lambda: not exists(cluster, f"persistentvolume/{volume}"))
+    wait_for(lambda: not (cluster.layout.volumes / volume).exists())
+
+
+def _volume(cluster: Cluster, namespace: str) -> str:
+    return cluster.kubectl("get", "pvc/data", "-n", namespace, "-o", "jsonpath={.spec.volumeName}")
+
+
+def test_a_token_is_for_the_audience_it_was_asked_for(cluster: Cluster, namespace: str) -> None:
+    asked = ("create", "token", "default", "-n", namespace, "--audience=stratops-gateway")
+    token = cluster.kubectl(*asked).strip()
+    assert review(cluster, token, "stratops-gateway")["authenticated"]
+    assert "authenticated" not in review(cluster, token, "somebody-else")
+
+
+def review(cluster: Cluster, token: str, audience: str) -> dict[str, Any]:
+    body = {
+        "apiVersion": "authentication.k8s.io/v1",
+        "kind": "TokenReview",
+        "spec": {"token": token, "audiences": [audience]},
+    }
+    said = cluster.kubectl("create", "-o", "json", "-f", "-", stdin=json.dumps(body))
+    status: dict[str, Any] = json.loads(said)["status"]
+    return status
+
+
+def test_a_container_that_fails_is_tried_again_soon(cluster: Cluster, namespace: str) -> None:
+    if not isinstance(cluster, BuiltCluster):
+        pytest.skip("a cluster of another make waits for minutes")
+    create(cluster, namespace, pod("fails", "kubectl", "nonsense", restartPolicy="Always"))
+    restarts = "jsonpath={.status.containerStatuses[0].restartCount}"
+    asked = ("get", "pod/fails", "-n", namespace, "-o", restarts)
+    wait_for(lambda: int(cluster.kubectl(*asked) or 0) >= 4)  # 300 s with Kubernetes' defaults
+
+
+def test_the_audit_log_has_who_did_what(cluster: Cluster, namespace: str) -> None:
+    if not isinstance(cluster, BuiltCluster):
+        pytest.skip("a cluster of another make keeps no audit log here")
+    cluster.kubectl("create", "configmap", "seen", "-n", namespace)
+    lines = map(json.loads, cluster.audit_log.read_text().splitlines())
+    seen = [line for line in lines if line.get("objectRef", {}).get("name") == "seen"]
+    assert [(line["user"]["username"], line["verb"]) for line in seen] == [("admin", "create")]
+
+
+def test_the_host_reaches_a_pod_by_its_address(cluster: Cluster, namespace: str) -> None:
+    if not isinstance(cluster, BuiltCluster):
+        pytest.skip("pods have addresses of Docker's network")
+    create(
+        cluster, namespace, pod("answers", "etcd", "--data-dir=/tmp/etcd", *LISTENING, **SCRATCH)
+    )
+    address = "jsonpath={.status.podIP}"
+    found = wait_for(lambda: cluster.kubectl("get", "pod/answers", "-n", namespace, "-o", address))
+    asked = ["curl", "--noproxy", "*", "-sf", f"http://{found}:2379/version"]
+    wait_for(lambda: b"etcdserver" in subprocess.run(asked, capture_output=True).stdout)
+
+
+LISTENING = (
+    "--listen-client-urls=http://0.0.0.0:2379",
+    "--advertise-client-urls=http://localhost:2379",
+)
+SCRATCH: dict[str, Any] = {
+    "mounts": [{"name": "tmp", "mountPath": "/tmp"}],
+    "volumes": [{"name": "tmp", "emptyDir": {}}],
+}
+
+
+def test_namespaces_do_not_meet(cluster: Cluster, namespace: str) -> None:
+    assert new_namespace(cluster) != namespace
+
+
+def test_each_tool_is_what_it_says(tmp_path: Path) -> None:
+    for program, words in (
+        (tools.helm(3), "v3."),
+        (tools.helm(4), "v4."),
+        (tools.kubectl(), "Client Version: v1."),
+    ):
+        said = subprocess.run([program, "version"], capture_output=True, text=True)
+        assert words in said.stdout
