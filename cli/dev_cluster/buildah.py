@@ -1,26 +1,22 @@
-"""buildah with a store of its own in the cache, and this machine's way to its package index.
+"""buildah, with a store of its own in the cache.
 
-The store keeps every layer, so that a change builds only what comes after it. It is thrown away
-when it has grown too large: the base and finished archives are kept beside it.
+The store keeps every layer, so that a change builds only what comes after it. One that has grown
+too large is thrown away: the base and finished archives are kept beside it.
 """
 
-import ast
+import fcntl
 import shutil
-import ssl
 import subprocess
-import sys
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from dev_cluster import package_index
 from dev_cluster.image_tools import run
+from dev_cluster.notices import say
 
 LARGEST_STORE = 4 * 1024**3
-# How pip reaches its index; its other settings are about this machine's folders.
-_INDEX_SETTINGS = ("index-url", "extra-index-url", "trusted-host", "timeout", "retries", "proxy")
-_PIP_NAMES = {"default-timeout": "timeout"}  # the environment's word for a setting
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,85 +25,76 @@ class Buildah:
     driver: str
     log: Path
 
-    @classmethod
-    def opened(cls, folder: Path, log: Path) -> "Buildah":
-        """On overlay where the kernel and file system allow it: without, each layer is a copy."""
-        overlay = cls(folder / "overlay", "overlay", log)
-        (overlay.folder / "temporary").mkdir(parents=True, exist_ok=True)
-        works = subprocess.run(  # noqa: S603  # our own words
-            overlay._words("info"), capture_output=True, check=False
-        )
-        if works.returncode == 0:
-            return overlay
-        plain = cls(folder / "vfs", "vfs", log)
-        (plain.folder / "temporary").mkdir(parents=True, exist_ok=True)
-        return plain
-
-    def _words(self, *words: object) -> list[str]:
-        store = ["--root", self.folder / "root", "--runroot", self.folder / "run"]
-        return [str(word) for word in ["buildah", *store, "--storage-driver", self.driver, *words]]
-
-    def run(self, *words: object) -> None:
-        """Raises ToolFailed."""
-        # Cache mounts of a build lie in buildah's temporary folder.
-        environment = {"TMPDIR": str(self.folder / "temporary")}
-        run(*self._words(*words), log=self.log, environment=environment)
-
-    def has(self, image: str) -> bool:
-        words = self._words("inspect", "--type", "image", image)
-        return subprocess.run(words, capture_output=True, check=False).returncode == 0  # noqa: S603
-
-    def build(self, context: Path, name: str, target: str, arguments: Mapping[str, str]) -> None:
-        """One target of the Dockerfile in `context`. Raises ToolFailed."""
-        given = [f"--build-arg={key}={value}" for key, value in arguments.items()]
+    def build(
+        self, context: Path, name: str, target: str = "", arguments: Mapping[str, str] | None = None
+    ) -> None:
+        """The Dockerfile of `context`, or one target of it. Raises ToolFailed."""
+        given = [f"--build-arg={key}={value}" for key, value in (arguments or {}).items()]
         how = ["--isolation", "chroot", "--network", "host", "--layers", "--pull-never"]
         wanted = ["--target", target] if target else []
-        with _index_secrets() as secrets:
-            self.run("bud", *how, *secrets, *given, *wanted, "--tag", name, context)
+        with package_index.lent() as secrets:
+            self._run("bud", *how, *secrets, *given, *wanted, "--tag", name, context)
 
-    def push(self, image: str, destination: str) -> None:
-        """Uncompressed: it is read on this machine, once. Raises ToolFailed."""
-        self.run("push", "--disable-compression", "--format", "oci", image, destination)
+    def write(self, image: str, folder: Path) -> None:
+        """Manifest and blobs, not compressed: they are read on this machine. Raises ToolFailed."""
+        self._run("push", "--disable-compression", "--format", "oci", image, f"dir:{folder}")
+
+    def has(self, image: str) -> bool:
+        return self._answers("inspect", "--type", "image", image)
+
+    def works(self) -> bool:
+        return self._answers("info")
 
     def forget_unfinished(self) -> None:
-        """Containers of a build that was killed. Raises ToolFailed."""
-        self.run("rm", "--all")
+        """What a build that was killed left."""
+        self._run("rm", "--all")
+        shutil.rmtree(self._temporary)
+        self._temporary.mkdir()
 
     def size(self) -> int:
         words = ["du", "--summarize", "--block-size=1", str(self.folder)]
         said = subprocess.run(words, capture_output=True, text=True, check=True)  # noqa: S603
         return int(said.stdout.split()[0])
 
-    def remove(self) -> None:
-        shutil.rmtree(self.folder)
+    def _run(self, *words: object) -> None:
+        run(*self._words(*words), log=self.log, environment={"TMPDIR": str(self._temporary)})
+
+    def _answers(self, *words: object) -> bool:
+        asked = self._words(*words)
+        return subprocess.run(asked, capture_output=True, check=False).returncode == 0  # noqa: S603
+
+    def _words(self, *words: object) -> list[str]:
+        store = ["--root", self.folder / "root", "--runroot", self.folder / "run"]
+        return [str(word) for word in ["buildah", *store, "--storage-driver", self.driver, *words]]
+
+    @property
+    def _temporary(self) -> Path:
+        return self.folder / "temporary"
 
 
 @contextmanager
-def _index_secrets() -> Iterator[list[str]]:
-    """Options that lend a build this machine's index and certificates; no layer has them."""
-    with tempfile.TemporaryDirectory() as folder:  # nobody else may read it
-        certificates = _pip_settings().get("cert") or ssl.get_default_verify_paths().cafile
-        has_certificates = certificates is not None and Path(certificates).is_file()
-        settings = Path(folder) / "pip.conf"
-        settings.write_text(_pip_conf("/run/secrets/ca.crt" if has_certificates else ""))
-        lent = [f"--secret=id=pip.conf,src={settings}"]
-        yield [*lent, f"--secret=id=ca.crt,src={certificates}"] if has_certificates else lent
+def opened(folder: Path, log: Path) -> Iterator[Buildah]:
+    """The store in `folder`, for one build at a time."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("another process builds images; waiting for it")
+            fcntl.flock(file, fcntl.LOCK_EX)
+        log.write_text("")
+        buildah = _with_driver(folder, log)
+        buildah.forget_unfinished()
+        yield buildah
+        if buildah.size() > LARGEST_STORE:
+            shutil.rmtree(buildah.folder)
 
 
-def _pip_conf(certificates: str) -> str:
-    found = {name: value for name, value in _pip_settings().items() if name in _INDEX_SETTINGS}
-    found |= {"cert": certificates} if certificates else {}
-    values = ((name, "\n    ".join(value.split())) for name, value in found.items())
-    return "[global]\n" + "".join(f"{name} = {value}\n" for name, value in values)
-
-
-def _pip_settings() -> dict[str, str]:
-    """What this machine's files and environment tell pip; what is named last wins, as in pip."""
-    words = [sys.executable, "-m", "pip", "config", "list"]
-    said = subprocess.run(words, capture_output=True, text=True, check=True)  # noqa: S603
-    settings: dict[str, str] = {}
-    for line in said.stdout.splitlines():
-        key, _, value = line.partition("=")
-        name = key.rpartition(".")[2]
-        settings[_PIP_NAMES.get(name, name)] = ast.literal_eval(value)
-    return settings
+def _with_driver(folder: Path, log: Path) -> Buildah:
+    """On overlay where kernel and file system allow it: without, each layer is a whole copy."""
+    for driver in ("overlay", "vfs"):
+        buildah = Buildah(folder / driver, driver, log)
+        (buildah.folder / "temporary").mkdir(parents=True, exist_ok=True)
+        if buildah.works():
+            break
+    return buildah

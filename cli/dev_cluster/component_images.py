@@ -2,11 +2,10 @@
 
     python -m dev_cluster.component_images [COMPONENT...]
 
-One archive has them all, what they share once. It is kept in the cache under the hash of what it
-is made of; building what is there already builds nothing.
+One archive has them all. It is kept in the cache under the hash of what it is made of; building
+what is there already builds nothing.
 """
 
-import fcntl
 import os
 import platform
 import shutil
@@ -14,27 +13,30 @@ import sys
 import tempfile
 import time
 import tomllib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
-from dev_cluster import image_base
-from dev_cluster.buildah import LARGEST_STORE, Buildah
-from dev_cluster.image_context import snapshot
-from dev_cluster.image_tools import ImagesUnavailable, Say, ToolFailed, require, run
+from dev_cluster import buildah, cache, image_base, image_context, oci_archive
+from dev_cluster.buildah import Buildah
+from dev_cluster.image_tools import ToolFailed, require
+from dev_cluster.machine import MachineUnfit
+from dev_cluster.notices import say
 
 COMPONENTS = ("operator", "gateway", "runner", "venue", "feed", "servers")
 REGISTRY = "localhost/stratops"  # what the chart's `image.registry` is on the test cluster
 PROJECT = Path(__file__).resolve().parents[2]
-_KEPT_ARCHIVES = 2
+_FILE = "images.tar"
 _TAG_LENGTH = 12
+_KEPT = 2  # bases, and archives of a choice of components
+_ABANDONED_AFTER_S = 86_400  # what is half made for longer than that: its maker was killed
 
 
 @dataclass(frozen=True, slots=True)
 class Images:
-    """An OCI archive for `ctr images import` or `kind load image-archive`."""
+    """An OCI archive, for `Cluster.load`, `ctr images import` or `kind load image-archive`."""
 
     archive: Path
     tag: str
@@ -44,20 +46,18 @@ class Images:
         return f"{REGISTRY}/{component}:{self.tag}"
 
 
-def build(components: Sequence[str] = COMPONENTS, say: Say = lambda line: None) -> Images:
-    """The archive of those images, built if it is not there.
-
-    Raises ImagesUnavailable or ToolFailed.
-    """
-    cache = _cache()
-    with tempfile.TemporaryDirectory() as folder, _alone(cache, say):
-        tag = _tag(snapshot(PROJECT, Path(folder)))
-        images = Images(cache / _archive_name(tag, components), tag, tuple(components))
-        if not image_base.is_whole(images.archive):
-            require(say)
-            _build(images, Path(folder), cache, say)
-        images.archive.touch()
-        _forget_old(cache)
+def build(components: Sequence[str] = COMPONENTS) -> Images:
+    """The images of these components, built if need be. Raises MachineUnfit or ToolFailed."""
+    folder = cache.root() / "images"
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as temporary:
+        context = Path(temporary)
+        tag = _tag(image_context.snapshot(PROJECT, context))
+        kept = folder / "-".join([tag, *(components if set(components) != set(COMPONENTS) else ())])
+        images = Images(kept / _FILE, tag, tuple(components))
+        cache.provide(kept, partial(_build, images, context, folder))
+    os.utime(kept)
+    _forget_old(folder)
     return images
 
 
@@ -66,35 +66,28 @@ def _tag(context: str) -> str:
     return sha256(made_of.encode()).hexdigest()[:_TAG_LENGTH]
 
 
-def _archive_name(tag: str, components: Sequence[str]) -> str:
-    some = "" if tuple(components) == COMPONENTS else "-".join(["", *components])
-    return f"images-{tag}{some}.tar"
+def _build(images: Images, context: Path, folder: Path, made: Path) -> None:
+    require()
+    with buildah.opened(folder / "store", folder / "build.log") as builder:
+        arguments = {"BASE": _base(builder, folder), "VERSION": _version(context)}
+        writers = {}
+        for component in images.components:
+            name = images.reference(component)
+            say(f"building {name}")
+            builder.build(context, name, component, arguments)
+            writers[name] = partial(builder.write, name)
+        oci_archive.pack(writers, made / _FILE, made.parent, builder.log)
 
 
-def _build(images: Images, context: Path, cache: Path, say: Say) -> None:
-    log = cache / "images.log"
-    log.write_text("")
-    buildah = Buildah.opened(cache / "store", log)
-    buildah.forget_unfinished()
-    arguments = {"BASE": _base(buildah, cache, say), "VERSION": _version(context)}
-    for component in images.components:
-        say(f"building {images.reference(component)}")
-        buildah.build(context, images.reference(component), component, arguments)
-    with tempfile.TemporaryDirectory(dir=cache, prefix="archive-") as folder:
-        _pack(images, buildah, Path(folder))
-    if buildah.size() > LARGEST_STORE:
-        buildah.remove()
-
-
-def _base(buildah: Buildah, cache: Path, say: Say) -> str:
+def _base(builder: Buildah, folder: Path) -> str:
     """The name of the base, in the store from now on."""
     name = f"{REGISTRY}/base:{image_base.RECIPE}"
-    archive = image_base.base_archive(cache, say, buildah.log)
-    if not buildah.has(name):
-        with tempfile.TemporaryDirectory(dir=cache, prefix="base-") as folder:
-            os.link(archive, Path(folder) / "base.tar")
-            Path(folder, "Dockerfile").write_text("FROM scratch\nADD base.tar /\n")
-            buildah.build(Path(folder), name, "", {})
+    archive = image_base.archive(folder, builder.log)
+    if not builder.has(name):
+        with tempfile.TemporaryDirectory(dir=archive.parent) as context:
+            os.link(archive, Path(context, "base.tar"))
+            Path(context, "Dockerfile").write_text("FROM scratch\nADD base.tar /\n")
+            builder.build(Path(context), name)
     return name
 
 
@@ -103,61 +96,38 @@ def _version(context: Path) -> str:
     return version
 
 
-def _pack(images: Images, buildah: Buildah, folder: Path) -> None:
-    """One folder in the OCI layout, each layer once, as one file."""
-    layout, packed = folder / "layout", folder / "packed.tar"
-    for component in images.components:
-        name = images.reference(component)
-        buildah.push(name, f"oci:{layout}:{name}")
-    run("tar", "-C", layout, "--sort=name", "-cf", packed, ".", log=buildah.log)
-    image_base.keep(packed, images.archive)
+def _forget_old(folder: Path) -> None:
+    """What was used last is kept; an archive that somebody has opened stays readable."""
+    kept = [path for path in folder.iterdir() if path.is_dir() and path.name != "store"]
+    half_made = [path for path in kept if "." in path.name]
+    bases = [path for path in kept if path.name.startswith("base-") and path not in half_made]
+    archives = [path for path in kept if path not in half_made and path not in bases]
+    now = time.time()
+    abandoned = [path for path in half_made if now - path.stat().st_mtime > _ABANDONED_AFTER_S]
+    for old in [*abandoned, *_older(bases), *_older(archives)]:
+        shutil.rmtree(old, ignore_errors=True)
+        old.with_name(f"{old.name}.lock").unlink(missing_ok=True)
 
 
-def _cache() -> Path:
-    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = caches / "stratops" / "images"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
-@contextmanager
-def _alone(cache: Path, say: Say) -> Iterator[None]:
-    """Builds take turns; what a killed one left half made is removed."""
-    with (cache / "lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            say("waiting for another build of the images")
-            fcntl.flock(file, fcntl.LOCK_EX)
-        for half_made in [*cache.glob("base-*/"), *cache.glob("archive-*/")]:
-            shutil.rmtree(half_made)
-        yield
-
-
-def _forget_old(cache: Path) -> None:
-    """The archives used last are kept; one that is being read meanwhile stays readable."""
-    archives = sorted(cache.glob("images-*.tar"), key=lambda path: path.stat().st_mtime)
-    for old in archives[:-_KEPT_ARCHIVES]:
-        old.unlink()
-        old.with_name(old.name + ".sha256").unlink(missing_ok=True)
+def _older(paths: Sequence[Path]) -> Sequence[Path]:
+    return sorted(paths, key=lambda path: path.stat().st_mtime)[:-_KEPT]
 
 
 def main(components: Sequence[str]) -> int:
     unknown = sorted(set(components) - set(COMPONENTS))
     if unknown:
-        sys.stderr.write(f"no component {', '.join(unknown)}; there are: {', '.join(COMPONENTS)}\n")
+        say(f"no component {', '.join(unknown)}; there are {', '.join(COMPONENTS)}")
         return 2
-    begun = time.monotonic()
+    began = time.monotonic()
     try:
-        images = build(components or COMPONENTS, lambda line: print(line, file=sys.stderr))
-    except (ImagesUnavailable, ToolFailed) as error:
-        sys.stderr.write(f"{error}\n")
+        images = build(components or COMPONENTS)
+    except (MachineUnfit, ToolFailed) as error:
+        say(str(error))
         return 1
+    took = time.monotonic() - began
     for component in images.components:
         print(images.reference(component))  # noqa: T201  # the answer
-    size = images.archive.stat().st_size / 1e6
-    took = time.monotonic() - begun
-    print(f"{images.archive} ({size:.0f} MB) in {took:.1f} s", file=sys.stderr)
+    say(f"{images.archive}: {images.archive.stat().st_size / 1e6:.0f} MB, after {took:.1f} s")
     return 0
 
 

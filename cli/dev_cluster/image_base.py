@@ -1,15 +1,15 @@
 """The image that tests build on: Debian with its Python, made here, since a test pulls nothing.
 
-It is kept as one tar in the cache, under the hash of the recipe, and used only while its own hash
-is the one written beside it.
+It is kept as a tar, under the hash of the recipe.
 """
 
 import hashlib
 import os
-import tempfile
 from pathlib import Path
 
-from dev_cluster.image_tools import Say, run
+from dev_cluster import cache
+from dev_cluster.image_tools import run
+from dev_cluster.notices import say
 
 RELEASE = "bookworm"
 PACKAGES = ("python3", "python3-venv", "ca-certificates")
@@ -33,51 +33,21 @@ LEFT_OUT = (
     "var/log/*",
 )
 RECIPE = hashlib.sha256(repr((RELEASE, PACKAGES, LEFT_OUT)).encode()).hexdigest()[:12]
+_FILE = "base.tar"
 
 
-def base_archive(cache: Path, say: Say, log: Path) -> Path:
-    """A tar of the base's files; made if it is not there, or not what was made."""
-    archive = cache / f"base-{RECIPE}.tar"
-    if not is_whole(archive):
-        say(f"making a base of Debian {RELEASE} with Python (once, about 90 s)")
-        with tempfile.TemporaryDirectory(dir=cache, prefix="base-") as folder:
-            _make(Path(folder), archive, log)
-    for old in cache.glob("base-*.tar*"):
-        if not old.name.startswith(archive.name):
-            old.unlink()
-    return archive
+def archive(folder: Path, log: Path) -> Path:
+    """A tar of the base's files, kept in `folder`. Raises ToolFailed."""
+    kept = cache.provide(folder / f"base-{RECIPE}", lambda made: _make(made, log))
+    return kept / _FILE
 
 
-def _make(folder: Path, archive: Path, log: Path) -> None:
+def _make(made: Path, log: Path) -> None:
+    say(f"making a base of Debian {RELEASE} with Python (once, about 90 s)")
+    root = made.parent / "root"
     mirror = os.environ.get("STRATOPS_DEBIAN_MIRROR", MIRROR)
-    root, packed = folder / "root", folder / "base.tar"
-    included = ",".join(PACKAGES)
-    run("debootstrap", "--variant=minbase", f"--include={included}", RELEASE, root, mirror, log=log)
+    packages = ",".join(PACKAGES)
+    run("debootstrap", "--variant=minbase", f"--include={packages}", RELEASE, root, mirror, log=log)
     left_out = [f"--exclude=./{one}" for one in LEFT_OUT]
-    numbers = ["--numeric-owner", "--sort=name"]
-    run("tar", "-C", root, *numbers, *left_out, "-cf", packed, ".", log=log)
-    keep(packed, archive)
-
-
-def keep(made: Path, archive: Path) -> None:
-    """Puts a finished file into the cache, its hash beside it; what is half written has no hash."""
-    _hash_file(archive).unlink(missing_ok=True)
-    made.replace(archive)
-    _hash_file(archive).write_text(_hash(archive))
-
-
-def is_whole(archive: Path) -> bool:
-    """Whether it is there, and is byte for byte what was put there."""
-    try:
-        return _hash_file(archive).read_text() == _hash(archive)
-    except FileNotFoundError:
-        return False
-
-
-def _hash_file(archive: Path) -> Path:
-    return archive.with_name(archive.name + ".sha256")
-
-
-def _hash(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    how = ["--numeric-owner", "--sort=name", *left_out]
+    run("tar", "-C", root, *how, "-cf", made / _FILE, ".", log=log)

@@ -1,21 +1,24 @@
 """The programs that images are made with: found or installed, run, and heard when they fail."""
 
 import os
-import platform
 import shutil
 import subprocess
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Mapping
 from pathlib import Path
 
+from dev_cluster.machine import MachineUnfit
+from dev_cluster.notices import say
+
 # Debian's packages, by the program that shows that one is there.
-PACKAGES = {
+_PACKAGES = {
     "buildah": "buildah",
     "debootstrap": "debootstrap",
     "setpriv": "util-linux",
     "tar": "tar",
     "unshare": "util-linux",
 }
-KEYS = Path("/usr/share/keyrings/debian-archive-keyring.gpg")  # debootstrap checks signatures by it
+_KEYS = Path("/usr/share/keyrings/debian-archive-keyring.gpg")  # what debootstrap trusts
 # Mounts, processes and all end with us, also when we are killed.
 _CONTAINED = (
     *("setpriv", "--pdeathsig", "KILL", "--"),
@@ -23,46 +26,38 @@ _CONTAINED = (
 )
 _SHOWN_LINES = 40
 
-Say = Callable[[str], None]
-
-
-class ImagesUnavailable(Exception):
-    """This machine cannot make images; the message says what it lacks."""
-
 
 class ToolFailed(Exception):
     """A program ended with an error; the message has the end of what it said."""
 
 
-def require(say: Say) -> None:
-    """Installs what is missing where that is possible. Raises ImagesUnavailable."""
-    if platform.system() != "Linux" or os.geteuid() != 0:
-        raise ImagesUnavailable(
-            "images are made by buildah and debootstrap, which need root on Linux; elsewhere:"
-            " docker build --target runner --tag localhost/stratops/runner:dev ."
+def require() -> None:
+    """Installs what a Debian lacks. Raises MachineUnfit for the rest."""
+    if sys.platform != "linux" or os.geteuid() != 0:
+        raise MachineUnfit(
+            "images are made by buildah and debootstrap, which need root on Linux (with Docker:"
+            " docker build --target runner --tag localhost/stratops/runner:dev .)"
         )
-    missing = _missing()
-    if missing and shutil.which("apt-get"):
-        say(f"installing {' '.join(missing)} with apt-get")
-        _install(missing)
-        missing = _missing()
-    if missing:
-        raise ImagesUnavailable(f"images cannot be made here without: {' '.join(missing)}")
+    if _missing() and shutil.which("apt-get"):
+        _install(_missing())
+    if _missing():
+        raise MachineUnfit(f"images cannot be made without: {', '.join(_missing())}")
 
 
 def _missing() -> list[str]:
-    packages = {package for program, package in PACKAGES.items() if not shutil.which(program)}
-    if not KEYS.exists():
+    packages = {package for program, package in _PACKAGES.items() if not shutil.which(program)}
+    if not _KEYS.exists():
         packages.add("debian-archive-keyring")
     return sorted(packages)
 
 
 def _install(packages: list[str]) -> None:
-    """Failing is no error yet: what is still missing then is named."""
-    quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    options = ["-qq", "--no-install-recommends", "-y"]
-    for command in (["apt-get", "update", "-qq"], ["apt-get", "install", *options, *packages]):
-        subprocess.run(command, env=quiet, stdout=subprocess.DEVNULL, check=False)  # noqa: S603
+    """What is still missing then is named by the caller."""
+    say(f"installing Debian's {', '.join(packages)}")
+    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+    for command in (["update"], ["install", "-y", "--no-install-recommends", *packages]):
+        words = ["apt-get", "-qq", *command]
+        subprocess.run(words, env=environment, stdout=sys.stderr, check=False)  # noqa: S603
 
 
 def run(*command: object, log: Path, environment: Mapping[str, str] | None = None) -> None:
