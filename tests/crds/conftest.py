@@ -1,17 +1,24 @@
-"""A namespace of a cluster that has our definitions and admission policies."""
+"""Namespaces of a cluster that has our definitions and admission policies."""
 
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
 
+from cluster_driver import new_namespace
 from crd_driver import Api
+from dev_cluster.cluster import Cluster
 
 
 @pytest.fixture(scope="session")
-def defined(cluster: Any) -> None:
-    Api(cluster.kubeconfig, "default").install()
+def api(cluster: Cluster) -> Iterator[Api]:
+    """For asking what the API server would say; nothing is kept there."""
+    api = Api(cluster, new_namespace(cluster))
+    api.install()
+    yield api
+    cluster.kubectl("delete", "namespace", api.namespace, "--wait=false")
 
 
 @pytest.fixture
-def api(cluster: Any, namespace: str, defined: None) -> Api:
-    return Api(cluster.kubeconfig, namespace)
+def desk(api: Api, namespace: str) -> Api:
+    """A namespace of the test's own."""
+    return Api(api.cluster, namespace)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from crd_driver import LIVE, SMALLEST, Api, Refused, policy
+from crd_driver import LIVE, SMALLEST, Api, Refused, policy, strategy
 from platform_spec.objects import policy_of, strategy_of
 from platform_spec.policy import excesses
 
@@ -21,20 +21,20 @@ def under(name: str, **limits: Any) -> dict[str, Any]:
 
 
 @pytest.fixture
-def named(api: Api) -> Named:
+def named(desk: Api) -> Named:
     """Makes a policy, and waits until strategies are held to it."""
 
     def make(name: str = "calm", **spec: Any) -> None:
         spec["limits"] = SENTINEL | spec.get("limits", {})
-        api.create_object(policy(name, spec))
-        api.until_refused(under(name, max_orders_per_minute=2))
+        desk.create_object(policy(name, spec))
+        desk.until_refused(under(name, max_orders_per_minute=2))
 
     return make
 
 
-def refusal(api: Api, spec: dict[str, Any]) -> str:
+def refusal(desk: Api, spec: dict[str, Any]) -> str:
     with pytest.raises(Refused) as caught:
-        api.tried(spec)
+        desk.tried(spec)
     return str(caught.value).replace('\\"', '"')
 
 
@@ -55,11 +55,11 @@ def refusal(api: Api, spec: dict[str, Any]) -> str:
     ],
 )
 def test_a_limit_beyond_that_of_its_policy_is_refused(
-    api: Api, named: Named, most: dict[str, Any], own: Any, problem: str
+    desk: Api, named: Named, most: dict[str, Any], own: Any, problem: str
 ) -> None:
     (name,) = most
     named(limits=most)
-    said = refusal(api, under("calm", **{name: own}))
+    said = refusal(desk, under("calm", **{name: own}))
     assert f"spec.risk.limits.{name}: {problem}, of RiskPolicy calm" in said
 
 
@@ -76,15 +76,15 @@ WITHIN = {
 
 
 def test_a_limit_that_is_the_policy_s_is_taken_however_it_is_spelled(
-    api: Api, named: Named
+    desk: Api, named: Named
 ) -> None:
     named(limits={name: most for name, (most, _) in WITHIN.items()})
-    assert api.tried(under("calm", **{name: own for name, (_, own) in WITHIN.items()}))
+    assert desk.tried(under("calm", **{name: own for name, (_, own) in WITHIN.items()}))
 
 
-def test_a_limit_that_is_not_written_is_the_gateway_s_to_tighten(api: Api, named: Named) -> None:
+def test_a_limit_that_is_not_written_is_the_gateway_s_to_tighten(desk: Api, named: Named) -> None:
     named(limits={"max_order_value": 1})
-    assert api.tried(under("calm"))
+    assert desk.tried(under("calm"))
 
 
 @pytest.mark.parametrize(
@@ -96,76 +96,70 @@ def test_a_limit_that_is_not_written_is_the_gateway_s_to_tighten(api: Api, named
     ids=["not allowed", "blocked"],
 )
 def test_a_symbol_beyond_the_policy_is_refused(
-    api: Api, named: Named, most: dict[str, Any], own: list[str]
+    desk: Api, named: Named, most: dict[str, Any], own: list[str]
 ) -> None:
     named(limits=most)
-    said = refusal(api, under("calm", allowed_symbols=own))
+    said = refusal(desk, under("calm", allowed_symbols=own))
     assert "spec.risk.limits.allowed_symbols: expected symbols that the RiskPolicy allows" in said
-    assert api.tried(under("calm", allowed_symbols=["BTCUSDT"]))
+    assert desk.tried(under("calm", allowed_symbols=["BTCUSDT"]))
 
 
-def test_live_needs_a_policy_that_allows_it(api: Api, named: Named) -> None:
+def test_live_needs_a_policy_that_allows_it(desk: Api, named: Named) -> None:
     named("calm")
     named("bold", allowLive=True)
     live = SMALLEST | LIVE
-    said = refusal(api, live | {"risk": {"policy": "calm"}})
+    said = refusal(desk, live | {"risk": {"policy": "calm"}})
     assert "spec.mode: live, expected another mode: the RiskPolicy does not allow live" in said
-    assert api.tried(live | {"risk": {"policy": "bold"}})
+    assert desk.tried(live | {"risk": {"policy": "bold"}})
 
 
-def test_only_the_policy_that_is_named_bounds(api: Api, named: Named) -> None:
+def test_only_the_policy_that_is_named_bounds(desk: Api, named: Named) -> None:
     named("calm", limits={"max_order_value": 1})
-    assert api.tried(under("nobody", max_order_value=2))
-    assert api.tried(SMALLEST | {"risk": {"limits": {"max_order_value": 2}}})
+    assert desk.tried(under("nobody", max_order_value=2))
+    assert desk.tried(SMALLEST | {"risk": {"limits": {"max_order_value": 2}}})
 
 
-def test_who_is_within_a_policy_on_a_laptop_is_so_on_the_cluster(api: Api, named: Named) -> None:
+def test_who_is_within_a_policy_on_a_laptop_is_so_on_the_cluster(desk: Api, named: Named) -> None:
     named(limits={"max_order_value": "0.3", "min_confidence": 0.3})
-    held = policy_of(api.get("RiskPolicy", "calm"))
+    held = policy_of(desk.get("RiskPolicy", "calm"))
     for own in (0.1, 0.3, "0.30", 0.3000001, "0.30000000000000000001", 1e-9, "3e-1", 0.4):
         spec = under("calm", max_order_value=own, min_confidence=0.3)
-        beyond = bool(list(excesses(strategy_of(_strategy(spec)).spec, held)))
-        assert _is_refused(api, spec) is beyond, own
+        beyond = bool(list(excesses(strategy_of(strategy(spec)).spec, held)))
+        assert _is_refused(desk, spec) is beyond, own
 
 
-def _strategy(spec: dict[str, Any]) -> dict[str, Any]:
-    metadata = {"name": "probe", "namespace": "desk"}
-    version = "stratops.dev/v1alpha1"
-    return {"apiVersion": version, "kind": "Strategy", "metadata": metadata, "spec": spec}
-
-
-def _is_refused(api: Api, spec: dict[str, Any]) -> bool:
+def _is_refused(desk: Api, spec: dict[str, Any]) -> bool:
     try:
-        api.tried(spec)
+        desk.tried(spec)
     except Refused:
         return True
     return False
 
 
-def test_a_tightened_policy_does_not_freeze_what_was_there_before(api: Api, named: Named) -> None:
+def test_a_tightened_policy_does_not_freeze_what_was_there_before(desk: Api, named: Named) -> None:
     named(limits={"max_order_value": 10})
-    kept = api.create(under("calm", max_order_value=10))
-    tighter = api.get("RiskPolicy", "calm")
+    kept = desk.create(under("calm", max_order_value=10))
+    tighter = desk.get("RiskPolicy", "calm")
     tighter["spec"]["limits"]["max_order_value"] = 5
-    api.replace(tighter)
-    api.until_refused(under("calm", max_order_value=10), name="other")
+    desk.replace(tighter)
+    desk.until_refused(under("calm", max_order_value=10), name="other")
 
     kept["metadata"] |= {"labels": {"a": "b"}, "finalizers": ["stratops.dev/disarm"]}
-    kept = api.replace(kept)
-    kept = api.replace_status(kept | {"status": {"phase": "Running", "observedGeneration": 1}})
+    kept = desk.replace(kept)
+    kept = desk.replace_status(kept | {"status": {"phase": "Running", "observedGeneration": 1}})
     assert kept["status"]["phase"] == "Running"
     with pytest.raises(Refused, match="expected at most 5"):
-        api.replace(kept | {"spec": under("calm", max_order_value=9)})
+        desk.replace(kept | {"spec": under("calm", max_order_value=9)})
 
-    api.delete("Strategy", "probe")
-    kept = api.get("Strategy", "probe")
+    desk.delete("Strategy", "probe")
+    kept = desk.get("Strategy", "probe")
     del kept["metadata"]["finalizers"]
-    api.replace(kept)
-    api.until_gone("Strategy", "probe")
+    desk.replace(kept)
+    desk.until_gone("Strategy", "probe")
 
 
-def test_a_spec_that_comes_back_within_its_policy_is_taken(api: Api, named: Named) -> None:
+def test_a_spec_that_comes_back_within_its_policy_is_taken(desk: Api, named: Named) -> None:
     named(limits={"max_order_value": 5})
-    kept = api.create(under("calm", max_order_value=5))
+    kept = desk.create(under("calm", max_order_value=5))
     kept["spec"]["risk"]["limits"]["max_order_value"] = "4.5"
-    assert api.replace(kept)["spec"]["risk"]["limits"] == {"max_order_value": "4.5"}
+    assert desk.replace(kept)["spec"]["risk"]["limits"] == {"max_order_value": "4.5"}

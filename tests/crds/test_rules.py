@@ -220,20 +220,20 @@ def test_the_longest_name_is_taken(api: Api) -> None:
 
 
 @pytest.mark.parametrize(("before", "after"), [("main", "other"), ("main", None), (None, "main")])
-def test_an_account_stays(api: Api, before: str | None, after: str | None) -> None:
-    kept = api.create(SMALLEST | ({"account": before} if before else {}))
+def test_an_account_stays(desk: Api, before: str | None, after: str | None) -> None:
+    kept = desk.create(SMALLEST | ({"account": before} if before else {}))
     kept["spec"] = SMALLEST | ({"account": after} if after else {})
     with pytest.raises(Refused, match=r"spec\.account.*expected as it was"):
-        api.replace(kept)
+        desk.replace(kept)
 
 
-def test_what_is_no_account_may_change(api: Api) -> None:
-    kept = api.create({**SMALLEST, "account": "main"})
+def test_what_is_no_account_may_change(desk: Api) -> None:
+    kept = desk.create({**SMALLEST, "account": "main"})
     kept["spec"] = {**SMALLEST, "account": "main", "symbols": ["ETHUSDT"]}
-    assert api.replace(kept)["metadata"]["generation"] == 2
+    assert desk.replace(kept)["metadata"]["generation"] == 2
 
 
-def stored_revision(api: Api) -> dict[str, Any]:
+def stored_revision() -> dict[str, Any]:
     made = revise("d/probe", strategy_of(strategy(SMALLEST)).spec, text("x = 1", "probe.py"))
     return {
         "apiVersion": API_VERSION,
@@ -243,24 +243,24 @@ def stored_revision(api: Api) -> dict[str, Any]:
     }
 
 
-def test_a_stored_revision_never_changes(api: Api) -> None:
-    kept = api.create_object(stored_revision(api))
+def test_a_stored_revision_never_changes(desk: Api) -> None:
+    kept = desk.create_object(stored_revision())
     kept["metadata"]["labels"] = {"a": "b"}
-    kept = api.replace(kept)
+    kept = desk.replace(kept)
     kept["spec"]["runner"] = "{}"
     with pytest.raises(Refused, match="expected as it was: a revision never changes"):
-        api.replace(kept)
+        desk.replace(kept)
 
 
 def test_a_stored_revision_is_whole(api: Api) -> None:
-    body = stored_revision(api)
+    body = stored_revision()
     del body["spec"]["content"]
     with pytest.raises(Refused, match=r"spec\.content.*Required value"):
         api.create_object(body, dry=True)
 
 
-def test_a_strategy_that_nobody_saw_is_not_ready(api: Api) -> None:
-    status = status_of(api.create(SMALLEST))
+def test_a_strategy_that_nobody_saw_is_not_ready(desk: Api) -> None:
+    status = status_of(desk.create(SMALLEST))
     (ready,) = status.conditions
     assert (ready.type, ready.status, ready.reason) == ("Ready", "Unknown", "NotYetObserved")
     assert status.observed_generation == -1

@@ -1,16 +1,17 @@
 """The API server of the test cluster, as somebody who applies our resources meets it."""
 
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-from kubernetes import client, config, dynamic
+from kubernetes import client, config
 from kubernetes.client.exceptions import ApiException, NotFoundException
 
-from platform_spec.installation import files
+from cluster_driver import wait_for
+from dev_cluster.cluster import Cluster
 from platform_spec.metadata import API_VERSION, GROUP, VERSION
+
+CRDS = Path(__file__).parents[2] / "crds"
 
 Object = dict[str, Any]
 PLURALS = {
@@ -29,18 +30,18 @@ class Refused(Exception):
 class Api:
     """One namespace of a cluster that has our definitions and policies."""
 
-    def __init__(self, kubeconfig: Path, namespace: str) -> None:
-        self.client = config.new_client_from_config(str(kubeconfig))  # type: ignore[no-untyped-call]  # as it ships
-        self.objects = client.CustomObjectsApi(self.client)
+    def __init__(self, cluster: Cluster, namespace: str) -> None:
+        self.cluster = cluster
+        load = config.new_client_from_config
+        client_of = load(str(cluster.kubeconfig))  # type: ignore[no-untyped-call]  # it has no types
+        self.objects = client.CustomObjectsApi(client_of)
         self.namespace = namespace
 
     def install(self) -> None:
-        """Applies what crds/ holds, and waits until it is in force."""
-        cluster = dynamic.DynamicClient(self.client)  # type: ignore[no-untyped-call]  # as it ships
-        for text in files().values():
-            for body in yaml.safe_load_all(text):
-                kind = cluster.resources.get(api_version=body["apiVersion"], kind=body["kind"])
-                kind.server_side_apply(body=body, field_manager="kubectl")
+        """Applies crds/, and waits until it is in force."""
+        self.cluster.kubectl("apply", "--server-side", "-f", str(CRDS))
+        names = [f"crd/{plural}.{GROUP}" for plural in PLURALS.values()]
+        self.cluster.kubectl("wait", "--for=condition=Established", "--timeout=60s", *names)
         self.until_refused(SMALLEST | {"capital": {"amount": True}})
 
     def create(self, spec: Mapping[str, Any], **how: Any) -> Object:
@@ -83,7 +84,7 @@ class Api:
                 return True
             return False
 
-        _until(refused, f"{spec} is refused")
+        wait_for(refused)
 
     def until_gone(self, kind: str, name: str) -> None:
         def gone() -> bool:
@@ -93,7 +94,7 @@ class Api:
                 return True
             return False
 
-        _until(gone, f"{kind} {name} is gone")
+        wait_for(gone)
 
     def _asked(self, ask: Callable[..., Any], plural: str, *rest: Any, **options: str) -> Object:
         try:
@@ -103,14 +104,6 @@ class Api:
                 raise
             raise Refused(error.body) from None
         return answer
-
-
-def _until(fact: Callable[[], bool], what: str, within_s: float = 60) -> None:
-    deadline = time.monotonic() + within_s
-    while not fact():
-        if time.monotonic() > deadline:
-            raise AssertionError(f"not within {within_s:.0f} s: {what}")
-        time.sleep(0.1)
 
 
 def strategy(spec: Mapping[str, Any], name: str = "probe") -> Object:
