@@ -25,6 +25,7 @@ WATCHED = (STRATEGY, POLICY, POD)
 _AGAIN_S = (0.5, 1.0, 2.0, 5.0)
 _STEADY_S = 60.0  # a life that lasted so long was none of a row of failures
 _CONNECT_S = 10.0
+_IDENTITY: Any = "stratops-operator"
 
 log = structlog.get_logger()
 
@@ -87,6 +88,8 @@ class Watching:
             await kopf.operator(
                 registry=self._registry(),
                 settings=_settings(),
+                # Left to itself kopf asks for a user's name, which a pod's uid has not.
+                identity=_IDENTITY,
                 standalone=True,
                 clusterwide=not self._namespace,
                 namespaces=[self._namespace] if self._namespace else [],
