@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from chart_driver import NAMESPACE, Object, Rendering, rendered
+from strategy_operator import names
 
-RUNNER = {"app.kubernetes.io/name": "stratops-runner", "app.kubernetes.io/part-of": "stratops"}
+RUNNER = names.labels("probe", "0123456789")
 PORTS = (53, 443, 4222, 6379, 6380, 6443, 7001, 8222, 9090, 9091, 9092)
 OUTSIDE = "outside"  # an address that is no pod's
 STRANGER = "stranger"  # a pod of another namespace
@@ -115,7 +116,7 @@ TRADING = {
 
 def test_the_demo_s_parts_reach_each_other_exactly_where_they_must() -> None:
     found = between(flows(rendered("demo")))
-    asked = {("test", other, 9092) for other in _names("demo") - {"test"}}
+    asked = {("test", other, 9092) for other in _parts("demo") - {"test"}}
     assert found == TRADING | asked
 
 
@@ -176,7 +177,7 @@ def test_without_network_policies_there_is_none() -> None:
     assert rendered("demo", ["networkPolicy.enabled=false"]).of_kind("NetworkPolicy") == ()
 
 
-def _names(values: str) -> set[str]:
+def _parts(values: str) -> set[str]:
     return set(_pod_names(rendered(values)))
 
 

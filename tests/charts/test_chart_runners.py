@@ -1,0 +1,53 @@
+"""Chart and operator agree: what runner pods mount, who they are, how they are found."""
+
+from chart_driver import NAMESPACE, Object, rendered
+from strategy_operator import children, names
+from strategy_operator.names import Owner
+
+OWNER = Owner(NAMESPACE, "probe", "7f0c")
+REVISION = "0123456789"
+
+
+def runner() -> Object:
+    plan = children.pod_plan(
+        OWNER, REVISION, "runner:1", None, pull_policy="IfNotPresent", restart=""
+    )
+    return children.pod(plan, 1)
+
+
+def test_its_account_is_there() -> None:
+    account = rendered("demo").one("ServiceAccount", runner()["spec"]["serviceAccountName"])
+    assert account["automountServiceAccountToken"] is False
+
+
+def test_what_it_mounts_of_the_desk_is_there() -> None:
+    """The CA's ConfigMap comes from the hook, or from the values."""
+    rendering = rendered("cert-manager")
+    for name in (names.DESK, names.GATEWAY_CA):
+        assert rendering.one("ConfigMap", name)
+
+
+def test_its_token_is_for_the_gateway_s_audience() -> None:
+    told = rendered("demo").env("stratops-gateway")
+    assert told["STRATOPS_TOKEN_AUDIENCE"] == names.TOKEN_AUDIENCE
+
+
+def test_the_pod_monitor_finds_it_and_its_port() -> None:
+    spec = rendered("monitoring").one("PodMonitor", "stratops-runner")["spec"]
+    assert spec["selector"]["matchLabels"].items() <= runner()["metadata"]["labels"].items()
+    (container,) = runner()["spec"]["containers"]
+    ports = {port["name"] for port in container["ports"]}
+    assert {each["port"] for each in spec["podMetricsEndpoints"]} <= ports
+    assert set(spec["podTargetLabels"]) <= set(runner()["metadata"]["labels"])
+
+
+def test_the_service_monitor_finds_a_port_of_each_service_that_has_pages() -> None:
+    rendering = rendered("monitoring")
+    (endpoint,) = rendering.one("ServiceMonitor", "stratops")["spec"]["endpoints"]
+    with_pages = {
+        each["metadata"]["name"]
+        for each in rendering.of_kind("Service")
+        if endpoint["port"] in [port["name"] for port in each["spec"]["ports"]]
+    }
+    parts = ("operator", "gateway", "venue", "feed")
+    assert with_pages == {f"stratops-{part}" for part in parts}
