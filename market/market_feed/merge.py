@@ -4,10 +4,11 @@ Made anew from the same files it is the same, message by message: a replay resum
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from heapq import merge
 from operator import attrgetter
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
@@ -25,8 +26,20 @@ class Message(msgspec.Struct, gc=False):
     wire: bytes
 
 
+class Shift(NamedTuple):
+    """What is added to times, and to the sequences of each stream."""
+
+    ns: int
+    sequences: Mapping[str, int]
+
+
+FIRST_LAP = Shift(0, {})
+
+
 def messages(
-    sources: Iterable[Source], on_invalid: Callable[[InvalidRow], None]
+    sources: Iterable[Source],
+    on_invalid: Callable[[InvalidRow], None],
+    shift: Shift = FIRST_LAP,
 ) -> Iterator[Message]:
     """All messages of the files. Rows without a sequence are counted per stream, from 1."""
     rows = [source.rows(on_invalid) for source in sources]
@@ -38,6 +51,8 @@ def messages(
         if row.sequence is None:
             counted[stream] += 1
             row.sequence = counted[stream]
+        row.at_ns += shift.ns
+        row.sequence += shift.sequences.get(stream, 0)
         wire = _wire(row)
         event = intake.accept(wire + b"}")
         if event is None or event.symbol != row.symbol or len(wire) >= MAX_SIZE - _SESSION_ROOM:

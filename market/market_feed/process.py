@@ -1,42 +1,61 @@
-"""`python -m market_feed`: settings from the environment, until SIGTERM."""
+"""The feed's process: settings from the environment, until SIGTERM or SIGINT."""
 
 import asyncio
 import logging
 import os
-import signal
 import sys
+from typing import NoReturn
 
 import structlog
 
 from market_feed.files import InvalidFile
 from market_feed.merge import open_all
+from market_feed.metrics import page
 from market_feed.replay import Replay
 from market_feed.settings import InvalidSettings, Settings
+from stratops_process import ending
+from stratops_process.pages import serving, standard
+
+NAME = "market_feed"
 
 
-def main() -> int:
+_EXPECTED = (InvalidSettings, InvalidFile, OSError)
+
+
+def main() -> NoReturn:
+    """Its last line says why it ended."""
     try:
         settings = Settings.from_environment(os.environ)
-        sources = open_all(settings.files)
-    except (InvalidSettings, InvalidFile) as error:
-        sys.stderr.write(f"market_feed: {error}\n")
-        return 2
-    _configure_log(settings.log_level)
-    replay = Replay(settings, sources, structlog.get_logger("market_feed"))
-    asyncio.run(_until_told_to_stop(replay))
-    return 0
+        _configure_log(settings.log_level)
+        asyncio.run(_work(settings))
+    except (*_EXPECTED, ExceptionGroup) as error:
+        ending.leave(NAME, str(_cause(error)), 2)
+    ending.leave(NAME, "asked to end", 0)
 
 
-async def _until_told_to_stop(replay: Replay) -> None:
-    task = asyncio.ensure_future(replay.run())
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, task.cancel)
-    try:
-        await task
-    except asyncio.CancelledError:
-        if not task.cancelled():
-            raise
+async def _work(settings: Settings) -> None:
+    """Raises InvalidFile and OSError, also in groups."""
+    replay = Replay(settings, open_all(settings.files), structlog.get_logger(NAME))
+    task = asyncio.create_task(replay.run())
+    ending.orderly(asyncio.get_running_loop(), task.cancel, _late)
+    pages = standard(lambda: replay.missing, lambda: page(replay))
+    async with serving(settings.metrics_host, settings.metrics_port, pages):
+        await asyncio.wait({task})
+    if not task.cancelled():
+        task.result()
+
+
+def _late(_: object) -> NoReturn:
+    ending.leave(NAME, "asked to end", 0)
+
+
+def _cause(error: BaseException) -> BaseException:
+    """The first; raised on when it is none that one line explains."""
+    if isinstance(error, ExceptionGroup):
+        return _cause(error.exceptions[0])
+    if not isinstance(error, _EXPECTED):
+        raise error
+    return error
 
 
 def _configure_log(level: str) -> None:
@@ -51,7 +70,3 @@ def _configure_log(level: str) -> None:
         ),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -56,9 +56,9 @@ def write(path: Path, record: Resume | Report) -> None:
 
 
 def read_resume(path: Path, session: str, files: tuple[str, ...]) -> Resume | None:
-    """None when there is none for this run over these files."""
+    """None when there is none for this run over these files; without `session`, for any run."""
     with contextlib.suppress(OSError, msgspec.MsgspecError):
         resume = msgspec.json.decode(path.read_bytes(), type=Resume)
-        if resume.session == session and resume.files == files:
+        if session in ("", resume.session) and resume.files == files:
             return resume
     return None

@@ -7,16 +7,22 @@ hears where everyone is, and goes on from the lowest place.
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator
-from time import monotonic
+from time import monotonic, time
 from typing import Any
 
 import msgspec
 
-from market_data.progress import Heartbeat, decode_progress, encode, heartbeat_channel, origin
+from market_data.progress import (
+    Heartbeat,
+    decode_progress,
+    encode,
+    heartbeat_channel,
+    origin,
+)
 from market_data.subscription import Subscription
 from market_feed.files import InvalidRow, Source
-from market_feed.merge import Message, messages
+from market_feed.laps import Laps, LostLife
+from market_feed.merge import Message
 from market_feed.pace import Pace
 from market_feed.records import Consumer, Place, Report, Resume, Stream, read_resume, write
 from market_feed.settings import Settings
@@ -28,6 +34,7 @@ _BEAT_S = 0.1
 _BEATS_A_SECOND = 10
 _SILENT_S = 2.0
 _REJOIN_S = 2.0
+_LOST_LIFE_S = 0.5  # for consumers to say where a life of ours that left nothing written was
 _SKIPPED_AT_ONCE = 1_000
 _LOGGED_ROWS = 10  # of each file
 
@@ -39,12 +46,15 @@ class Replay:
         self._settings = settings
         self._log = log
         self._bad_rows: Counter[str] = Counter()
-        self._messages: Iterator[Message] = messages(sources, self._on_invalid)
+        self.laps = Laps(sources, self._on_invalid, repeat=settings.repeat)
         self._next: Message | None = None
         self._resume = self._read_resume()
+        self._origin = self._named()
+        self._lost_life = LostLife() if settings.repeat and self._resume is None else None
         self._restarts = self._resume.restarts + 1 if self._resume else 0
         self._window = Window(settings.channel_of, self._resume.position if self._resume else 0)
         self._pace = Pace(settings.speed, monotonic)
+        self._began = False
         self._playing = False
         self._ended = False
         self._sent_again = 0
@@ -52,7 +62,7 @@ class Replay:
         self._news = asyncio.Event()
         self._link = Subscription(
             settings.redis_url,
-            [f"market-progress:{settings.session}*"],
+            ["market-progress:*"],
             on_payload=self._on_progress,
             on_drained=self._news.set,
             on_subscribed=self._on_subscribed,
@@ -61,57 +71,105 @@ class Replay:
 
     @property
     def session(self) -> str:
-        return (
-            f"{self._settings.session}.{self._restarts}"
-            if self._restarts
-            else self._settings.session
-        )
+        return f"{self._origin}.{self._restarts}" if self._restarts else self._origin
+
+    @property
+    def missing(self) -> str:
+        """What it waits for; empty when it publishes, or has published all."""
+        if not self._link.connected:
+            return f"redis {self._link.trouble or 'not subscribed yet'}"
+        return "" if self._playing else "consumers to say where they are"
+
+    @property
+    def lead(self) -> int:
+        """Messages published that the slowest consumer has not processed."""
+        return self._window.position - self._window.lowest
 
     async def run(self) -> None:
+        if self._settings.state_dir:
+            self._settings.state_dir.mkdir(parents=True, exist_ok=True)
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._link.run())
                 tasks.create_task(self._beat())
                 tasks.create_task(self._play())
         finally:
+            self.laps.close()
             self._write_down()
 
     async def _play(self) -> None:
         """Session after session."""
-        await self._skip()
-        for name in self._settings.expected:
-            self._window.expect(name, monotonic())
+        await self._go_to(self._window.position)
+        for name, known in self._resume.consumers.items() if self._resume else ():
+            standing = Standing(known.processed, known.missed, left=False)
+            self._window.restore(name, known.place, standing, monotonic())
+        self._expect()
         within_s = _REJOIN_S if self._window.position else self._settings.expect_s
         while True:
             await self._connected()
             self._interruption = ""
+            await self._pass_lost_life()
             await self._gather(within_s)
             back = self._window.rewind()
             self._sent_again += back
             self._log.info(
                 "publishing", session=self.session, position=self._window.position, again=back
             )
-            self._playing = True
+            self._begin()
             await self._publish()
             self._playing = False
             within_s = _REJOIN_S
             self._restarts += 1
             self._log.warning("new session", session=self.session, reason=self._interruption)
 
-    async def _skip(self) -> None:
-        """Passes over what every consumer had processed before we were restarted."""
-        if self._resume is None:
-            return
-        for name, known in self._resume.consumers.items():
-            standing = Standing(known.processed, known.missed, left=False)
-            self._window.restore(name, known.place, standing, monotonic())
-        for n in range(self._resume.position):
-            message = next(self._messages, None)
+    async def _go_to(self, position: int) -> None:
+        """Passes over what comes before: of the last lap message by message, else by arithmetic."""
+        lap, left = 0, position
+        if self.laps.repeats and position:
+            await self._survey()
+            lap, left = divmod(position, max(1, self.laps.course.length))
+            self._window.pass_over(*self.laps.course.before(lap))
+            self.laps.begin(lap)
+        for n in range(left):
+            message = next(self.laps, None)
             if message is None:
                 break
             self._window.note(message)
             if n % _SKIPPED_AT_ONCE == 0:
                 await asyncio.sleep(0)
+
+    async def _survey(self) -> None:
+        for n, _ in enumerate(self.laps.survey()):
+            if n % _SKIPPED_AT_ONCE == 0:
+                await asyncio.sleep(0)
+
+    async def _pass_lost_life(self) -> None:
+        """Goes on in the first lap that is new to everyone."""
+        if self._lost_life is None:
+            return
+        if not self._window.published:
+            await self._hear_for(_LOST_LIFE_S)
+        if self._lost_life.sequences:
+            await self._survey()
+            lap = self.laps.course.lap_after(self._lost_life.sequences)
+            self._lost_life.sequences.clear()
+            if lap > self.laps.lap:
+                self._log.warning("consumers know an earlier life of this feed", goes_on_in_lap=lap)
+                self._window = Window(self._settings.channel_of, lap * self.laps.course.length)
+                self._next = None
+                await self._go_to(self._window.position)
+                self._expect()
+
+    def _begin(self) -> None:
+        """A session. The very first message already has to find us written down."""
+        self._playing = True
+        if not self._began:
+            self._began = True
+            self._write_down()
+
+    def _expect(self) -> None:
+        for name in self._settings.expected:
+            self._window.expect(name, monotonic())
 
     async def _connected(self) -> None:
         while not self._link.connected:
@@ -162,7 +220,7 @@ class Replay:
 
     def _peek(self) -> Message | None:
         if self._next is None and not self._ended:
-            self._next = next(self._messages, None)
+            self._next = next(self.laps, None)
             if self._next is None:
                 self._end()
         return self._next
@@ -177,6 +235,11 @@ class Replay:
         if self._next is None or self._window.room <= 0:
             return _BEAT_S
         return min(_BEAT_S, max(0.0, self._pace.wait_s(self._next.at_ns)))
+
+    async def _hear_for(self, within_s: float) -> None:
+        deadline = monotonic() + within_s
+        while (left_s := deadline - monotonic()) > 0:
+            await self._hear(left_s)
 
     async def _hear(self, within_s: float) -> None:
         """Until something comes over the link, or for so long."""
@@ -197,6 +260,7 @@ class Replay:
                 self._window.listen_from(now_s)  # held up ourselves: others may have spoken
             looked_s = now_s
             self._name_leavers(self._window.leave_silent(now_s - _SILENT_S))
+            self._window.forget()
             beats += 1
             if not self._playing or beats % _BEATS_A_SECOND == 0:
                 self._say_where()
@@ -220,7 +284,9 @@ class Replay:
         except (msgspec.MsgspecError, RecursionError) as error:
             self._log.warning("progress is malformed", error=str(error))
             return
-        if origin(progress.session) != self._settings.session:
+        if self._lost_life and self._lost_life.is_known_by(progress.streams, self._window.last):
+            self._interrupt(f"{progress.consumer} is ahead of us")
+        if origin(progress.session) != self._origin:
             return
         lost = self._window.report(progress, monotonic())
         if lost and (self._playing or progress.session == self.session):
@@ -249,8 +315,14 @@ class Replay:
         files = tuple(str(path) for path in self._settings.files)
         return read_resume(folder / _RESUME, session, files) if folder else None
 
+    def _named(self) -> str:
+        """The run. Signals are named after it: a new one must never have been there before."""
+        if self._settings.session:
+            return self._settings.session
+        return self._resume.session if self._resume else f"run-{int(time())}"
+
     def _write_down(self) -> None:
-        if self._settings.state_dir:
+        if self._settings.state_dir and (self._lost_life is None or self._began):
             write(self._settings.state_dir / _RESUME, self._resume_record())
         if self._settings.report:
             write(self._settings.report, self.report())
@@ -258,7 +330,7 @@ class Replay:
     def _resume_record(self) -> Resume:
         window = self._window
         return Resume(
-            session=self._settings.session,
+            session=self._origin,
             restarts=self._restarts,
             files=tuple(str(path) for path in self._settings.files),
             position=window.lowest,

@@ -22,28 +22,35 @@ class Settings:
     redis_url: str
     files: tuple[Path, ...]
     speed: float | None  # None is as fast as the consumers
-    session: str
+    session: str  # empty: the one of an earlier life, or a new one
+    repeat: bool = False
     channel: str = _DEFAULT_CHANNEL
     expected: tuple[str, ...] = ()
     expect_s: float = 10.0
     state_dir: Path | None = None
     report: Path | None = None
+    metrics_port: int | None = None
+    metrics_host: str = "127.0.0.1"
     log_level: str = "info"
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> "Settings":
         """Raises InvalidSettings."""
+        repeat = _flag("STRATOPS_REPEAT", environ.get("STRATOPS_REPEAT", ""))
         return cls(
             redis_url=_redis_url(_needed(environ, "STRATOPS_REDIS_URL")),
             files=_files(environ.get("STRATOPS_DATA_FILES", "")),
-            speed=_speed(environ.get("STRATOPS_SPEED", "1")),
-            session=_session(environ.get("STRATOPS_SESSION", "run-1")),
+            speed=_speed(environ.get("STRATOPS_SPEED", "") or "1"),
+            session=_session(environ.get("STRATOPS_SESSION", ""), "" if repeat else "run-1"),
+            repeat=repeat,
             channel=_channel(environ.get("STRATOPS_CHANNELS", "")),
             expected=_names(environ.get("STRATOPS_EXPECT", "")),
-            expect_s=_positive("STRATOPS_EXPECT_S", environ.get("STRATOPS_EXPECT_S", "10")),
+            expect_s=_positive("STRATOPS_EXPECT_S", environ.get("STRATOPS_EXPECT_S", "") or "10"),
             state_dir=_path(environ.get("STRATOPS_STATE_DIR", "")),
             report=_path(environ.get("STRATOPS_REPORT", "")),
-            log_level=environ.get("STRATOPS_LOG_LEVEL", "info").lower(),
+            metrics_port=_port(environ.get("STRATOPS_METRICS_PORT", "")),
+            metrics_host=environ.get("STRATOPS_METRICS_HOST", "") or "127.0.0.1",
+            log_level=(environ.get("STRATOPS_LOG_LEVEL", "") or "info").lower(),
         )
 
     def channel_of(self, symbol: str) -> str:
@@ -88,8 +95,23 @@ def _positive(name: str, value: str, other: str = "") -> float:
     return number
 
 
-def _session(value: str) -> str:
-    if not _SESSION.fullmatch(value):
+def _flag(name: str, value: str) -> bool:
+    if value.lower() not in ("true", "false", ""):
+        raise InvalidSettings(f"{name}: {value!r}, expected true or false")
+    return value.lower() == "true"
+
+
+def _port(value: str) -> int | None:
+    if not value:
+        return None
+    if not value.isdecimal() or int(value) > 65_535:
+        raise InvalidSettings(f"STRATOPS_METRICS_PORT: {value!r}, expected a port")
+    return int(value)
+
+
+def _session(value: str, default: str) -> str:
+    value = value or default
+    if value and not _SESSION.fullmatch(value):
         raise InvalidSettings(
             f"STRATOPS_SESSION: {value!r}, expected letters, digits, - and _, at most 64"
         )

@@ -111,6 +111,10 @@ class Window:
         self.counts[message.stream] = self.counts.get(message.stream, 0) + 1
         self.last[message.stream] = message.sequence
 
+    def pass_over(self, counts: Mapping[str, int], last: Mapping[str, int]) -> None:
+        """Counts whole laps that lie behind, as if each message of them had been noted."""
+        self.counts, self.last = dict(counts), dict(last)
+
     def rewind(self) -> int:
         """Goes back to the lowest place; answers by how many messages."""
         back = self.position - self.lowest
@@ -171,6 +175,12 @@ class Window:
                 before.left and not one.present,
             )
         return found
+
+    def forget(self) -> None:
+        """Those that left longest ago: names come and go, and a replay may have no end."""
+        left = [(one.told_s, key) for key, one in self._consumers.items() if not one.present]
+        for _, key in sorted(left)[: max(0, len(left) - _MOST_LEFT)]:
+            del self._consumers[key]
 
     def restore(self, name: str, place: int, standing: Standing, now_s: float) -> None:
         """A consumer as an earlier life of the replay knew it."""
@@ -275,6 +285,7 @@ class Window:
             self._first += gone
 
 
+_MOST_LEFT = 1_000
 _SUCCESSION_S = 0.3  # a consumer reports each 0.1 s: one silent for longer has a successor
 
 

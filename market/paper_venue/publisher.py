@@ -54,6 +54,7 @@ class Publisher:
         batch: int = 256,
         timing: Timing = Timing(),  # frozen
     ) -> None:
+        self.published = 0
         self._outbox = outbox
         self._url = url
         self._log = log
@@ -93,6 +94,7 @@ class Publisher:
         while fills := await self._outbox.unpublished(self._batch):
             stored, error = await self._stored(stream, fills)
             await self._outbox.published(stored)
+            self.published += len(stored)
             if error is not None:
                 raise error
 

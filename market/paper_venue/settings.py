@@ -28,6 +28,8 @@ class Settings:
     rules: Rules
     catalogue: Path | None = None  # None: the one that ships
     consumer: str = "venue"
+    metrics_port: int | None = None
+    metrics_host: str = "127.0.0.1"
     log_level: str = "info"
 
     @classmethod
@@ -49,6 +51,8 @@ class Settings:
             ),
             catalogue=read.path("CATALOGUE"),
             consumer=read.text("CONSUMER", "venue"),
+            metrics_port=read.port("METRICS_PORT"),
+            metrics_host=read.text("METRICS_HOST", "127.0.0.1"),
             log_level=read.word("LOG_LEVEL", "info", _LEVELS),
         )
 
@@ -72,6 +76,14 @@ class _Reader:
     def path(self, name: str) -> Path | None:
         value = self._environ.get(f"STRATOPS_{name}")
         return Path(value) if value else None
+
+    def port(self, name: str) -> int | None:
+        value = self.text(name, "")
+        if not value:
+            return None
+        if not value.isdecimal() or int(value) > 65_535:
+            raise InvalidSettings(f"STRATOPS_{name}: {value!r}, expected a port")
+        return int(value)
 
     def word(self, name: str, default: str, words: tuple[str, ...]) -> str:
         value = self.text(name, default).lower()

@@ -21,14 +21,13 @@ _ASKING = (signal.SIGTERM, signal.SIGINT)
 Late = Callable[[FrameType | None], NoReturn]
 
 
-def at_once(name: str, code: int = 0) -> None:
-    """Until `orderly`, whoever asks is obeyed on the spot: nothing is under way yet."""
+def at_once(end: Late) -> None:
+    """Until `orderly`, whoever asks is obeyed on the spot: nothing is under way yet.
 
-    def end(*_: object) -> None:
-        leave(name, "asked to end while it was starting", code)
-
+    `end` gets the place where Python is, and has to end the process: `leave` does.
+    """
     for number in _ASKING:
-        signal.signal(number, end)
+        signal.signal(number, lambda _, frame: end(frame))
 
 
 def orderly(loop: "AbstractEventLoop", ask: Callable[[], object], late: Late) -> None:
@@ -51,7 +50,8 @@ def hurry() -> None:
 
 
 def leave(name: str, reason: str, code: int) -> NoReturn:
-    """Ends the process with its last line; threads and exit handlers do not hold it up."""
+    """Ends the process with its last line. Threads, exit handlers and the interpreter's own end,
+    which takes its time and forgets our handlers, do not hold it up."""
     say(name, reason)
     os._exit(code)
 

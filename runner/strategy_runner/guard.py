@@ -9,7 +9,10 @@ import os
 from collections import Counter
 from enum import StrEnum
 
+from strategy_runner.mistakes import described
+
 MOST_IN_A_ROW = 100
+_MOST_TYPES = 50  # of errors counted apart: an author may make new ones without end
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -28,7 +31,7 @@ class Guard:
         self.errors: Counter[str] = Counter()
         self.total = 0
         self.fault: Fault | None = None
-        self.last = ""  # type and text of the last error
+        self.last = ""  # place, type and text of the last error
         self._most = most_in_a_row
         self._in_a_row = 0
         self._raised_at = -1
@@ -37,10 +40,14 @@ class Guard:
         """Notes what the strategy raised on its message number `message`."""
         self._in_a_row = self._in_a_row + 1 if message == self._raised_at + 1 else 1
         self._raised_at = message
-        self.errors[type(error).__name__] += 1
+        self.errors[self._type(error)] += 1
         self.total += 1
-        self.last = f"{type(error).__name__}: {error}"[:500]
+        self.last = described(error)
         self.fault = self.fault or self._judge(error)
+
+    def _type(self, error: BaseException) -> str:
+        name = type(error).__name__
+        return name if name in self.errors or len(self.errors) < _MOST_TYPES else "other"
 
     def _judge(self, error: BaseException) -> Fault | None:
         if isinstance(error, MemoryError):

@@ -3,6 +3,7 @@
 from bisect import bisect_left
 
 TICK_US = (10, 25, 50, 100, 250, 500, 1000, 2500, 5000)
+AGE_US = (*TICK_US, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 10_000_000)
 
 
 class Histogram:
@@ -20,7 +21,8 @@ class Histogram:
     def cumulated(self) -> list[tuple[str, float]]:
         """Upper bound and how many were at most that, as Prometheus wants it."""
         found, so_far = [], 0
-        for bound, count in zip((*map(str, self.bounds), "+Inf"), self.counts, strict=True):
+        bounds = (*(str(float(bound)) for bound in self.bounds), "+Inf")
+        for bound, count in zip(bounds, self.counts, strict=True):
             so_far += count
             found.append((bound, float(so_far)))
         return found

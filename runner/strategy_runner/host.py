@@ -6,18 +6,19 @@ What the strategy raises stays inside and is counted; see `guard` for when that 
 import zlib
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
-from time import perf_counter_ns
+from time import perf_counter_ns, time_ns
 
 from handover.messages import Holdings, Mark, OrderEnd, Outcome, WorkingOrder
 from market_data.intake import Intake
 from market_data.progress import origin
 from strategy_runner.guard import Guard
-from strategy_runner.histogram import Histogram
+from strategy_runner.histogram import AGE_US, Histogram
 from strategy_sdk.account import Ended, Fill, Working
 from strategy_sdk.market import Event
 from strategy_sdk.seat import Seat
 from trading.signals import Signal
 
+_OLDEST_NS = 60_000_000_000  # an older market is a replay's, and its age says nothing
 _SAMPLED = 15  # the handler's time is taken on every 16th message: a clock costs as much as a tick
 
 
@@ -39,11 +40,14 @@ class StrategyHost:
         self.dropped: Counter[str] = Counter()
         self.signals: Counter[tuple[str, str]] = Counter()  # by symbol and side
         self.handler_us = Histogram()
+        self.market_age_us = Histogram(AGE_US)
         self._make_seat = make_seat
         self._symbols = symbols
         self._on_error = on_error
         self._session = ""  # of the last message before this strategy's first
         self._untouched = False
+        self._received: Counter[tuple[str, str]] = Counter()  # by earlier intakes
+        self._intake = Intake(symbols)
         self._take_intake({})
         self._take_seat(make_seat())
 
@@ -59,14 +63,18 @@ class StrategyHost:
             return None
         self.ticks += 1
         try:
-            if self.ticks & _SAMPLED:
-                return self._decide(event)
-            began = perf_counter_ns()
-            signals = self._decide(event)
-            self.handler_us.add((perf_counter_ns() - began) // 1000)
+            return self._decide(event) if self.ticks & _SAMPLED else self._decide_timed(event)
         except (Exception, SystemExit) as error:  # noqa: BLE001  # an author's handler may raise anything
             self._raised("on_market_data", error)
             return ()
+
+    def _decide_timed(self, event: Event) -> tuple[Signal, ...]:
+        age_ns = time_ns() - event.timestamp  # type: ignore[operator]  # the intake made it an integer
+        if 0 <= age_ns < _OLDEST_NS:
+            self.market_age_us.add(age_ns // 1000)
+        began = perf_counter_ns()
+        signals = self._decide(event)
+        self.handler_us.add((perf_counter_ns() - began) // 1000)
         return signals
 
     # ---- its account
@@ -125,6 +133,10 @@ class StrategyHost:
     def sequences(self) -> Mapping[str, int]:
         return self._intake.sequences
 
+    def received(self) -> Mapping[tuple[str, str], int]:
+        """Messages taken, by symbol and type."""
+        return self._received + Counter(self._intake.accepted)
+
     def session(self) -> str:
         event = self.seat.blotter.event
         return self._session if event is None else origin(event.session)
@@ -159,6 +171,7 @@ class StrategyHost:
         seat.start()
 
     def _take_intake(self, sequences: Mapping[str, int]) -> None:
+        self._received += Counter(self._intake.accepted)
         self._intake = Intake(self._symbols)
         self._intake.dropped = self.dropped
         self._intake.resume(dict(sequences))

@@ -6,7 +6,7 @@ Imported only where a metrics port is set: prometheus_client is a third of this 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import PROCESS_COLLECTOR, CollectorRegistry, generate_latest
 from prometheus_client.core import (
     CounterMetricFamily,
     GaugeMetricFamily,
@@ -15,6 +15,7 @@ from prometheus_client.core import (
 )
 
 from handover.messages import Phase
+from strategy_runner.histogram import Histogram
 
 if TYPE_CHECKING:
     from strategy_runner.runner import Runner
@@ -24,8 +25,9 @@ _MOST_OWN = 50  # of a strategy's own figures: labels must not grow without end
 
 
 def page(runner: "Runner", strategy: str) -> bytes:
-    registry = CollectorRegistry()
+    registry = CollectorRegistry(auto_describe=False)
     registry.register(_Figures(runner, strategy))
+    registry.register(PROCESS_COLLECTOR)
     return generate_latest(registry)
 
 
@@ -39,20 +41,41 @@ class _Figures:
     def collect(self) -> Iterator[Metric]:
         yield from self._counts()
         yield from self._gauges()
-        handler = self._runner.host.handler_us
-        yield HistogramMetricFamily(
+        yield from self._times()
+
+    def _times(self) -> Iterator[Metric]:
+        runner, host = self._runner, self._runner.host
+        yield self._histogram(
             "strategy_tick_duration_microseconds",
             "Time in on_market_data, of every 16th message",
-            buckets=handler.cumulated(),
-            sum_value=handler.total,
+            host.handler_us,
         )
+        yield self._histogram(
+            f"{_PREFIX}strategy_latency_microseconds",
+            "From reading messages off the link until they are decided, while armed",
+            runner.decided_us,
+        )
+        if any(host.market_age_us.counts):  # a replay's market is of another day
+            yield self._histogram(
+                f"{_PREFIX}market_data_latency_microseconds",
+                "From a message's timestamp until here, of every 16th message",
+                host.market_age_us,
+            )
+
+    def _histogram(self, name: str, text: str, histogram: Histogram) -> Metric:
+        family = HistogramMetricFamily(name, text, labels=("strategy",))
+        family.add_metric((self._strategy,), histogram.cumulated(), histogram.total)
+        return family
 
     def _counts(self) -> Iterator[Metric]:
         host = self._runner.host
         received = CounterMetricFamily(
-            f"{_PREFIX}market_data_received", "Messages applied", labels=("strategy",)
+            f"{_PREFIX}market_data_received",
+            "Messages taken",
+            labels=("strategy", "symbol", "type"),
         )
-        received.add_metric((self._strategy,), host.ticks)
+        for (symbol, kind), count in host.received().items():
+            received.add_metric((self._strategy, symbol, kind), count)
         yield received
         signals = CounterMetricFamily(
             f"{_PREFIX}strategy_signals", "Orders made", labels=("strategy", "symbol", "side")

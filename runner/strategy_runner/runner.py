@@ -7,14 +7,16 @@ does not return holds all of it, which the gateway sees: no word of this runner 
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from handover.messages import Alive, Counters, GatewayMessage, Phase, Trouble
 from handover.replica import Identity, Replica
 from market_data import Subscription
-from strategy_runner.exits import Exit
-from strategy_runner.guard import resident_bytes
+from strategy_runner.desk import Desk, Gateway
+from strategy_runner.exits import Ending, Exit
+from strategy_runner.guard import MOST_IN_A_ROW, Fault, resident_bytes
+from strategy_runner.histogram import AGE_US, Histogram
 from strategy_runner.host import StrategyHost
 from strategy_runner.logs import Log
 from strategy_runner.session import GatewaySession, Refused
@@ -22,6 +24,11 @@ from strategy_runner.settings import Settings
 from strategy_runner.spec import RunnerSpec
 
 _PROGRESS_MESSAGES = 256  # a replay waits for the slowest: it is told at least this often
+_FAULTS = {
+    Fault.ERRORS: f"{MOST_IN_A_ROW} messages in a row raised, expected one of them not to",
+    Fault.MEMORY: "no memory left, expected it to fit",
+    Fault.EXIT: "asked the process to exit, expected it to stay",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,61 +42,65 @@ class Pace:
 
 
 class Runner:
-    """`run()` once; `leave()` from a signal."""
+    """`run()` once; `leave()` from a signal. `end` is set when it is to end, before it has."""
 
     def __init__(
         self,
         settings: Settings,
         spec: RunnerSpec,
+        desk: Desk,
         host: StrategyHost,
         log: Log,
         pace: Pace = Pace(),  # frozen
     ) -> None:
         self.host = host
         self.log = log
+        self.decided_us = Histogram(AGE_US)
         self._pace = pace
         self._loop = asyncio.get_running_loop()
-        self._end: asyncio.Future[Exit] = self._loop.create_future()
+        self.end: asyncio.Future[Ending] = self._loop.create_future()
         self._phase = Phase.SYNC
+        self._lost = {"feed": "", "gateway": ""}  # why, as last logged
         self._published = 0
         self._rss_bytes = resident_bytes()
         self._reported: Counter[str] = Counter()
         self.session = GatewaySession(
-            settings.gateway,
+            desk.gateway,
             on_open=self._opened,
             on_message=self._heard,
             on_closed=self._closed,
         )
         identity = Identity(
-            spec.strategy, spec.revision, settings.instance, settings.token, spec.state_key
+            spec.strategy, spec.revision, settings.instance, state_key=spec.state_key
         )
         self.replica = Replica(host, self.session.send, self._barrier, identity)
         self.market = Subscription(
-            spec.redis_url,
+            desk.feed,
             spec.channels,
             on_payload=self.replica.on_payload,
             on_drained=self._drained,
             on_subscribed=self._subscribed,
-            on_lost=self._lost,
+            on_lost=self._feed_lost,
             consumer=settings.consumer or f"{spec.strategy}@{spec.revision}",
             progress=self._progress,
             symbols=spec.symbols,
             dropped=host.dropped,
         )
 
-    async def run(self) -> Exit:
+    async def run(self) -> Ending:
         """Until released, asked to leave, refused, or stopped for the strategy's errors."""
         tasks: list[asyncio.Task[None]] = [
             asyncio.create_task(work)
             for work in (self.market.run(), self.session.run(), self._keep_pace())
         ]
-        waited: list[asyncio.Future[Any]] = [self._end, *tasks]
+        waited: list[asyncio.Future[Any]] = [self.end, *tasks]
         try:
             await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
-            if not self._end.done():
-                return self._failed(tasks)
-            await self._last_words(tasks[0])
-            return self._end.result()
+            if not self.end.done():
+                self._fail(tasks)
+            else:
+                await self._last_words(tasks[0])
+            return self.end.result()
         finally:
             for task in tasks:
                 task.cancel()
@@ -98,13 +109,19 @@ class Runner:
 
     def leave(self) -> None:
         """Decides nothing more; ends when what was decided is acknowledged, or soon anyway."""
-        self._finish(Exit.DONE, "asked to end")
+        self._finish(Exit.ASKED, "asked to end")
 
     @property
-    def ready(self) -> bool:
-        """It decides, or follows what another one decides."""
-        at_work = self.replica.phase in (Phase.ARMED, Phase.FOLLOW)
-        return at_work and self.session.connected and self.market.connected
+    def missing(self) -> str:
+        """What it waits for; empty when it decides, or follows what another one decides."""
+        lacks = []
+        if self.replica.phase not in (Phase.ARMED, Phase.FOLLOW):
+            lacks.append(f"phase {self.replica.phase}")
+        if not self.session.connected:
+            lacks.append(f"gateway {self.session.trouble}")
+        if not self.market.connected:
+            lacks.append(f"feed {self.market.trouble or 'not subscribed yet'}")
+        return "; ".join(lacks)
 
     def counters(self) -> Counters:
         return Counters(
@@ -119,6 +136,8 @@ class Runner:
     # ---- market data
 
     def _drained(self) -> None:
+        if self._phase is Phase.ARMED:
+            self.decided_us.add((self.market.age_ns or 0) // 1000)
         self.replica.on_drained(self._loop.time())
         self._tell_progress()
 
@@ -126,8 +145,8 @@ class Runner:
         self.log.info("subscribed", subscription=number)
         self.replica.on_subscribed()
 
-    def _lost(self, reason: str) -> None:
-        self.log.warning("feed_lost", reason=reason)
+    def _feed_lost(self, reason: str) -> None:
+        self._note_trouble("feed", reason)
         self.replica.on_feed_lost()
 
     def _barrier(self, reached: Callable[[], None]) -> None:
@@ -143,8 +162,8 @@ class Runner:
 
     # ---- gateway
 
-    def _opened(self) -> None:
-        self.session.send(self.replica.hello())
+    def _opened(self, gateway: Gateway) -> None:
+        self.session.send(replace(self.replica.hello(), token=gateway.token))
 
     def _heard(self, message: GatewayMessage) -> None:
         self.replica.on_message(message)
@@ -154,8 +173,7 @@ class Runner:
             self._finish(Exit.DONE, f"released: {self.replica.released}")
 
     def _closed(self, why: str) -> None:
-        if not self._end.done():
-            self.log.warning("gateway_lost", reason=why)
+        self._note_trouble("gateway", why)
 
     def _note_phase(self) -> None:
         if self.replica.phase is not self._phase:
@@ -181,32 +199,41 @@ class Runner:
 
     def _report(self) -> None:
         self._rss_bytes = resident_bytes()
+        self._note_trouble("feed", "" if self.market.connected else self.market.trouble)
+        if self.session.connected:
+            self._note_trouble("gateway", "")
         errors = self.host.guard.errors
         if errors != self._reported:
             self._reported = Counter(errors)
             self.log.error("strategy_errors", count=dict(errors), last=self.host.guard.last)
 
+    def _note_trouble(self, what: str, why: str) -> None:
+        """Said when it is news: an attempt each second to find what is away is not."""
+        if why and why != self._lost[what] and not self.end.done():
+            self.log.warning(f"{what}_lost", reason=why)
+        self._lost[what] = why
+
     def _judge_strategy(self) -> None:
-        fault = self.host.guard.fault
-        if fault is not None:
-            self.session.send(Trouble(fault))
-            self._finish(Exit.STRATEGY, f"{fault}: {self.host.guard.last}")
+        guard = self.host.guard
+        if guard.fault is not None:
+            self.session.send(Trouble(guard.fault))
+            why = f"strategy: {guard.fault}: {_FAULTS[guard.fault]}; the last: {guard.last}"
+            self._finish(Exit.STRATEGY, why)
 
     # ---- the end
 
     def _finish(self, code: Exit, reason: str) -> None:
-        if not self._end.done():
-            self._end.set_result(code)
+        if not self.end.done():
+            self.end.set_result(Ending(code, reason))
             self.log.info("ending", reason=reason, exit=int(code), ticks=self.host.ticks)
 
-    def _failed(self, tasks: list[asyncio.Task[None]]) -> Exit:
+    def _fail(self, tasks: list[asyncio.Task[None]]) -> None:
         """One of the tasks ended by itself: it raised."""
         error = next(task.exception() for task in tasks if task.done())
         assert error is not None
         if not isinstance(error, Refused):
             raise error
-        self.log.error("refused", reason=str(error))
-        return Exit.REFUSED
+        self._finish(Exit.REFUSED, f"gateway {error}, expected one that knows this runner")
 
     async def _last_words(self, market: asyncio.Task[None]) -> None:
         """Lets the gateway know where the deciding stopped, and waits until it does."""
@@ -220,6 +247,6 @@ class Runner:
 
     @property
     def _unacknowledged(self) -> bool:
-        at_work = self.session.connected and self._end.result() is Exit.DONE
+        at_work = self.session.connected and self.end.result().code is Exit.ASKED
         decided = self.replica.phase in (Phase.ARMED, Phase.STOPPED)
         return at_work and decided and self.replica.progress != self.host.sequences()

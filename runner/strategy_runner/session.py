@@ -15,6 +15,7 @@ import grpc
 import grpc.aio
 
 from handover.messages import GatewayMessage, RunnerMessage
+from strategy_runner.desk import DeskUnreadable, Gateway
 from stratops_api.v1 import risk_gateway_pb2_grpc
 from stratops_wire import InvalidMessage
 from stratops_wire.session import gateway_message_from_proto, runner_message_to_proto
@@ -41,29 +42,36 @@ _OPTIONS = (
     ("grpc.max_reconnect_backoff_ms", 1000),
     ("grpc.enable_http_proxy", 0),
     ("grpc.max_receive_message_length", 64 * 1024 * 1024),  # a strategy's snapshot
+    # A link that went dark without closing ends 7 + 5 s after the gateway's last word. It is the
+    # ping's own deadline that counts, a minute by default; keepalive_timeout_ms alone ends nothing.
+    ("grpc.keepalive_time_ms", 7_000),
+    ("grpc.keepalive_timeout_ms", 5_000),
+    ("grpc.http2.ping_timeout_ms", 5_000),
+    ("grpc.http2.max_pings_without_data", 0),
 )
 
 
 class GatewaySession:
     """`run()` it as a task; `send` from the same loop.
 
-    `on_open()` comes when a stream is open, before anything is written to it; `on_message` for
-    each message of the gateway; `on_closed(why)` when the stream has ended.
+    `gateway()` is asked anew for each stream. `on_open(gateway)` comes when a stream is open,
+    before anything is written to it; `on_message` for each message of the gateway; `on_closed(why)`
+    when the stream has ended, or could not be opened.
     """
 
     def __init__(
         self,
-        address: str,
+        gateway: Callable[[], Gateway],
         *,
-        on_open: Callable[[], object],
+        on_open: Callable[[Gateway], object],
         on_message: Callable[[GatewayMessage], object],
         on_closed: Callable[[str], object],
         timing: Timing = Timing(),  # frozen
     ) -> None:
         self.connected = False  # the gateway has spoken on the stream that is open
+        self.trouble = "not opened yet"  # why it is not connected
         self._open = False
-        self._why = ""
-        self._address = address
+        self._gateway = gateway
         self._on_open = on_open
         self._on_message = on_message
         self._on_closed = on_closed
@@ -83,18 +91,24 @@ class GatewaySession:
         unknown_since: float | None = None
         while True:
             code, heard = await self._serve()
+            self._on_closed(self.trouble)
             waits = _waits(self._timing) if heard else waits
             now = asyncio.get_running_loop().time()
             unknown_since = (unknown_since or now) if code in _UNKNOWN_HERE else None
             if unknown_since is not None and now - unknown_since > self._timing.refused_s:
-                raise Refused(f"{self._address}: {code}")
+                raise Refused(self.trouble)
             await asyncio.sleep(next(waits))
 
     async def _serve(self) -> tuple[grpc.StatusCode | None, bool]:
         """One stream; answers how it ended, and whether the gateway said anything on it."""
-        async with grpc.aio.insecure_channel(self._address, options=_OPTIONS) as channel:
+        try:
+            gateway = self._gateway()
+        except DeskUnreadable as error:
+            self.trouble = str(error)
+            return None, False
+        async with _channel(gateway) as channel:
             call = risk_gateway_pb2_grpc.RiskGatewayStub(channel).Trade()
-            self._begin()
+            self._begin(gateway)
             writer = asyncio.create_task(self._write(call))
             heard = False
             try:
@@ -102,26 +116,25 @@ class GatewaySession:
                     heard = self.connected = True
                     self._on_message(gateway_message_from_proto(message))
             except grpc.aio.AioRpcError as error:
-                self._why = f"{error.code().name}: {error.details()}"
+                self.trouble = f"{gateway.address}: {error.code().name}: {error.details()}"
                 return error.code(), heard
             except InvalidMessage as error:
-                self._why = f"message of the gateway: {error}"
+                self.trouble = f"{gateway.address}: its message: {error}"
             finally:
                 await self._close(call, writer)
             return None, heard
 
-    def _begin(self) -> None:
-        self._why = "ended by the gateway"
+    def _begin(self, gateway: Gateway) -> None:
+        self.trouble = f"{gateway.address}: it has not answered, or ended the session"
         self._outbox.clear()
         self._open = True
-        self._on_open()
+        self._on_open(gateway)
 
     async def _close(self, call: Any, writer: asyncio.Task[None]) -> None:
         self.connected = self._open = False
         writer.cancel()
         call.cancel()
         await asyncio.wait({writer})
-        self._on_closed(self._why)
 
     async def _write(self, call: Any) -> None:
         try:
@@ -132,6 +145,14 @@ class GatewaySession:
                 await self._written.wait()
         except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
             return  # the reader meets the same end, and says why
+
+
+def _channel(gateway: Gateway) -> grpc.aio.Channel:
+    """With a CA the gateway has to prove that it is the host we call."""
+    if gateway.ca is None:
+        return grpc.aio.insecure_channel(gateway.address, options=_OPTIONS)
+    credentials = grpc.ssl_channel_credentials(gateway.ca)
+    return grpc.aio.secure_channel(gateway.address, credentials, options=_OPTIONS)
 
 
 def _waits(timing: Timing) -> Iterator[float]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from market_data.redis_link import Address
 from strategy_sdk.loading import CannotLoad, code_digest, load
 from strategy_sdk.strategy import Strategy
 
@@ -22,12 +23,12 @@ class RunnerSpec(msgspec.Struct, frozen=True):
     source: dict[str, str]
     symbols: tuple[str, ...]
     channels: tuple[str, ...]
-    redis_url: str
+    redis_url: str = ""  # empty: the desk's feed
     parameters: dict[str, Any] = {}
     version: str = ""
     mode: str = "simulation"
     state_key: str = ""
-    code_digest: str = ""
+    code_digest: str = ""  # empty: nothing to compare the code with
     manifest_dir: str = "."
 
     def make_strategy(self) -> Strategy:
@@ -52,4 +53,8 @@ def read(path: Path) -> RunnerSpec:
         raise InvalidSpec(f"spec {path}: {error}") from error
     if not spec.symbols or not spec.channels:
         raise InvalidSpec(f"spec {path}: symbols and channels, expected at least one of each")
+    try:
+        Address.parse(spec.redis_url or "redis://desk")
+    except ValueError as error:
+        raise InvalidSpec(f"spec {path}: redis_url: {error}") from error
     return spec

@@ -162,7 +162,7 @@ async def test_sigterm_ends_it_within_a_second_with_everything_acknowledged(desk
     await desk.counted("ticks", 50)
     began = monotonic()
     desk.process.terminate()
-    assert await desk.process.ended() == 0
+    assert await desk.process.ended() == 143
     assert monotonic() - began < 1
     last = desk.gateway.of(Batch)[-1]
     assert (bool(last.stopped), last.mark.sequences) == (True, {"BTCUSDT/tick": 50})
@@ -225,7 +225,10 @@ async def test_the_pages_tell_health_readiness_and_figures(desk: Desk, port: Any
     assert await page(number, "/health") == (200, "ok\n")
     assert await page(number, "/ready") == (200, "ready\n")
     metrics = (await page(number, "/metrics"))[1]
-    assert 'strategy_engine_market_data_received_total{strategy="probe"} 5.0' in metrics
+    assert (
+        'strategy_engine_market_data_received_total{strategy="probe",symbol="BTCUSDT",type="tick"} 5.0'
+        in metrics
+    )
     assert 'strategy_engine_strategy_signals_total{side="buy",' in metrics
     assert (await page(number, "/status"))[0] == 401
     assert json.loads((await page(number, "/status", "key"))[1])["phase"] == "armed"

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from handover.messages import Alive, GatewayMessage, Hello, Welcome
+from strategy_runner.desk import Gateway
 from strategy_runner.session import GatewaySession, Refused, Timing
 
 pytestmark = pytest.mark.servers
@@ -20,8 +21,8 @@ class Client:
         self.heard: list[GatewayMessage] = []
         self.ends: list[str] = []
         self.session = GatewaySession(
-            address,
-            on_open=lambda: self.session.send(HELLO),
+            lambda: Gateway(address, "token"),
+            on_open=lambda gateway: self.session.send(HELLO),
             on_message=self.heard.append,
             on_closed=self.ends.append,
             timing=QUICK,
