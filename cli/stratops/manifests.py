@@ -22,7 +22,15 @@ from platform_spec.documents import LARGEST
 from platform_spec.manifest import Manifest, Written, WrittenPolicy, parse
 from platform_spec.policy import excesses
 from platform_spec.problems import InvalidManifest, Problem, nearest, shown
-from platform_spec.strategy import DEFAULT_CHANNEL, RolloutType, Strategy, WorkingOrders
+from platform_spec.strategy import (
+    DEFAULT_CHANNEL,
+    PositionPolicy,
+    Rollout,
+    RolloutType,
+    Strategy,
+    Supersede,
+    WorkingOrders,
+)
 from stratops.inspection import Finding, inspect
 from stratops.sources import ConfigMaps, Elsewhere, Located, locate, read_at_most
 
@@ -203,17 +211,26 @@ def _of_parameter(written: Written, finding: Finding, name: str) -> Problem:
 
 def _not_on_one_machine(written: Written) -> Iterable[Problem]:
     """What a manifest may ask of a cluster, and would be passed over in silence here."""
-    rollout = written.strategy.spec.rollout
-    if rollout and rollout.type not in (None, RolloutType.ROLLING):
+    spec = written.strategy.spec
+    rollout = spec.rollout or Rollout()
+    if rollout.type not in (None, RolloutType.ROLLING):
         expected = "Rolling: a desk on one machine hands over"
         yield written.problem(("spec", "rollout", "type"), shown(rollout.type.value), expected)
-    if rollout and rollout.working_orders is WorkingOrders.CANCEL:
+    if rollout.working_orders is WorkingOrders.CANCEL:
         path = ("spec", "rollout", "workingOrders")
         yield written.problem(path, "'Cancel'", "Keep: working orders stay at a hand-over here")
+    if rollout.supersede is Supersede.FINISH:
+        path = ("spec", "rollout", "supersede")
+        yield written.problem(path, "'Finish'", "Replace: the newest revision is wanted here")
+    if spec.deletion_in_force().position_policy is PositionPolicy.FLATTEN:
+        path = ("spec", "deletion", "positionPolicy")
+        yield written.problem(path, "'Flatten'", "Keep: what is taken away keeps its position here")
 
 
 def _warnings(written: Written) -> Iterable[Problem]:
-    feed = written.strategy.spec.feed
+    spec, feed = written.strategy.spec, written.strategy.spec.feed
+    if spec.image is not None:
+        yield written.problem(("spec", "image"), "for clusters; here what is installed runs", "")
     if feed is not None and feed.redis is not None and feed.redis.channels is None:
         path = ("spec", "feed", "redis", "channels")
         yield written.problem(path, f"not written, {DEFAULT_CHANNEL} is used", "")

@@ -169,14 +169,16 @@ class Risk(Resource):
 
 
 class Rollout(Resource):
-    type: RolloutType | None = Field(None, description="How a new revision takes over; Rolling.")
+    type: RolloutType | None = Field(
+        default=None, description="How a new revision takes over; Rolling."
+    )
     working_orders: WorkingOrders | None = Field(
-        None,
+        default=None,
         alias="workingOrders",
         description="What becomes of working orders then; Keep.",
     )
     supersede: Supersede | None = Field(
-        None,
+        default=None,
         description="What a change does while a hand-over is under way; Replace: it is left for "
         "the newest revision; Finish: it ends first.",
     )

@@ -264,20 +264,32 @@ def test_what_only_a_cluster_has_is_right_there_and_wrong_here(
 
 
 @pytest.mark.parametrize(
-    ("rollout", "says"),
+    ("spec", "says"),
     [
-        ({"type": "Canary"}, "spec.rollout.type: 'Canary', expected Rolling"),
-        ({"workingOrders": "Cancel"}, "spec.rollout.workingOrders: 'Cancel', expected Keep"),
+        ({"rollout": {"type": "Canary"}}, "spec.rollout.type: 'Canary', expected Rolling"),
+        (
+            {"rollout": {"workingOrders": "Cancel"}},
+            "spec.rollout.workingOrders: 'Cancel', expected Keep",
+        ),
+        ({"rollout": {"supersede": "Finish"}}, "supersede: 'Finish', expected Replace"),
+        ({"deletion": {"positionPolicy": "Flatten"}}, "positionPolicy: 'Flatten', expected Keep"),
     ],
-    ids=["type", "working orders"],
+    ids=["type", "working orders", "supersede", "flatten"],
 )
-def test_a_rollout_that_this_machine_cannot_do_is_not_passed_over(
-    write: Write, rollout: dict[str, str], says: str
+def test_what_this_machine_cannot_do_is_not_passed_over(
+    write: Write, spec: dict[str, Any], says: str
 ) -> None:
-    path = write(rollout=rollout)
+    path = write(**spec)
     assert check([path]) == []
     (problem,) = read([path]).problems
     assert says in str(problem)
+
+
+def test_an_image_that_is_not_used_is_named_in_a_warning(write: Write) -> None:
+    checked = read([write(image="a/b:1")])
+    assert not checked.problems
+    (warning,) = checked.warnings
+    assert "spec.image: for clusters; here what is installed runs" in str(warning)
 
 
 def test_the_default_channel_is_named_in_a_warning(write: Write) -> None:
