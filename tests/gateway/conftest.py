@@ -1,6 +1,5 @@
 """A desk to drive: the real one on a real journal (see tests/support/desk_driver.py)."""
 
-import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,7 +8,7 @@ from typing import Any
 import pytest
 
 from desk_driver import DeskDriver
-from gateway_driver import Stack
+from gateway_driver import Stack, free_port
 from risk_gateway.settings import Clock
 
 
@@ -60,9 +59,3 @@ async def shared_stack(long_running: Stack) -> AsyncIterator[Stack]:
     """For what changes nothing that another test would see. Neither Redis nor NATS is there."""
     yield long_running
     await long_running.hang_up()
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])

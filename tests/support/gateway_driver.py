@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -35,8 +36,12 @@ _CHANNEL = (
 class Process:
     """`start` it again after `kill`: address and folder stay."""
 
-    def __init__(self, module: str, folder: Path, port: int, **settings: str) -> None:
+    def __init__(
+        self, module: str, folder: Path, port: int, ca: bytes = b"", **settings: str
+    ) -> None:
+        """With a CA it is expected to prove who it is."""
         self.address = f"127.0.0.1:{port}"
+        self.ca = ca
         self.module = module
         self.folder = folder
         self.log = folder.parent / f"{folder.name}.log"
@@ -56,8 +61,20 @@ class Process:
                 env={**os.environ, **self.environment},
                 stderr=log,
             )
-        with grpc.insecure_channel(self.address, options=_CHANNEL) as channel:
+        with self._channel() as channel:
             grpc.channel_ready_future(channel).result(READY_S)
+
+    def _channel(self) -> grpc.Channel:
+        if not self.ca:
+            return grpc.insecure_channel(self.address, options=_CHANNEL)
+        trust = grpc.ssl_channel_credentials(self.ca)
+        return grpc.secure_channel(self.address, trust, options=_CHANNEL)
+
+    def channel(self) -> grpc.aio.Channel:
+        if not self.ca:
+            return grpc.aio.insecure_channel(self.address, options=_CHANNEL)
+        trust = grpc.ssl_channel_credentials(self.ca)
+        return grpc.aio.secure_channel(self.address, trust, options=_CHANNEL)
 
     async def start_again(self) -> None:
         """The loop goes on meanwhile: its runners keep saying that they live."""
@@ -66,6 +83,12 @@ class Process:
     def kill(self, number: int = signal.SIGKILL) -> int:
         self.process.send_signal(number)
         return self.process.wait(10)
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
 
 
 async def until(look: Callable[[], Awaitable[Any]], within_s: float = 15) -> Any:
@@ -102,16 +125,18 @@ class Market:
 class RunnerClient:
     """A runner's session, over a real stream."""
 
-    def __init__(self, stub: Any, instance: str, revision: str = "r1", token: str = TOKEN) -> None:
+    def __init__(
+        self, stub: Any, instance: str, revision: str = "r1", token: str = TOKEN, name: str = "s"
+    ) -> None:
         self._stub = stub
-        self.instance, self.revision, self.token = instance, revision, token
+        self.instance, self.revision, self.token, self.name = instance, revision, token, name
         self.told: list[m.GatewayMessage] = []
         self.number = self.count = self.epoch = 0
 
     async def connect(self, **hello: Any) -> None:
         self._call = self._stub.Trade()
         self._one_write = asyncio.Lock()  # gRPC takes one at a time
-        said = m.Hello("s", self.revision, self.instance, self.token, subscription=1, **hello)
+        said = m.Hello(self.name, self.revision, self.instance, self.token, subscription=1, **hello)
         await self.say(said)
         self._tasks = [asyncio.create_task(self._read()), asyncio.create_task(self._beat())]
 
@@ -184,7 +209,16 @@ class RunnerClient:
 class Stack:
     """Gateway and venue beside the servers that they need."""
 
-    def __init__(self, folder: Path, ports: Callable[[], int], redis_: Any, nats: Any) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        ports: Callable[[], int],
+        redis_: Any,
+        nats: Any,
+        ca: bytes = b"",
+        **settings: str,
+    ) -> None:
+        """`settings` and `ca` are the gateway's."""
         urls = {"REDIS_URL": redis_.url, "NATS_URL": nats.url}
         self.redis, self.nats = redis_, nats
         self.venue = Process("paper_venue", folder / "venue", ports(), FILL_MODEL="touch", **urls)
@@ -192,12 +226,17 @@ class Stack:
             "risk_gateway",
             folder / "gateway",
             ports(),
+            ca,
             VENUE=self.venue.address,
-            OPERATOR_TOKEN=OPERATOR,
             **urls,
+            **(settings or {"OPERATOR_TOKEN": OPERATOR}),
         )
         self.market = Market(redis_.port)
         self._channels: list[grpc.aio.Channel] = []
+
+    def operator(self) -> str:
+        """A token of the operator's."""
+        return OPERATOR
 
     @property
     def journal(self) -> Path:
@@ -205,28 +244,31 @@ class Stack:
 
     def stub(self) -> Any:
         """A new channel each time: one to a gateway that was killed remembers that it was."""
-        self._channels.append(grpc.aio.insecure_channel(self.gateway.address, options=_CHANNEL))
+        self._channels.append(self.gateway.channel())
         return RiskGatewayStub(self._channels[-1])
 
     def venue_stub(self) -> Any:
-        self._channels.append(grpc.aio.insecure_channel(self.venue.address, options=_CHANNEL))
+        self._channels.append(self.venue.channel())
         return OrderExecutionStub(self._channels[-1])
 
     def runner(self, instance: str = "a", **more: Any) -> RunnerClient:
         return RunnerClient(self.stub(), instance, **more)
 
-    async def deploy(self, text: str = "", revision: str = "r1") -> None:
-        stub = self.stub()
-        term = (await stub.BeginTerm(pb.BeginTermRequest(token=OPERATOR, holder="test"))).term
+    async def begin_term(self) -> int:
+        request = pb.BeginTermRequest(token=self.operator(), holder="test")
+        return int((await self.stub().BeginTerm(request)).term)
+
+    async def deploy(self, text: str = "", revision: str = "r1", **who: Any) -> None:
+        """In a new term. Without saying who may run it: whoever has the usual token."""
         request = pb.DeployRequest(
-            token=OPERATOR,
-            term=term,
+            token=self.operator(),
+            term=await self.begin_term(),
             strategy="s",
             revision=revision,
             content=text or content(),
-            runner_token_sha256=HASH,
+            **(who or {"runner_token_sha256": HASH}),
         )
-        await stub.Deploy(request)
+        await self.stub().Deploy(request)
 
     async def armed(self, instance: str = "a", epoch_above: int = 0) -> RunnerClient:
         runner = self.runner(instance)
@@ -235,7 +277,7 @@ class Stack:
         return runner
 
     async def desk(self, *, reconcile: bool = False) -> pb.Desk:
-        request = pb.GetDeskRequest(token=OPERATOR, reconcile=reconcile)
+        request = pb.GetDeskRequest(token=self.operator(), reconcile=reconcile)
         answer: pb.Desk = await self.stub().GetDesk(request, timeout=15)
         return answer
 

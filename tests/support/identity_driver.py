@@ -104,7 +104,9 @@ class KeyServer:
     async def _discovery(self, _: web.Request) -> web.Response:
         return web.json_response({"issuer": ISSUER, "jwks_uri": "https://elsewhere/keys"})
 
-    async def _keys(self, _: web.Request) -> web.Response:
+    async def _keys(self, request: web.Request) -> web.Response:
+        if "application/jwk-set+json" not in request.headers["Accept"]:
+            return web.Response(status=406)
         self.asked += 1
         return web.json_response({"keys": [signer.public for signer in self.signers]})
 
