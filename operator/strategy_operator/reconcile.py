@@ -20,7 +20,7 @@ from strategy_operator.reasons import Finding, Reason, named
 from strategy_operator.rollout import Move, move, retry_s
 from strategy_operator.scene import Scene, look
 from strategy_operator.stage import Stage, set_up
-from strategy_operator.stall import Case, stall
+from strategy_operator.stall import Case, look_again_s, stall
 from strategy_operator.trouble import next_look_s
 from strategy_operator.withdrawal import Farewell, delete, suspend
 
@@ -42,8 +42,6 @@ def reconcile(observed: Observed) -> Decision:
 
 def _deletion(scene: Scene) -> Decision:
     farewell = delete(scene)
-    if not scene.finalized:  # it stays for somebody else's finalizer
-        return Decision(None)
     intent = unchanged(scene)
     account = Account(scene, intent, waiting=farewell.waiting)
     return _decision(account, farewell.actions, scene.before.attempt, _again(farewell))
@@ -69,15 +67,20 @@ def _rollout(scene: Scene, intent: Intent) -> Decision:
     stage = set_up(scene, intent)
     moved = move(stage)
     actions = (*moved.actions, *forgetting(stage))
-    stalled = stall(Case(scene, intent, actions, moved.hold))
+    case = Case(scene, intent, actions, moved.hold)
     account = Account(
         scene,
         intent,
-        stalled=stalled,
+        stalled=stall(case),
         waiting=_waiting(stage, moved),
         paused=_halt(scene),
     )
-    ahead = (next_look_s(scene, intent.revision), silence_left_s(scene), *moved.again_s)
+    ahead = (
+        *moved.again_s,
+        next_look_s(scene, intent.revision),
+        look_again_s(case),
+        silence_left_s(scene),
+    )
     return _decision(account, actions, moved.attempt, [each for each in ahead if each])
 
 

@@ -32,6 +32,13 @@ def stall(case: Case) -> Finding | None:
     return next((answer for answer in answers if answer), None)
 
 
+def look_again_s(case: Case) -> float | None:
+    """When a name that is taken becomes a stall."""
+    left = _COLLECTED_S - case.scene.since_s(case.scene.created_at)
+    taken = next(_taken(case.scene, case.intent.revision), None)
+    return left if taken and left > 0 else None
+
+
 def its_spec_is_refused(case: Case) -> Finding | None:
     refusal = case.scene.wish.refusal
     return Finding(refusal.reason, refusal.message) if refusal else None

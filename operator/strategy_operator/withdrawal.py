@@ -13,7 +13,6 @@ from strategy_operator.performance import holdings
 from strategy_operator.reasons import Finding, Reason
 from strategy_operator.scene import Scene
 
-ASK_AGAIN_S = 5.0  # nothing may happen for so long, that one would hear of
 _STUCK_S = 10.0  # behind the deadline, for pods to take their deletion
 
 
@@ -34,22 +33,21 @@ def suspend(scene: Scene) -> Farewell:
     if _is_disarmed(scene) and not scene.live:
         return Farewell(tuple(actions))
     waiting = Finding(Reason.SUSPENDING, "waiting until nobody is armed, and no runner is left")
-    return Farewell(tuple(actions), waiting, -late_s if late_s < 0 else ASK_AGAIN_S)
+    return Farewell(tuple(actions), waiting, -late_s if late_s < 0 else None)
 
 
 def delete(scene: Scene) -> Farewell:
-    if not scene.finalized:
-        return Farewell(())
     flatten = scene.wish.deletion.position_policy is PositionPolicy.FLATTEN
     actions = list(_withdraw(scene, "deleted", flatten=flatten))
     late_s = scene.since_s(scene.deleted_at) - scene.wish.deletion.deadline_seconds
     done = _is_disarmed(scene) and (not flatten or _is_flat(scene))
     if not scene.observed.complete or not (done or late_s >= 0):
-        return Farewell(tuple(actions), _awaited(scene, flatten=flatten), _until(late_s))
+        return Farewell(tuple(actions), _awaited(scene, flatten=flatten), max(-late_s, 1.0))
     actions += _deletions(scene, "its strategy was deleted")
-    if not scene.live or late_s >= _STUCK_S:  # what is left goes with its owner
-        actions.append(RemoveFinalizer())
-    return Farewell(tuple(actions), _parting(scene, confirmed=done, flatten=flatten))
+    if scene.finalized and (not scene.live or late_s >= _STUCK_S):
+        actions.append(RemoveFinalizer())  # what is left goes with its owner
+    again_s = max(_STUCK_S - late_s, 1.0) if scene.live else None
+    return Farewell(tuple(actions), _parting(scene, confirmed=done, flatten=flatten), again_s)
 
 
 def _withdraw(scene: Scene, reason: str, *, flatten: bool) -> Iterator[Action]:
@@ -79,10 +77,6 @@ def _unanswered_s(scene: Scene) -> float:
     """Since when the gateway has not answered."""
     lost_at = scene.observed.gateway_lost_at
     return scene.observed.now - lost_at if scene.gateway is None and lost_at is not None else 0.0
-
-
-def _until(late_s: float) -> float:
-    return min(-late_s, ASK_AGAIN_S) if late_s < 0 else ASK_AGAIN_S
 
 
 # ---- Words
