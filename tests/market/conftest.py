@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from dark_relay import Relay
 from market_data import Intake, Subscription, Timing
 from strategy_sdk.market import Event
 
@@ -124,48 +125,10 @@ def feed(redis_server: Any, tmp_path: Path) -> Iterator[Callable[..., Feed]]:
         one.kill()
 
 
-class Proxy:
-    """A TCP relay that can go dark: connections stay open, and nothing passes any more."""
-
-    def __init__(self, port: int) -> None:
-        self.dark = False
-        self.url = ""
-        self._to = port
-        self._relays: set[asyncio.Task[None]] = set()
-
-    async def start(self) -> str:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        return f"redis://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._to)
-        for source, target in ((reader, far_writer), (far_reader, writer)):
-            relay = asyncio.create_task(self._relay(source, target))
-            self._relays.add(relay)
-            relay.add_done_callback(self._relays.discard)
-
-    async def _relay(self, source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
-        try:
-            while data := await source.read(65_536):
-                while self.dark:
-                    await asyncio.sleep(0.05)
-                target.write(data)
-        except ConnectionError:
-            pass  # the other side hung up
-        finally:
-            target.close()
-
-    async def stop(self) -> None:
-        self._server.close()
-        for relay in self._relays:
-            relay.cancel()
-        await asyncio.gather(*self._relays, return_exceptions=True)
-
-
 @pytest.fixture
-async def proxy(redis_server: Any) -> AsyncIterator[Proxy]:
-    relay = Proxy(redis_server.port)
-    relay.url = await relay.start()
+async def proxy(redis_server: Any) -> AsyncIterator[Relay]:
+    relay = Relay(redis_server.port)
+    relay.url = f"redis://{await relay.start()}"
     yield relay
     await relay.stop()
 

@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -34,6 +34,10 @@ from stratops_api.v1.risk_gateway_pb2_grpc import (
 from stratops_wire.session import gateway_message_to_proto, runner_message_from_proto
 
 EPOCH = 7
+OPTIONS = (
+    ("grpc.so_reuseport", 0),
+    ("grpc.http2.min_ping_interval_without_data_ms", 5_000),  # as the real one has it
+)
 
 
 class OpenGateway(RiskGatewayServicer):
@@ -47,10 +51,16 @@ class OpenGateway(RiskGatewayServicer):
         self.refuses = False
         self._outbox: asyncio.Queue[GatewayMessage] = asyncio.Queue()
 
-    async def start(self, address: str = "127.0.0.1:0") -> None:
-        self._server = grpc.aio.server(options=(("grpc.so_reuseport", 0),))
+    async def start(
+        self, address: str = "127.0.0.1:0", credentials: grpc.ServerCredentials | None = None
+    ) -> None:
+        self._server = grpc.aio.server(options=OPTIONS)
         add_RiskGatewayServicer_to_server(self, self._server)
-        self.address = f"127.0.0.1:{self._server.add_insecure_port(address)}"
+        if credentials is None:
+            port = self._server.add_insecure_port(address)
+        else:
+            port = self._server.add_secure_port(address, credentials)
+        self.address = f"{'localhost' if credentials else '127.0.0.1'}:{port}"
         await self._server.start()
 
     async def stop(self) -> None:
@@ -114,6 +124,10 @@ class Process:
         self._spec = folder / "spec.json"
         self._popen: subprocess.Popen[bytes] | None = None
 
+    @property
+    def last_words(self) -> str:
+        return self.log.read_text().splitlines()[-1]
+
     def start(self, spec: dict[str, Any], **environment: str) -> None:
         self._spec.write_text(json.dumps(SPEC | spec))
         told = {"STRATOPS_SPEC": str(self._spec), "STRATOPS_TOKEN": "secret"} | environment
@@ -161,3 +175,19 @@ def process(tmp_path: Path) -> Iterator[Process]:
     runner = Process(tmp_path)
     yield runner
     runner.kill()
+
+
+@pytest.fixture
+def page() -> Callable[..., Awaitable[tuple[int, str]]]:
+    """Asks as kubelet does; answers status and text."""
+
+    async def page(port: int, path: str, key: str = "") -> tuple[int, str]:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        request = f"GET {path} HTTP/1.1\r\nHost: 10.0.0.7:9092\r\nUser-Agent: kube-probe/1.36\r\n"
+        headers = f"Accept: */*\r\nConnection: close\r\nX-API-Key: {key}\r\n\r\n"
+        writer.write((request + headers).encode())
+        head, _, body = (await reader.read()).decode().partition("\r\n\r\n")
+        writer.close()
+        return int(head.split()[1]), body
+
+    return page

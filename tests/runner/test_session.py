@@ -1,11 +1,13 @@
 """The session with the gateway, on a real stream."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from time import monotonic
 from typing import Any
 
 import pytest
 
+from dark_relay import Relay
 from handover.messages import Alive, GatewayMessage, Hello, Welcome
 from strategy_runner.desk import Gateway
 from strategy_runner.session import GatewaySession, Refused, Timing
@@ -80,3 +82,48 @@ async def test_who_becomes_known_in_time_is_served(gateway: Any, client: Client)
     await gateway.until(lambda: client.ends)
     gateway.refuses = False
     await gateway.until(lambda: client.heard)
+
+
+@pytest.fixture
+async def relay(gateway: Any) -> AsyncIterator[Relay]:
+    made = Relay(int(gateway.address.rpartition(":")[2]))
+    made.url = await made.start()
+    yield made
+    await made.stop()
+
+
+@pytest.fixture
+async def far_client(relay: Relay) -> AsyncIterator[Client]:
+    made = Client(relay.url)
+    yield made
+    made.task.cancel()
+    await asyncio.wait({made.task})
+
+
+@pytest.mark.parametrize("talks", [True, False], ids=["while it talks", "while it is silent"])
+async def test_a_link_gone_dark_is_noticed_within_fifteen_seconds(
+    gateway: Any, relay: Relay, far_client: Client, talks: bool
+) -> None:
+    await gateway.until(lambda: far_client.heard)
+    relay.dark, before = True, monotonic()
+    while not far_client.ends:
+        assert monotonic() - before < 15
+        if talks:
+            far_client.session.send(Alive())
+        await asyncio.sleep(0.05)
+    assert "ping timeout" in far_client.ends[0]
+    relay.dark = False
+    await gateway.until(lambda: len(far_client.heard) > 1)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("talks", [True, False], ids=["while it talks", "while it is silent"])
+async def test_a_gateway_with_nothing_to_say_is_not_taken_for_dead(
+    gateway: Any, client: Client, talks: bool
+) -> None:
+    """Nor does it mind being asked for a sign of life."""
+    for _ in range(400):
+        if talks:
+            client.session.send(Alive())
+        await asyncio.sleep(0.1)
+    assert (client.ends, gateway.sessions) == ([], 1)
