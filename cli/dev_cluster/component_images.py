@@ -30,7 +30,8 @@ REGISTRY = "localhost/stratops"  # what the chart's `image.registry` is on the t
 PROJECT = Path(__file__).resolve().parents[2]
 _FILE = "images.tar"
 _TAG_LENGTH = 12
-_KEPT = 2  # bases, and archives of a choice of components
+_KEPT = 2  # bases, and archives
+_IN_USE_S = 600  # what was asked for so lately may still be read
 _ABANDONED_AFTER_S = 86_400  # what is half made for longer than that: its maker was killed
 
 
@@ -46,18 +47,18 @@ class Images:
         return f"{REGISTRY}/{component}:{self.tag}"
 
 
-def build(components: Sequence[str] = COMPONENTS) -> Images:
+def build(components: Sequence[str] = COMPONENTS, project: Path = PROJECT) -> Images:
     """The images of these components, built if need be. Raises MachineUnfit or ToolFailed."""
     folder = cache.root() / "images"
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as temporary:
         context = Path(temporary)
-        tag = _tag(image_context.snapshot(PROJECT, context))
+        tag = _tag(image_context.snapshot(project, context))
         kept = folder / "-".join([tag, *(components if set(components) != set(COMPONENTS) else ())])
         images = Images(kept / _FILE, tag, tuple(components))
         cache.provide(kept, partial(_build, images, context, folder))
     os.utime(kept)
-    _forget_old(folder)
+    forget_old(folder, time.time())
     return images
 
 
@@ -96,21 +97,26 @@ def _version(context: Path) -> str:
     return version
 
 
-def _forget_old(folder: Path) -> None:
-    """What was used last is kept; an archive that somebody has opened stays readable."""
+def forget_old(folder: Path, now: float) -> None:
+    """Keeps what was used last, and what may be in use."""
     kept = [path for path in folder.iterdir() if path.is_dir() and path.name != "store"]
     half_made = [path for path in kept if "." in path.name]
     bases = [path for path in kept if path.name.startswith("base-") and path not in half_made]
     archives = [path for path in kept if path not in half_made and path not in bases]
-    now = time.time()
-    abandoned = [path for path in half_made if now - path.stat().st_mtime > _ABANDONED_AFTER_S]
-    for old in [*abandoned, *_older(bases), *_older(archives)]:
-        shutil.rmtree(old, ignore_errors=True)
-        old.with_name(f"{old.name}.lock").unlink(missing_ok=True)
+    old = [*_unused(half_made, now - _ABANDONED_AFTER_S)]
+    for each in (bases, archives):
+        old += _unused(sorted(each, key=_used)[:-_KEPT], now - _IN_USE_S)
+    for path in old:
+        shutil.rmtree(path, ignore_errors=True)
+        path.with_name(f"{path.name}.lock").unlink(missing_ok=True)
 
 
-def _older(paths: Sequence[Path]) -> Sequence[Path]:
-    return sorted(paths, key=lambda path: path.stat().st_mtime)[:-_KEPT]
+def _unused(paths: Sequence[Path], since: float) -> list[Path]:
+    return [path for path in paths if _used(path) < since]
+
+
+def _used(path: Path) -> float:
+    return path.stat().st_mtime
 
 
 def main(components: Sequence[str]) -> int:
