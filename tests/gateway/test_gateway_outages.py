@@ -1,0 +1,67 @@
+"""The API server dies under a gateway, which goes on with what it knew, and hears what comes after.
+
+On a cluster of this module's own.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cluster_driver import new_namespace
+from cluster_gateway import ClusterStack, Namespace
+from dev_cluster.built import BuiltCluster
+from dev_cluster.components import Component
+from gateway_driver import until
+
+pytestmark = pytest.mark.cluster
+
+
+@pytest.fixture
+async def desk(
+    own_cluster: BuiltCluster,
+    tmp_path: Path,
+    port: Callable[[], int],
+    redis_server: Any,
+    nats_server: Any,
+) -> AsyncIterator[ClusterStack]:
+    name = await asyncio.to_thread(new_namespace, own_cluster)
+    namespace = Namespace.of_a_desk(own_cluster, name, tmp_path / "cluster")
+    started = ClusterStack(namespace, tmp_path, port, redis_server, nats_server)
+    yield started
+    await started.hang_up()
+    started.close()
+
+
+async def test_a_desk_goes_on_without_the_api_server_and_hears_what_comes_after(
+    desk: ClusterStack, own_cluster: BuiltCluster
+) -> None:
+    desk.namespace.policy("main")
+    runner = await desk.trading()
+    with own_cluster.stopped(Component.API_SERVER):
+        for _ in range(20):
+            assert (await desk.decided(runner)).accepted
+    own_cluster.wait_until_ready()
+    desk.namespace.policy("main", halted=True)
+    await desk.said(runner, "halted")
+
+
+async def test_a_restart_without_the_api_server_forgets_no_halt_and_no_caller(
+    desk: ClusterStack, own_cluster: BuiltCluster
+) -> None:
+    desk.namespace.policy("main", halted=True, reason="news")
+    uid = desk.namespace.pod("s-1")
+    await desk.deploy(runner_pods=[uid])
+    await until(lambda: desk.is_halted(True))
+    runner = desk.runner_of("s-1")
+    with own_cluster.stopped(Component.API_SERVER):
+        desk.gateway.kill()
+        await desk.gateway.start_again()
+        await runner.connect()
+        await runner.armed()
+        assert (await desk.decided(runner)).reason == "halted"
+    own_cluster.wait_until_ready()
+    desk.namespace.kubectl("delete", "riskpolicy", "main")
+    await desk.said(runner, None)
