@@ -10,10 +10,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import ParamSpec
 
-from dev_cluster import binaries, built, cache, machine, tools
+from dev_cluster import cache, lifecycle, tools
 from dev_cluster.binaries import BuildFailed
 from dev_cluster.built import BuiltCluster, ClusterFailed
 from dev_cluster.machine import MachineUnfit
+from dev_cluster.provide import prepare
 from dev_cluster.tools import ToolUnavailable
 from dev_cluster.wheels import WheelUnavailable
 
@@ -52,10 +53,9 @@ def command(act: Callable[P, None]) -> Callable[P, int]:
 
 @command
 def up() -> None:
-    machine.require()
-    programs = binaries.ready()
+    programs = prepare()
     with cache.locked(cache.root() / "dev-cluster.lock"):
-        cluster = _running() or built.start_to_stay(programs, built.running_folder(), NAME)
+        cluster = _running() or lifecycle.start_to_stay(programs, NAME)
     sys.stdout.write(_next_steps(cluster))
 
 
@@ -63,8 +63,8 @@ def up() -> None:
 def down() -> None:
     cluster = _running()
     if cluster is not None:
-        built.end(cluster)
-    built.sweep(built.running_folder())
+        lifecycle.end(cluster)
+    lifecycle.sweep()
 
 
 @command
@@ -90,7 +90,7 @@ def load(images: Sequence[str]) -> None:
 
 
 def _running() -> BuiltCluster | None:
-    return built.named(built.running_folder(), NAME)
+    return lifecycle.named(NAME)
 
 
 def _next_steps(cluster: BuiltCluster) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from dev_cluster import binaries, built, kind, machine
+from dev_cluster import binaries, kind, lifecycle, machine
 from dev_cluster.built import BuiltCluster
 from dev_cluster.cluster import Cluster
 from dev_cluster.given import GivenCluster
@@ -30,9 +30,11 @@ def provide() -> Iterator[Cluster]:
 @contextmanager
 def provide_own() -> Iterator[BuiltCluster]:
     """One that its user may break: kill its API server, stop its kubelet."""
+    with lifecycle.started(prepare()) as cluster:
+        yield cluster
+
+
+def prepare() -> Path:
+    """The programs of our own cluster: what takes minutes the first time, and then nothing."""
     machine.require()
-    running = built.start(binaries.ready(), built.running_folder())
-    try:
-        yield running.cluster
-    finally:
-        running.stop()
+    return binaries.ready()

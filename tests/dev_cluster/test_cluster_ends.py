@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from cluster_driver import wait_for
-from dev_cluster import built, debris
+from dev_cluster import debris, lifecycle
 from dev_cluster.addresses import Addresses
 from dev_cluster.built import BuiltCluster
 
@@ -40,7 +40,10 @@ def owner() -> Iterator[subprocess.Popen[str]]:
 @pytest.fixture
 def cluster_of(owner: subprocess.Popen[str]) -> BuiltCluster:
     assert owner.stdout is not None
-    return BuiltCluster.at(Path(owner.stdout.readline().strip()))
+    cluster = BuiltCluster.at(Path(owner.stdout.readline().strip()))
+    words = " ".join(remains(cluster))
+    assert all(kind in words for kind in ("process", "cgroup", "/sys/class/net"))  # it is seen
+    return cluster
 
 
 def remains(cluster: BuiltCluster) -> list[str]:
@@ -75,12 +78,6 @@ def _names(pid: int, folder: Path) -> bool:
         return False
 
 
-def test_a_running_cluster_is_seen(cluster_of: BuiltCluster) -> None:
-    """The eyes of the tests below are open."""
-    words = " ".join(remains(cluster_of))
-    assert all(kind in words for kind in ("process", "cgroup", "/sys/class/net"))
-
-
 def test_nothing_stays_when_the_owner_ends_in_order(
     owner: subprocess.Popen[str], cluster_of: BuiltCluster
 ) -> None:
@@ -101,5 +98,5 @@ def test_nothing_runs_when_the_guard_is_killed_and_the_next_start_removes_the_re
 ) -> None:
     os.kill(int(cluster_of.layout.guard_pid.read_text()), signal.SIGKILL)
     wait_for(lambda: not processes(cluster_of.layout.folder))
-    built.sweep(cluster_of.layout.folder.parent)
+    lifecycle.sweep()
     assert remains(cluster_of) == []

@@ -1,10 +1,14 @@
 """Daemons of a cluster are killed, and it is as before: what tests of outages rely on."""
 
 import json
+import os
+import signal
 
+import psutil
 import pytest
 
 from cluster_driver import wait_for
+from dev_cluster import images
 from dev_cluster.api import ApiError
 from dev_cluster.built import BuiltCluster
 from dev_cluster.cluster import KubectlFailed
@@ -14,9 +18,16 @@ from dev_cluster.configs import PAUSE
 pytestmark = pytest.mark.cluster
 
 
+STEADY = "localhost/test/steady:1"
+
+
 @pytest.fixture(scope="module")
-def running_pod(own_cluster: BuiltCluster) -> str:
-    own_cluster.kubectl("run", "steady", f"--image={PAUSE}", "--image-pull-policy=Never")
+def running_pod(own_cluster: BuiltCluster, tmp_path_factory: pytest.TempPathFactory) -> str:
+    archive = tmp_path_factory.mktemp("image") / "steady.tar"
+    program = (own_cluster.layout.programs / "pause").read_bytes()
+    archive.write_bytes(images.of_one_file(STEADY, "steady", program))
+    own_cluster.load(archive)
+    own_cluster.kubectl("run", "steady", f"--image={STEADY}", "--image-pull-policy=Never")
     own_cluster.kubectl("wait", "--for=condition=Ready", "pod/steady", "--timeout=60s")
     return container(own_cluster)
 
@@ -81,6 +92,14 @@ CLAIM = {
     "metadata": {"name": "late"},
     "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Mi"}}},
 }
+
+
+def test_a_pod_s_processes_may_be_stopped(own_cluster: BuiltCluster, running_pod: str) -> None:
+    uid = own_cluster.kubectl("get", "pod/steady", "-o", "jsonpath={.metadata.uid}")
+    (process,) = own_cluster.processes(uid)
+    os.kill(process, signal.SIGSTOP)
+    assert psutil.Process(process).status() == psutil.STATUS_STOPPED
+    os.kill(process, signal.SIGCONT)
 
 
 def test_an_answer_that_says_no_names_its_number(own_cluster: BuiltCluster) -> None:

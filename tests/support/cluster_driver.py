@@ -4,7 +4,7 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, suppress
 from typing import TypeVar
 
 import pytest
@@ -12,7 +12,7 @@ import pytest
 from dev_cluster.built import BuiltCluster
 from dev_cluster.cluster import Cluster, KubectlFailed, without_proxy
 from dev_cluster.machine import MachineUnfit
-from dev_cluster.provide import provide, provide_own
+from dev_cluster.provide import prepare, provide, provide_own
 
 __all__ = ["cluster", "namespace", "own_cluster", "wait_for"]
 
@@ -20,6 +20,17 @@ T = TypeVar("T")
 AnyCluster = TypeVar("AnyCluster", bound=Cluster)
 DEADLINE_S = 60.0  # generous: the machine is shared
 POLL_S = 0.1
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """The first build takes minutes: before the first test, whose time is limited, and said on
+    the terminal."""
+    wanted = any(item.get_closest_marker("cluster") for item in session.items)
+    capture = session.config.pluginmanager.getplugin("capturemanager")
+    if not wanted or session.config.option.collectonly or capture is None:
+        return
+    with capture.global_and_fixture_disabled(), suppress(MachineUnfit):  # the fixtures say it
+        prepare()
 
 
 @pytest.fixture(scope="session")
