@@ -3,10 +3,16 @@
 import sys
 from pathlib import Path
 
-from benchmarks import decision, desk, journal, start
+from benchmarks import decision, desk, journal, reconcile, start
 from benchmarks.table import show, write
 
-BENCHMARKS = {"start": start, "decision": decision, "journal": journal, "desk": desk}
+BENCHMARKS = {
+    "start": start,
+    "decision": decision,
+    "reconcile": reconcile,
+    "journal": journal,
+    "desk": desk,
+}
 
 names = sys.argv[1:] or list(BENCHMARKS)
 unknown = [name for name in names if name not in BENCHMARKS]
