@@ -15,10 +15,11 @@ from platform_spec.crds import CATEGORY
 from platform_spec.decimals import MOST_DIGITS
 from platform_spec.limits import AT_LEAST, Limits
 from platform_spec.metadata import API_VERSION, GROUP, VERSION
+from platform_spec.pods import Quantities
 from platform_spec.policy import KIND as POLICY
 from platform_spec.resource import Resource
 from platform_spec.shapes import PHRASE
-from platform_spec.strategy import Capital, Quantities
+from platform_spec.strategy import Capital
 
 Manifest = dict[str, Any]
 

@@ -8,9 +8,10 @@ from typing import Any
 
 from platform_spec import stored
 from platform_spec.metadata import API_VERSION
+from platform_spec.pods import PodTemplate, Quantities, Resources
 from platform_spec.revision import Revision, canonical
 from platform_spec.shapes import bytes_of
-from platform_spec.strategy import PodTemplate, Quantities, Resources, Spec
+from platform_spec.strategy import Spec
 from strategy_operator import names
 from strategy_operator.names import Owner
 
