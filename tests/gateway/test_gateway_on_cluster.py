@@ -85,9 +85,7 @@ async def test_a_halted_policy_stops_every_order(
     assert (await desk.decided(runner)).accepted
     seen = asyncio.create_task(when_halted(desk.namespace))
     await asyncio.sleep(0.5)  # so that it watches
-    patching = asyncio.create_task(
-        asyncio.to_thread(desk.namespace.policy, "main", halted=True, reason="news")
-    )
+    patching = asyncio.create_task(desk.policy("main", halted=True, reason="news"))
     await desk.said(runner, "halted")
     refused_at = time.monotonic()
     late_s = refused_at - await seen
@@ -96,7 +94,7 @@ async def test_a_halted_policy_stops_every_order(
     shown = f"refused {late_s * 1000:.1f} ms after the watch event, wanted {AT_MOST_S * 1000:.0f}"
     print(shown)  # noqa: T201  # for the report of the run
     assert dict((await desk.desk()).halt_sources) == {"policy/main": "news"}
-    desk.namespace.kubectl("delete", "riskpolicy", "main")
+    await desk.no_policy("main")
     await desk.said(runner, None)
 
 
@@ -117,9 +115,9 @@ async def test_limits_of_a_policy_bind_as_they_change(desk: ClusterStack) -> Non
     desk.namespace.policy("main", limits={"max_position_size": "0.5"})
     runner = await desk.trading(named())
     await desk.said(runner, "max_position_size")
-    desk.namespace.policy("main", limits={"max_position_size": 500})
+    await desk.policy("main", limits={"max_position_size": 500})
     await desk.said(runner, None)
-    desk.namespace.kubectl("delete", "riskpolicy", "main")
+    await desk.no_policy("main")
     verdict = await desk.said(runner, "reducing_only")
     assert verdict.message.endswith("risk policy main does not exist")
 

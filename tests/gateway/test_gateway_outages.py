@@ -5,6 +5,7 @@ On a cluster of this module's own.
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -35,16 +36,27 @@ async def desk(
     started.close()
 
 
+@asynccontextmanager
+async def away(cluster: BuiltCluster) -> AsyncIterator[None]:
+    """While the API server is. Beside the loop, whose runners have to say that they live."""
+    held = cluster.stopped(Component.API_SERVER)
+    await asyncio.to_thread(held.__enter__)
+    try:
+        yield
+    finally:
+        await asyncio.to_thread(held.__exit__, None, None, None)
+    await asyncio.to_thread(cluster.wait_until_ready)
+
+
 async def test_a_desk_goes_on_without_the_api_server_and_hears_what_comes_after(
     desk: ClusterStack, own_cluster: BuiltCluster
 ) -> None:
     desk.namespace.policy("main")
     runner = await desk.trading()
-    with own_cluster.stopped(Component.API_SERVER):
+    async with away(own_cluster):
         for _ in range(20):
             assert (await desk.decided(runner)).accepted
-    own_cluster.wait_until_ready()
-    desk.namespace.policy("main", halted=True)
+    await desk.policy("main", halted=True)
     await desk.said(runner, "halted")
 
 
@@ -56,12 +68,11 @@ async def test_a_restart_without_the_api_server_forgets_no_halt_and_no_caller(
     await desk.deploy(runner_pods=[uid])
     await until(lambda: desk.is_halted(True))
     runner = desk.runner_of("s-1")
-    with own_cluster.stopped(Component.API_SERVER):
+    async with away(own_cluster):
         desk.gateway.kill()
         await desk.gateway.start_again()
         await runner.connect()
         await runner.armed()
         assert (await desk.decided(runner)).reason == "halted"
-    own_cluster.wait_until_ready()
-    desk.namespace.kubectl("delete", "riskpolicy", "main")
+    await desk.no_policy("main")
     await desk.said(runner, None)
