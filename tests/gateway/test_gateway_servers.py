@@ -2,11 +2,14 @@
 
 import json
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Callable
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -257,6 +260,55 @@ async def test_it_ends_within_a_second_of_sigterm(stack: Stack) -> None:
     began = time.monotonic()
     assert stack.gateway.kill(signal.SIGTERM) == 0
     assert time.monotonic() - began < 2  # a second, on a machine of its own
+
+
+async def test_it_ends_within_a_second_with_runners_at_work(stack: Stack) -> None:
+    await stack.deploy()
+    runner = await stack.armed()
+    cause = await stack.market.next()
+    for n in range(20):
+        await runner.batch(buy(f"x{n}", cause + n), buy(f"y{n}", cause + n))
+    began = time.monotonic()
+    assert stack.gateway.kill(signal.SIGTERM) == 0
+    assert time.monotonic() - began < 2
+    connection = sqlite3.connect(stack.journal)
+    assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+@pytest.mark.parametrize("after_s", [0.0, 0.1, 0.2, 0.4, 0.8])
+def test_it_can_be_ended_from_its_first_moment_on(
+    tmp_path: Path, port: Callable[[], int], after_s: float
+) -> None:
+    """Started with SIGTERM ignored, as it is for PID 1: only a handler of its own obeys."""
+    command = [sys.executable, "-P", "-m", "risk_gateway"]
+    started = subprocess.Popen(
+        command,
+        env=settings_of(tmp_path, port()),
+        preexec_fn=ignore_sigterm,
+        stderr=subprocess.PIPE,
+    )
+    time.sleep(after_s)
+    began = time.monotonic()
+    while started.poll() is None:
+        assert time.monotonic() - began < 5
+        started.terminate()
+        time.sleep(0.05)
+    assert started.returncode == 0
+    assert started.stderr is not None
+    started.stderr.close()
+
+
+def ignore_sigterm() -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+
+def settings_of(folder: Path, port: int) -> dict[str, str]:
+    return {
+        "STRATOPS_LISTEN": f"127.0.0.1:{port}", "STRATOPS_STATE_DIR": str(folder / "state"),
+        "STRATOPS_OPERATOR_TOKEN": "x", "STRATOPS_VENUE": "127.0.0.1:1",
+        "STRATOPS_REDIS_URL": "redis://127.0.0.1:1", "STRATOPS_NATS_URL": "nats://127.0.0.1:1",
+        "STRATOPS_SYMBOLS": "BTCUSDT",
+    }  # fmt: skip
 
 
 async def test_a_second_gateway_on_its_journal_does_not_start(stack: Stack) -> None:

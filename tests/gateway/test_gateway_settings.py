@@ -2,7 +2,7 @@
 
 import pytest
 
-from risk_gateway.settings import Clock, InvalidSettings, Settings
+from risk_gateway.settings import ApiAccess, Clock, Cluster, InvalidSettings, Settings
 
 WHOLE = {
     "STRATOPS_LISTEN": "127.0.0.1:0",
@@ -39,3 +39,41 @@ def test_what_is_missing_is_named(name: str) -> None:
 def test_what_is_wrong_is_named(name: str, value: str) -> None:
     with pytest.raises(InvalidSettings, match=f"STRATOPS_{name}: '{value}', expected"):
         Settings.from_environment(WHOLE | {f"STRATOPS_{name}": value})
+
+
+ON_A_CLUSTER = WHOLE | {
+    "STRATOPS_OPERATOR_TOKEN": "",
+    "STRATOPS_IDENTITY": "cluster",
+    "STRATOPS_NAMESPACE": "desk-a",
+    "STRATOPS_OPERATORS": "system:serviceaccount:ops:stratops-operator, system:serviceaccount:x:y",
+}
+
+
+def test_on_a_laptop_nobody_is_asked_for_policies() -> None:
+    assert Settings.from_environment(WHOLE).cluster is None
+
+
+def test_on_a_cluster_no_token_is_shared() -> None:
+    settings = Settings.from_environment(ON_A_CLUSTER)
+    assert settings.operator_token == ""
+    assert settings.cluster == Cluster(
+        ApiAccess(),
+        "desk-a",
+        frozenset({"system:serviceaccount:ops:stratops-operator", "system:serviceaccount:x:y"}),
+        frozenset({"system:serviceaccount:desk-a:stratops-runner"}),
+        "stratops-gateway",
+    )
+
+
+@pytest.mark.parametrize("name", ["NAMESPACE", "OPERATORS"])
+def test_a_cluster_has_to_be_named(name: str) -> None:
+    with pytest.raises(InvalidSettings, match=f"STRATOPS_{name}: not set"):
+        Settings.from_environment(ON_A_CLUSTER | {f"STRATOPS_{name}": ""})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("IDENTITY", "guess"), ("API_SERVER", "http://api.example")]
+)
+def test_what_is_wrong_on_a_cluster_is_named(name: str, value: str) -> None:
+    with pytest.raises(InvalidSettings, match=f"STRATOPS_{name}: '{value}', expected"):
+        Settings.from_environment(ON_A_CLUSTER | {f"STRATOPS_{name}": value})
