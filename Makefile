@@ -27,8 +27,9 @@ check: install ## The fast gate: style, types, layers, unit tests; under a minut
 	$(BIN)/lint-imports
 	$(BIN)/pytest -q -n auto -m "not servers and not long and not cluster"
 
-test: check ## Everything: the gate, then real servers, then the long runs
-	$(BIN)/pytest -q -m "servers or long"
+test: check ## Everything: the gate, then real servers and long runs, then a real Kubernetes
+	$(BIN)/pytest -q -m "(servers or long) and not cluster"
+	$(BIN)/pytest -q -m cluster
 
 bench: install ## Measure speed and memory; prints a table, writes benchmarks/results
 	$(BIN)/python -m benchmarks $(ARGS)

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import pytest
 
+from dev_cluster import component_images
 from dev_cluster.built import BuiltCluster
 from dev_cluster.cluster import Cluster, KubectlFailed, without_proxy
 from dev_cluster.machine import MachineUnfit
@@ -23,14 +24,16 @@ POLL_S = 0.1
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """The first build takes minutes: before the first test, whose time is limited, and said on
-    the terminal."""
+    """What takes minutes to build is built before the first test, whose time is limited, and said
+    on the terminal."""
     wanted = any(item.get_closest_marker("cluster") for item in session.items)
     capture = session.config.pluginmanager.getplugin("capturemanager")
     if not wanted or session.config.option.collectonly or capture is None:
         return
     with capture.global_and_fixture_disabled(), suppress(MachineUnfit):  # the fixtures say it
         prepare()
+        if any("images" in getattr(item, "fixturenames", ()) for item in session.items):
+            component_images.build()
 
 
 @pytest.fixture(scope="session")
