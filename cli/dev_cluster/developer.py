@@ -10,9 +10,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import ParamSpec
 
-from dev_cluster import cache, lifecycle, tools
+from dev_cluster import cache, component_images, lifecycle, tools
 from dev_cluster.binaries import BuildFailed
 from dev_cluster.built import BuiltCluster, ClusterFailed
+from dev_cluster.image_tools import ToolFailed
 from dev_cluster.machine import MachineUnfit
 from dev_cluster.provide import prepare
 from dev_cluster.tools import ToolUnavailable
@@ -31,6 +32,7 @@ _EXPECTED = (
     ClusterFailed,
     MachineUnfit,
     NotThere,
+    ToolFailed,
     ToolUnavailable,
     WheelUnavailable,
 )
@@ -78,15 +80,33 @@ def status(*, as_json: bool) -> None:
 
 
 @command
+def images() -> None:
+    cluster = _needed()
+    built = component_images.build()
+    cluster.load(built.archive)
+    sys.stdout.write(
+        "helm install desk charts/stratops -n trading --create-namespace"
+        " -f charts/stratops/values-demo.yaml --set"
+        f" image.registry={component_images.REGISTRY},image.tag={built.tag}\n"
+    )
+
+
+@command
 def load(images: Sequence[str]) -> None:
-    cluster = _running()
-    if cluster is None:
-        raise NotThere("no cluster runs here; start it: stratops dev cluster up")
+    cluster = _needed()
     for image in images:
         if Path(image).is_file():
             cluster.load(Path(image))
         else:
             _load_from_buildah(cluster, image)
+
+
+def _needed() -> BuiltCluster:
+    """Raises NotThere."""
+    cluster = _running()
+    if cluster is None:
+        raise NotThere("no cluster runs here; start it: stratops dev cluster up")
+    return cluster
 
 
 def _running() -> BuiltCluster | None:
@@ -100,7 +120,7 @@ def _next_steps(cluster: BuiltCluster) -> str:
     return (
         f"export KUBECONFIG={cluster.kubeconfig}{path} no_proxy={cluster.no_proxy}\n"
         "kubectl get nodes\n"
-        "stratops dev cluster load IMAGE...\n"
+        "stratops dev cluster images\n"
     )
 
 

@@ -56,3 +56,11 @@ def load(
     from dev_cluster import developer
 
     raise typer.Exit(developer.load(images))
+
+
+@cluster.command()
+def images() -> None:
+    """Build the images of this checkout, load them, and print how to install a desk of them."""
+    from dev_cluster import developer
+
+    raise typer.Exit(developer.images())
