@@ -10,7 +10,8 @@ from dev_cluster import buildah, cache, image_base
 from dev_cluster.buildah import Buildah
 from dev_cluster.component_images import Images
 
-pytestmark = pytest.mark.cluster
+# A first build is no matter of seconds.
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1800)]
 
 CANARY = "canary-7c1f.invalid"
 DOCKERFILE = """

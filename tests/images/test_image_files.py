@@ -12,7 +12,8 @@ from dev_cluster import component_images, image_context
 from dev_cluster.component_images import COMPONENTS, PROJECT, Images
 from image_driver import Image
 
-pytestmark = pytest.mark.cluster
+# A first build is no matter of seconds.
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1800)]
 
 OURS = tuple(component for component in COMPONENTS if component != "servers")
 PACKAGES = {

@@ -11,7 +11,8 @@ from cluster_driver import exists, wait_for
 from dev_cluster.cluster import Cluster
 from dev_cluster.component_images import Images
 
-pytestmark = pytest.mark.cluster
+# A first build is no matter of seconds.
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1800)]
 
 RESTRICTED = {
     "runAsNonRoot": True,

@@ -1,12 +1,14 @@
 """Images at work, each as PID 1 of a namespace, as its user, on a root that nobody can write."""
 
+import json
 from collections.abc import Mapping
 
 import pytest
 
 from image_driver import Image, first_process, seconds_to_end, wait_until_caught
 
-pytestmark = pytest.mark.cluster
+# A first build is no matter of seconds.
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1800)]
 
 PACKAGES = {
     "operator": ("strategy_operator", "strategy_library"),
@@ -24,7 +26,31 @@ MARKET = FEED | {
     "STRATOPS_STATE_DIR": "/tmp/state",
 }
 GATEWAY = MARKET | {"STRATOPS_VENUE": NOWHERE, "STRATOPS_OPERATOR_TOKEN": "secret"}
-ALONE = {"feed": FEED, "venue": MARKET, "gateway": GATEWAY}  # they wait for what is not there
+RUNNER = {"STRATOPS_SPEC": "/tmp/file", "STRATOPS_GATEWAY": NOWHERE, "STRATOPS_TOKEN": "secret"}
+OPERATOR = {
+    "STRATOPS_NAMESPACE": "desk",
+    "STRATOPS_IDENTITY": "operator-1",
+    "STRATOPS_RUNNER_IMAGE": "runner",
+    "KUBECONFIG": "/tmp/file",
+}
+# They wait for what is not there.
+ALONE = {"feed": FEED, "venue": MARKET, "gateway": GATEWAY, "runner": RUNNER, "operator": OPERATOR}
+SPEC = {
+    "strategy": "probe",
+    "revision": "0123456789",
+    "source": {"builtin": "momentum"},
+    "symbols": ["BTCUSDT"],
+    "channels": ["market:btcusdt"],
+    "redis_url": f"redis://{NOWHERE}",
+}
+KUBECONFIG = {
+    "current-context": "x",
+    "contexts": [{"name": "x", "context": {"cluster": "x", "user": "x"}}],
+    "clusters": [{"name": "x", "cluster": {"server": f"https://{NOWHERE}"}}],
+    "users": [{"name": "x", "user": {"token": "secret"}}],
+}
+FILES = {"runner": SPEC, "operator": KUBECONFIG}
+WITH_FILE = ["sh", "-euc", 'printf %s "$FILE" >/tmp/file; exec "$@"', "sh"]
 SERVERS = {
     "valkey": ["valkey-server", "--port", "0", "--unixsocket", "/tmp/socket", "--dir", "/tmp"],
     "nats": ["nats-server", "--addr=127.0.0.1", "--port=-1", "--jetstream", "--store_dir=/tmp"],
@@ -74,8 +100,9 @@ def test_the_root_cannot_be_written_and_tmp_can(images: Mapping[str, Image]) -> 
 
 @pytest.mark.parametrize("component", ALONE)
 def test_a_component_as_pid_1_ends_when_asked(component: str, images: Mapping[str, Image]) -> None:
-    image = images[component]
-    with image.running(*image.settings["Entrypoint"], **ALONE[component]) as process:
+    words = [*WITH_FILE, *images[component].settings["Entrypoint"]]
+    environment = {"FILE": json.dumps(FILES.get(component, {})), **ALONE[component]}
+    with images[component].running(*words, **environment) as process:
         wait_until_caught(first_process(process))
         assert seconds_to_end(process) < PROMPTLY_S
 
