@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NoReturn
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
 
-GRACE_S = 0.9
+GRACE_S = 0.8  # from being asked; the rest of the second is the kernel's and a busy machine's
 _ASKING = (signal.SIGTERM, signal.SIGINT)
 
 Late = Callable[[FrameType | None], NoReturn]

@@ -244,6 +244,7 @@ class Runner:
         while self._unacknowledged and self._loop.time() < deadline:
             self.replica.tick(self._loop.time())
             await asyncio.sleep(self._pace.look_s / 4)
+        await self.session.finish(deadline - self._loop.time())
 
     @property
     def _unacknowledged(self) -> bool:

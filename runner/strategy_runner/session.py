@@ -8,6 +8,7 @@ import asyncio
 import random
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,9 +38,9 @@ class Timing:
 
 
 _OPTIONS = (
-    ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.min_reconnect_backoff_ms", 100),
-    ("grpc.max_reconnect_backoff_ms", 1000),
+    # How long one attempt to connect may take: a handshake is slow where fifty pods start at once.
+    # Each attempt has a channel of its own, and what waits between them is `_waits`.
+    ("grpc.min_reconnect_backoff_ms", 5_000),
     ("grpc.enable_http_proxy", 0),
     ("grpc.max_receive_message_length", 64 * 1024 * 1024),  # a strategy's snapshot
     # A link that went dark without closing ends 7 + 5 s after the gateway's last word. It is the
@@ -70,26 +71,46 @@ class GatewaySession:
     ) -> None:
         self.connected = False  # the gateway has spoken on the stream that is open
         self.trouble = "not opened yet"  # why it is not connected
-        self._open = False
+        self._open = self._finishing = False
+        self._call: Any = None
         self._gateway = gateway
         self._on_open = on_open
         self._on_message = on_message
         self._on_closed = on_closed
         self._timing = timing
         self._outbox: deque[RunnerMessage] = deque()
-        self._written = asyncio.Event()
+        self._news = asyncio.Event()
+        self._all_written = asyncio.Event()
+        self._all_written.set()
+        self._closed = asyncio.Event()
 
     def send(self, message: RunnerMessage) -> None:
         """Queued for the stream that is open; without one it is forgotten."""
         if self._open:
             self._outbox.append(message)
-            self._written.set()
+            self._all_written.clear()
+            self._news.set()
+
+    async def finish(self, within_s: float) -> None:
+        """Ends the session for good: all that was sent is written, and the gateway hangs up.
+
+        Or so much time is over: the link may be dark. To cancel instead could cost the last words.
+        """
+        self._finishing = True
+        if self._call is None or not self.connected:
+            return
+        with suppress(TimeoutError, grpc.aio.AioRpcError, asyncio.InvalidStateError):
+            async with asyncio.timeout(within_s):
+                await self._all_written.wait()
+                self._open = False
+                await self._call.done_writing()
+                await self._closed.wait()
 
     async def run(self) -> None:
-        """Until cancelled. Raises Refused."""
+        """Until finished or cancelled. Raises Refused."""
         waits = _waits(self._timing)
         unknown_since: float | None = None
-        while True:
+        while not self._finishing:
             code, heard = await self._serve()
             self._on_closed(self.trouble)
             waits = _waits(self._timing) if heard else waits
@@ -108,7 +129,7 @@ class GatewaySession:
             return None, False
         async with _channel(gateway) as channel:
             call = risk_gateway_pb2_grpc.RiskGatewayStub(channel).Trade()
-            self._begin(gateway)
+            self._begin(gateway, call)
             writer = asyncio.create_task(self._write(call))
             heard = False
             try:
@@ -124,14 +145,18 @@ class GatewaySession:
                 await self._close(call, writer)
             return None, heard
 
-    def _begin(self, gateway: Gateway) -> None:
+    def _begin(self, gateway: Gateway, call: Any) -> None:
         self.trouble = f"{gateway.address}: it has not answered, or ended the session"
         self._outbox.clear()
-        self._open = True
+        self._open, self._call = True, call
+        self._closed.clear()
         self._on_open(gateway)
 
     async def _close(self, call: Any, writer: asyncio.Task[None]) -> None:
         self.connected = self._open = False
+        self._call = None
+        self._all_written.set()
+        self._closed.set()
         writer.cancel()
         call.cancel()
         await asyncio.wait({writer})
@@ -141,8 +166,9 @@ class GatewaySession:
             while True:
                 while self._outbox:
                     await call.write(runner_message_to_proto(self._outbox.popleft()))
-                self._written.clear()
-                await self._written.wait()
+                self._all_written.set()
+                self._news.clear()
+                await self._news.wait()
         except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
             return  # the reader meets the same end, and says why
 

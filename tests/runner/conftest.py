@@ -49,7 +49,7 @@ class OpenGateway(RiskGatewayServicer):
         self.address = ""
         self.acknowledges = True
         self.refuses = False
-        self._outbox: asyncio.Queue[GatewayMessage] = asyncio.Queue()
+        self._outbox: asyncio.Queue[GatewayMessage | None] = asyncio.Queue()
 
     async def start(
         self, address: str = "127.0.0.1:0", credentials: grpc.ServerCredentials | None = None
@@ -73,19 +73,19 @@ class OpenGateway(RiskGatewayServicer):
         if self.refuses:
             await context.abort(grpc.StatusCode.UNAUTHENTICATED, "unknown_caller")
         self.sessions += 1
-        outbox: asyncio.Queue[GatewayMessage] = asyncio.Queue()
+        outbox: asyncio.Queue[GatewayMessage | None] = asyncio.Queue()
         self._outbox = outbox
         reader = asyncio.create_task(self._read(requests))
         try:
-            while True:
-                yield gateway_message_to_proto(await outbox.get())
+            while (message := await outbox.get()) is not None:
+                yield gateway_message_to_proto(message)
         finally:
             reader.cancel()
 
     def of(self, kind: type[Any]) -> list[Any]:
         return [message for message in self.heard if isinstance(message, kind)]
 
-    async def until(self, fact: Callable[[], object], within_s: float = 10) -> None:
+    async def until(self, fact: Callable[[], object], within_s: float = 30) -> None:
         """Waits until `fact()` is true; fails with what was heard instead."""
         deadline = monotonic() + within_s
         while not fact():
@@ -94,10 +94,12 @@ class OpenGateway(RiskGatewayServicer):
             await asyncio.sleep(0.01)
 
     async def _read(self, requests: Any) -> None:
+        outbox = self._outbox
         async for request in requests:
             message = runner_message_from_proto(request)
             self.heard.append(message)
             self._answer(message)
+        outbox.put_nowait(None)  # the runner has said all: as the real one does, we hang up
 
     def _answer(self, message: RunnerMessage) -> None:
         if isinstance(message, Hello):
@@ -144,7 +146,7 @@ class Process:
     def terminate(self) -> None:
         os.kill(self.pid, signal.SIGTERM)
 
-    async def ended(self, within_s: float = 10) -> int:
+    async def ended(self, within_s: float = 30) -> int:
         """Its exit code."""
         assert self._popen is not None
         return await asyncio.to_thread(self._popen.wait, within_s)

@@ -131,6 +131,10 @@ async def test_a_strategy_that_only_raises_is_stopped_by_name(desk: Desk) -> Non
     await desk.armed(inline("raise ValueError('always')"))
     desk.publish(*[FLAT] * 100)
     assert await desk.process.ended() == 4
+    assert desk.process.last_words == (
+        "strategy_runner: strategy: STRATEGY_ERRORS: 100 messages in a row raised, expected one of"
+        " them not to; the last: mine.py:7: ValueError: always"
+    )
     assert [trouble.reason for trouble in desk.gateway.of(Trouble)] == ["STRATEGY_ERRORS"]
 
 
@@ -144,6 +148,8 @@ async def test_a_strategy_that_must_not_go_on_is_stopped_at_once(
     await desk.armed(inline(line))
     desk.publish(FLAT)
     assert await desk.process.ended() == 4
+    assert f"strategy: {reason}: " in desk.process.last_words
+    assert "the last: mine.py:7: " in desk.process.last_words
     assert [trouble.reason for trouble in desk.gateway.of(Trouble)] == [reason]
 
 
@@ -176,14 +182,81 @@ async def test_sigterm_ends_a_hanging_strategy_too(desk: Desk, line: str) -> Non
     began = monotonic()
     desk.process.terminate()
     assert await desk.process.ended() == 5
-    assert monotonic() - began < 1.5
+    assert monotonic() - began < 1
+    assert desk.process.last_words == (
+        "strategy_runner: strategy: still at mine.py:7 0.8 s after it was asked to end, expected it"
+        " to return"
+    )
 
 
 async def test_a_release_ends_it(desk: Desk) -> None:
     await desk.armed(CROSS)
     desk.gateway.say(Release("replaced"))
     assert await desk.process.ended() == 0
-    assert desk.process.events()[-1]["reason"] == "released: replaced"
+    assert desk.process.last_words == "strategy_runner: released: replaced"
+
+
+HANGS_AT_THE_END = """
+import threading, time
+from strategy_sdk import Strategy
+
+
+class Mine(Strategy):
+    def start(self):
+        threading.Thread(target=time.sleep, args=(60,)).start()
+
+    def on_market_data(self, event):
+        pass
+
+    def shutdown(self):
+        time.sleep(60)
+"""
+
+
+async def test_an_author_who_does_not_let_go_does_not_hold_up_a_release(desk: Desk) -> None:
+    await desk.armed({"source": {"inline": HANGS_AT_THE_END, "name": "mine.py"}})
+    desk.gateway.say(Release("replaced"))
+    asked = monotonic()
+    assert await desk.process.ended() == 0
+    assert monotonic() - asked < 2
+    assert desk.process.last_words == "strategy_runner: released: replaced"
+
+
+async def test_who_stays_unknown_to_the_gateway_says_so(desk: Desk) -> None:
+    desk.gateway.refuses = True
+    desk.start(CROSS)
+    assert await desk.process.ended(60) == 3
+    assert desk.process.last_words == (
+        f"strategy_runner: gateway {desk.gateway.address}: UNAUTHENTICATED: unknown_caller,"
+        " expected one that knows this runner"
+    )
+
+
+async def test_probes_are_answered_while_the_strategy_is_slow(
+    desk: Desk, port: Any, page: Any
+) -> None:
+    """Ten seconds of work in one burst; kubelet waits a second for each answer."""
+    number = port()
+    await desk.armed(inline("time.sleep(0.01)"), STRATOPS_METRICS_PORT=str(number))
+    desk.publish(*[FLAT] * 1_000)
+    for path in ("/health", "/ready", "/metrics") * 5:
+        async with asyncio.timeout(1):
+            assert (await page(number, path))[0] == 200
+    assert 0 < desk.last_counters().ticks < 1_000
+    assert desk.gateway.sessions == 1
+
+
+async def test_who_waits_for_a_feed_is_healthy_and_not_ready(
+    desk: Desk, port: Any, page: Any
+) -> None:
+    number = port()
+    await desk.armed(CROSS, STRATOPS_METRICS_PORT=str(number))
+    desk._server.kill()
+    missing = ""
+    while "feed no connection: [Errno 111] Connect call failed" not in missing:
+        status, missing = await page(number, "/ready")
+    assert status == 503
+    assert (await page(number, "/health"))[0] == 200
 
 
 async def test_a_lost_gateway_is_found_again(desk: Desk) -> None:

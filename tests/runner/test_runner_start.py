@@ -29,10 +29,18 @@ def test_the_least_environment_is_enough() -> None:
     assert "secret" not in repr(settings)
 
 
+def test_a_pods_instance_is_named_after_it(tmp_path: Path) -> None:
+    pod = {"STRATOPS_SPEC": "s", "STRATOPS_DESK_DIR": str(tmp_path), "STRATOPS_POD": "probe-1"}
+    one, other = (Settings.from_environment(pod) for _ in range(2))
+    assert one.instance.rpartition(".")[0] == other.instance.rpartition(".")[0] == "probe-1"
+    assert one.instance != other.instance
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         ({"STRATOPS_SPEC": ""}, "STRATOPS_SPEC: not set"),
+        ({"STRATOPS_DESK_DIR": "/none"}, "STRATOPS_DESK_DIR: '/none', expected a folder"),
         ({"STRATOPS_GATEWAY": "nowhere"}, "STRATOPS_GATEWAY: 'nowhere', expected host:port"),
         ({"STRATOPS_METRICS_PORT": "70000"}, "STRATOPS_METRICS_PORT: '70000', expected a port"),
         ({"STRATOPS_LOG_LEVEL": "loud"}, "STRATOPS_LOG_LEVEL: 'loud', expected debug"),
@@ -59,6 +67,7 @@ def test_numbers_of_a_spec_come_as_text(tmp_path: Path) -> None:
     [
         ({"symbols": []}, "symbols and channels, expected at least one"),
         ({"symbols": "BTCUSDT"}, r"Expected `array`, got `str` - at `\$.symbols`"),
+        ({"redis_url": "r:1"}, "redis_url: Redis address 'r:1': expected redis://host:port"),
         ({"source": None}, r"Expected `object`, got `null` - at `\$.source`"),
     ],
 )
@@ -95,22 +104,50 @@ def test_a_log_line_is_one_json_object(tmp_path: Path) -> None:
     assert json.loads(line).items() >= {"event": "armed", "epoch": 3, "strategy": "probe"}.items()
 
 
+NEVER_MADE = """
+from strategy_sdk import Strategy
+
+
+class Mine(Strategy):
+    def __init__(self):
+        helper()
+
+
+def helper():
+    raise OSError("no model")
+"""
+
+
+TWO_LINES = """
+raise OSError("x\\ny")
+"""
+NOT_OURS = {"STRATOPS_METRICS_PORT": "1", "STRATOPS_METRICS_HOST": "192.0.2.1"}
+
+
+def inline(text: str) -> dict[str, Any]:
+    return {"source": {"inline": text, "name": "mine.py"}}
+
+
 @pytest.mark.servers
 @pytest.mark.parametrize(
     ("spec", "environment", "code", "words"),
     [
-        pytest.param({}, {"STRATOPS_GATEWAY": "x"}, 2, "STRATOPS_GATEWAY", id="settings"),
-        pytest.param({"symbols": []}, {}, 2, "symbols and channels", id="spec"),
+        pytest.param({}, {"STRATOPS_GATEWAY": "x"}, 2, "STRATOPS_GATEWAY: 'x', ", id="settings"),
+        pytest.param({}, NOT_OURS, 2, "STRATOPS_METRICS_PORT: 1, expected a free one", id="port"),
+        pytest.param({"symbols": []}, {}, 2, "symbols and channels, expected", id="spec"),
         pytest.param({}, {"STRATOPS_CATALOGUE": "/none"}, 2, "catalogue /none", id="catalogue"),
         pytest.param({"source": {"builtin": "x"}}, {}, 4, "expected one of momentum", id="source"),
         pytest.param({"symbols": ["XXX"]}, {}, 4, "'XXX': not in the catalogue", id="instrument"),
         pytest.param({"parameters": {"x": 1}}, {}, 4, "expected one of lookback", id="parameter"),
+        pytest.param(inline("a b"), {}, 4, "mine.py:1: syntax: invalid", id="syntax"),
+        pytest.param(inline(TWO_LINES), {}, 4, "mine.py:2: OSError: x y", id="module"),
+        pytest.param(inline(NEVER_MADE), {}, 4, "mine.py:11: OSError: no model", id="__init__"),
     ],
 )
 async def test_a_process_that_cannot_start_says_why_in_one_line(
     process: Any, spec: dict[str, Any], environment: dict[str, str], code: int, words: str
 ) -> None:
     process.start(SPEC | spec, **{"STRATOPS_GATEWAY": "127.0.0.1:1"} | environment)
-    assert await process.ended() == code
-    (line,) = process.log.read_text().splitlines()
-    assert words in line
+    assert await process.ended(60) == code
+    assert process.last_words.startswith("strategy_runner: ")
+    assert words in process.last_words
