@@ -28,7 +28,8 @@ async def old_desk(tmp_path: Path) -> AsyncIterator[DeskDriver]:
 async def test_its_books_are_as_they_were(old_desk: DeskDriver) -> None:
     account, tally = old_desk.strategy.account, old_desk.strategy.tally
     position = account.positions["BTCUSDT"]
-    assert (position.quantity, position.cost, position.fees) == (2, 202, Decimal("0.1"))
+    money = (position.quantity, position.cost, position.fees)
+    assert money == (Decimal(2), Decimal(202), Decimal("0.1"))
     assert (tally.signals, tally.accepted, tally.fills) == (3, 2, 1)
     assert list(account.orders) == ["y-0"]
 
