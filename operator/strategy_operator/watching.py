@@ -25,6 +25,7 @@ WATCHED = (STRATEGY, POLICY, POD)
 _AGAIN_S = (0.5, 1.0, 2.0, 5.0)
 _STEADY_S = 60.0  # a life that lasted so long was none of a row of failures
 _CONNECT_S = 10.0
+_LAST_WORDS_S = 0.05  # for TLS to take its leave
 _IDENTITY: Any = "stratops-operator"
 
 log = structlog.get_logger()
@@ -48,6 +49,7 @@ class Watching:
         self._thread = threading.Thread(target=self._run, name="kopf", daemon=True)
         self._stopping = threading.Event()
         self._own: tuple[asyncio.AbstractEventLoop, asyncio.Event] | None = None
+        self._session: aiohttp.ClientSession | None = None
         self.lives = 0
 
     def start(self) -> None:
@@ -99,6 +101,7 @@ class Watching:
             self._own = None
             for resource in WATCHED:
                 self._tell.unlisted(resource)
+            await self._hang_up()
 
     async def _definitions_are_there(self, stop: asyncio.Event) -> bool:
         """Waits for them: a kind that is not served when kopf begins is never watched."""
@@ -140,14 +143,20 @@ class Watching:
         return on_event
 
     async def _login(self, **_: Any) -> kopf.AiohttpSession:
+        await self._hang_up()
         connector = aiohttp.TCPConnector(ssl=self._access.tls if self._access.tls else False)
         reader = _Reader(self._access, self._namespace, self._tell, self._clocks)
-        return kopf.AiohttpSession(
-            server=self._access.server,
-            aiohttp_session=aiohttp.ClientSession(
-                connector=connector, middlewares=(reader,), trust_env=False
-            ),
+        self._session = aiohttp.ClientSession(
+            connector=connector, middlewares=(reader,), trust_env=False
         )
+        return kopf.AiohttpSession(server=self._access.server, aiohttp_session=self._session)
+
+    async def _hang_up(self) -> None:
+        """kopf does so only where it ends as it should."""
+        if self._session is not None:
+            await self._session.close()
+            await asyncio.sleep(_LAST_WORDS_S)
+        self._session = None
 
 
 class _Reader:

@@ -4,12 +4,19 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 from crd_driver import Api
 from dev_cluster.cluster import Cluster
 from operator_driver import OperatorProcess, environment_of
 from strategy_operator.access import Access, from_kubeconfig
 from strategy_operator.cluster import Cluster as ApiServer
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _plain_logs() -> None:
+    """The usual ones draw each traceback, which takes a turn of the loop too long."""
+    structlog.configure(processors=[structlog.processors.JSONRenderer(default=str)])
 
 
 @pytest.fixture(scope="session")

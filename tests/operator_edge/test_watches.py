@@ -80,10 +80,11 @@ async def watching(access: Access, namespace: str) -> AsyncIterator[Seen]:
         try:
             yield Seen(cache, intake, keys)
         finally:
-            kopf.stop(1.0)
+            await asyncio.to_thread(kopf.stop, 20.0)
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.sleep(0.2)  # for TLS to take its leave
 
 
 async def until(fact: Callable[[], bool], within_s: float = 90.0) -> None:
