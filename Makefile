@@ -45,5 +45,8 @@ install-yaml: ## Write dist/install.yaml: a desk to try, for kubectl apply (NAME
 	@sh scripts/install_yaml.sh $(NAMESPACE) > dist/install.yaml
 	@echo "kubectl apply --server-side -f dist/install.yaml"
 
+images: install ## Build every component's image as the test cluster runs it (Linux, root)
+	@$(BIN)/python -m dev_cluster.component_images $(ARGS)
+
 clean: ## Remove the environment and what tools cached
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -49,6 +49,8 @@ class Images:
 
 def build(components: Sequence[str] = COMPONENTS, project: Path = PROJECT) -> Images:
     """The images of these components, built if need be. Raises MachineUnfit or ToolFailed."""
+    if not (project / "Dockerfile").exists():
+        raise MachineUnfit(f"{project}: no Dockerfile; images are built from a checkout")
     folder = cache.root() / "images"
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as temporary:

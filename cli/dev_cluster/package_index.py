@@ -38,9 +38,9 @@ def _configuration(settings: dict[str, str], certificates: str) -> str:
 
 
 def _settings() -> dict[str, str]:
-    """What files and environment tell pip; what it names last wins, as in pip."""
+    """What files and environment tell pip; what it names last wins, as in pip. Without pip: none."""
     words = [sys.executable, "-m", "pip", "config", "list"]
-    said = subprocess.run(words, capture_output=True, text=True, check=True)  # noqa: S603
+    said = subprocess.run(words, capture_output=True, text=True, check=False)  # noqa: S603
     settings: dict[str, str] = {}
     for line in said.stdout.splitlines():
         key, _, value = line.partition("=")

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from dev_cluster.component_images import forget_old
+from dev_cluster.component_images import build, forget_old
 from dev_cluster.image_context import snapshot
+from dev_cluster.machine import MachineUnfit
 
 NOW = 1_000_000.0
 IGNORED = """# What images are made of.
@@ -106,6 +107,11 @@ def test_what_was_abandoned_half_made_is_removed(tmp_path: Path) -> None:
     used(tmp_path / "bbb.x1y2", NOW - 100)
     forget_old(tmp_path, NOW)
     assert [path.name for path in tmp_path.iterdir()] == ["bbb.x1y2"]
+
+
+def test_without_a_checkout_there_is_nothing_to_build(tmp_path: Path) -> None:
+    with pytest.raises(MachineUnfit, match="no Dockerfile"):
+        build(project=tmp_path)
 
 
 def used(folder: Path, at: float) -> None:

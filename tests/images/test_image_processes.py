@@ -98,6 +98,15 @@ def test_the_root_cannot_be_written_and_tmp_can(images: Mapping[str, Image]) -> 
     assert said.split() == ["x"]
 
 
+def test_a_package_that_an_image_adds_is_found(images: Mapping[str, Image]) -> None:
+    """As docs/images.md says."""
+    make = "mkdir -p /tmp/my/strategies; echo 'print(1)' > /tmp/my/strategies/__init__.py"
+    done = images["runner"].run(
+        "sh", "-euc", f"{make}; python -P -c 'import strategies'", PYTHONPATH="/tmp/my"
+    )
+    assert done.stdout == "1\n"
+
+
 @pytest.mark.parametrize("component", ALONE)
 def test_a_component_as_pid_1_ends_when_asked(component: str, images: Mapping[str, Image]) -> None:
     words = [*WITH_FILE, *images[component].settings["Entrypoint"]]
