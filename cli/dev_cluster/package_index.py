@@ -38,7 +38,7 @@ def _configuration(settings: dict[str, str], certificates: str) -> str:
 
 
 def _settings() -> dict[str, str]:
-    """What files and environment tell pip; what it names last wins, as in pip. Without pip: none."""
+    """What files and environment tell pip, if there is one; what it names last wins, as in pip."""
     words = [sys.executable, "-m", "pip", "config", "list"]
     said = subprocess.run(words, capture_output=True, text=True, check=False)  # noqa: S603
     settings: dict[str, str] = {}

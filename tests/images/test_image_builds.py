@@ -1,11 +1,15 @@
 """What a build is lent for its work stays out of what it makes."""
 
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
+from cluster_driver import wait_for
 from dev_cluster import buildah, cache, image_base
 from dev_cluster.buildah import Buildah
 from dev_cluster.component_images import Images
@@ -44,6 +48,17 @@ def test_index_and_proxy_of_the_machine_are_in_no_layer(
     (context / "Dockerfile").write_text(DOCKERFILE)
     builder.build(context, NAME)
     assert not list(mentions(builder.folder, CANARY))
+
+
+def test_a_killed_build_s_programs_end(built: Images, tmp_path: Path) -> None:
+    code = "import sys; from pathlib import Path; from dev_cluster.image_tools import run;"
+    code += "run('sh', '-c', 'echo begun; exec sleep 3600', log=Path(sys.argv[1]))"
+    log = tmp_path / "log"
+    with subprocess.Popen([sys.executable, "-c", code, str(log)]) as build:
+        wait_for(lambda: log.exists() and log.read_text())
+        (tool,) = psutil.Process(build.pid).children(recursive=True)[-1:]
+        build.kill()
+    wait_for(lambda: not tool.is_running())
 
 
 def mentions(folder: Path, text: str) -> Iterator[Path]:
