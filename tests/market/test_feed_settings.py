@@ -41,11 +41,20 @@ def test_several_files_are_separated_as_paths_are() -> None:
         ("STRATOPS_SESSION", "run.1"),
         ("STRATOPS_CHANNELS", "market:*"),
         ("STRATOPS_EXPECT_S", "-1"),
+        ("STRATOPS_REPEAT", "yes"),
+        ("STRATOPS_METRICS_PORT", "http"),
     ],
 )
 def test_a_bad_setting_is_named(name: str, value: str) -> None:
     with pytest.raises(InvalidSettings, match=name):
         Settings.from_environment({**NEEDED, name: value})
+
+
+def test_an_endless_feed_is_a_new_run_unless_it_is_named() -> None:
+    endless = {**NEEDED, "STRATOPS_REPEAT": "true"}
+    assert Settings.from_environment(endless).session == ""
+    named = Settings.from_environment({**endless, "STRATOPS_SESSION": "demo"})
+    assert (named.repeat, named.session) == (True, "demo")
 
 
 class Clock:

@@ -6,12 +6,14 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from time import monotonic
 from typing import Any
 
 import pytest
 
+from kube_probe import page
 from market_feed import sample
 from market_feed.merge import messages, open_all
 
@@ -182,6 +184,33 @@ async def test_sigterm_ends_it_within_a_second(reader: Any, feed: Any, until: An
     assert monotonic() - at < 1
 
 
+async def test_its_pages_tell_health_readiness_and_figures(
+    reader: Any, feed: Any, until: Any, port: Any
+) -> None:
+    number = port()
+    feed(expect="one", metrics_port=str(number))
+    await until_page(number, "/ready", (503, "consumers to say where they are\n"))
+    assert await page(number, "/health") == (200, "ok\n")
+    one = await reader("one")
+    await until(lambda: len(one.events) == len(SAMPLE))
+    await until_page(number, "/ready", (200, "ready\n"))
+    _, metrics = await page(number, "/metrics")
+    published = sum(symbol == "BTCUSDT" for symbol, _ in SAMPLE)
+    labels = 'symbol="BTCUSDT",type="tick"'
+    assert f"market_data_published_total{{{labels}}} {published}.0" in metrics
+    assert "strategy_engine_feed_consumers 1.0" in metrics
+    assert "process_resident_memory_bytes" in metrics
+
+
+async def until_page(port: int, path: str, answer: tuple[int, str]) -> None:
+    async with asyncio.timeout(20):
+        while True:
+            with suppress(ConnectionError):  # it may not be up yet
+                if await page(port, path) == answer:
+                    return
+            await asyncio.sleep(0.02)
+
+
 @pytest.mark.parametrize(
     ("settings", "line"),
     [
@@ -189,6 +218,10 @@ async def test_sigterm_ends_it_within_a_second(reader: Any, feed: Any, until: An
         (
             {"STRATOPS_REDIS_URL": "redis://127.0.0.1:1", "STRATOPS_SPEED": "fast"},
             "market_feed: STRATOPS_SPEED: 'fast', expected max, or a number above 0\n",
+        ),
+        (
+            {"STRATOPS_REDIS_URL": "redis://127.0.0.1:1", "STRATOPS_STATE_DIR": "/proc/none"},
+            "market_feed: [Errno 2] No such file or directory: '/proc/none'\n",
         ),
     ],
 )

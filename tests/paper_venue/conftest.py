@@ -34,7 +34,9 @@ class Server(Protocol):
 class VenueProcess:
     """`start` it again after `kill`: port and book are the same."""
 
-    def __init__(self, folder: Path, port: int, redis_url: str, nats_url: str, model: str) -> None:
+    def __init__(
+        self, folder: Path, port: int, redis_url: str, nats_url: str, model: str, pages: str = ""
+    ) -> None:
         self.address = f"127.0.0.1:{port}"
         self.environment = {
             "STRATOPS_LISTEN": self.address,
@@ -44,6 +46,7 @@ class VenueProcess:
             "STRATOPS_SYMBOLS": "BTCUSDT,ETHUSDT",
             "STRATOPS_CLOCK": "market",
             "STRATOPS_FILL_MODEL": model,
+            "STRATOPS_METRICS_PORT": pages,
         }
         self.log = folder.parent / f"{folder.name}.log"
         self.start()
@@ -139,7 +142,8 @@ def make_venue(
 
     def make(model: str = "touch") -> VenueProcess:
         folder = tmp_path / f"venue{len(made)}"
-        made.append(VenueProcess(folder, port(), redis_server.url, nats_server.url, model))
+        urls = redis_server.url, nats_server.url
+        made.append(VenueProcess(folder, port(), *urls, model, pages=str(port())))
         return made[-1]
 
     yield make

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from kube_probe import page
 from stratops_api.v1 import order_execution_pb2 as pb
 from stratops_api.v1 import types_pb2 as types
 
@@ -214,3 +215,23 @@ def test_the_list_can_be_of_one_strategys_open_orders(venue: Any, market: Any) -
 def test_a_page_begins_after_an_order_id_of_this_venue(shared_venue: Any) -> None:
     with pytest.raises(grpc.RpcError, match="after_order_id: 'X-1', expected like 'P-000001'"):
         shared_venue.stub.ListOrders(pb.ListOrdersRequest(after_order_id="X-1"))
+
+
+async def test_its_pages_tell_health_readiness_and_figures(
+    venue: Any, market: Any, redis_server: Any, wait_until: Callable[..., Any]
+) -> None:
+    number = int(venue.environment["STRATOPS_METRICS_PORT"])
+    market.quote(1, 101)
+    venue.submit(cause=1)
+    venue.submit(client_order_id="none", symbol="DOGE")
+    assert await page(number, "/health") == (200, "ok\n")
+    assert await page(number, "/ready") == (200, "ready\n")
+    _, metrics = await page(number, "/metrics")
+    assert 'venue_fills_total{side="buy",symbol="BTCUSDT"} 1.0' in metrics
+    assert 'venue_orders_ended_total{reason="",state="filled"} 1.0' in metrics
+    assert 'venue_orders_ended_total{reason="unknown_instrument",state="rejected"} 1.0' in metrics
+    assert 'market_data_received_total{symbol="BTCUSDT",type="tick"} 1.0' in metrics
+    redis_server.kill()
+    while (answer := await page(number, "/ready"))[0] == 200:
+        pass
+    assert answer[1].startswith("feed ")

@@ -214,7 +214,13 @@ def test_a_taken_port_ends_the_second_venue(venue: Any, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("FILL_MODEL", "mid"), ("FILL_SIZES", "yes"), ("LISTEN", ""), ("SYMBOLS", " , ")],
+    [
+        ("FILL_MODEL", "mid"),
+        ("FILL_SIZES", "yes"),
+        ("LISTEN", ""),
+        ("SYMBOLS", " , "),
+        ("METRICS_PORT", "x"),
+    ],
 )
 def test_bad_settings_end_it_with_one_line(tmp_path: Path, name: str, value: str) -> None:
     good = {"LISTEN": "127.0.0.1:1", "STATE_DIR": str(tmp_path), "SYMBOLS": "BTCUSDT"}

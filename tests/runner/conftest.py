@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -177,19 +177,3 @@ def process(tmp_path: Path) -> Iterator[Process]:
     runner = Process(tmp_path)
     yield runner
     runner.kill()
-
-
-@pytest.fixture
-def page() -> Callable[..., Awaitable[tuple[int, str]]]:
-    """Asks as kubelet does; answers status and text."""
-
-    async def page(port: int, path: str, key: str = "") -> tuple[int, str]:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        request = f"GET {path} HTTP/1.1\r\nHost: 10.0.0.7:9092\r\nUser-Agent: kube-probe/1.36\r\n"
-        headers = f"Accept: */*\r\nConnection: close\r\nX-API-Key: {key}\r\n\r\n"
-        writer.write((request + headers).encode())
-        head, _, body = (await reader.read()).decode().partition("\r\n\r\n")
-        writer.close()
-        return int(head.split()[1]), body
-
-    return page

@@ -10,6 +10,7 @@ import grpc
 import pytest
 
 from handover.messages import Batch, Hello
+from kube_probe import page
 from risk_gateway.authority import Bundle, make
 
 pytestmark = pytest.mark.servers
@@ -146,7 +147,7 @@ def other_redis(redis_server: Any, tmp_path: Path) -> Iterator[Any]:
     server.kill()
 
 
-async def test_a_desk_that_is_not_there_yet_is_waited_for(pod: Pod, port: Any, page: Any) -> None:
+async def test_a_desk_that_is_not_there_yet_is_waited_for(pod: Pod, port: Any) -> None:
     number = port()
     (pod.desk.path / "token").unlink()
     pod.start(STRATOPS_METRICS_PORT=str(number))

@@ -13,6 +13,7 @@ import pytest
 import redis
 
 from handover.messages import Alive, Batch, Hello, OrderFill, Outcome, Outcomes, Release, Trouble
+from kube_probe import page
 from trading.signals import Side
 
 pytestmark = pytest.mark.servers
@@ -232,9 +233,7 @@ async def test_who_stays_unknown_to_the_gateway_says_so(desk: Desk) -> None:
     )
 
 
-async def test_probes_are_answered_while_the_strategy_is_slow(
-    desk: Desk, port: Any, page: Any
-) -> None:
+async def test_probes_are_answered_while_the_strategy_is_slow(desk: Desk, port: Any) -> None:
     """Ten seconds of work in one burst; kubelet waits a second for each answer."""
     number = port()
     await desk.armed(inline("time.sleep(0.01)"), STRATOPS_METRICS_PORT=str(number))
@@ -246,9 +245,7 @@ async def test_probes_are_answered_while_the_strategy_is_slow(
     assert desk.gateway.sessions == 1
 
 
-async def test_who_waits_for_a_feed_is_healthy_and_not_ready(
-    desk: Desk, port: Any, page: Any
-) -> None:
+async def test_who_waits_for_a_feed_is_healthy_and_not_ready(desk: Desk, port: Any) -> None:
     number = port()
     await desk.armed(CROSS, STRATOPS_METRICS_PORT=str(number))
     desk._server.kill()
@@ -290,9 +287,7 @@ async def test_uvloop_is_a_choice(desk: Desk) -> None:
     await desk.gateway.until(lambda: desk.signals)
 
 
-async def test_the_pages_tell_health_readiness_and_figures(
-    desk: Desk, port: Any, page: Any
-) -> None:
+async def test_the_pages_tell_health_readiness_and_figures(desk: Desk, port: Any) -> None:
     number = port()
     await desk.armed(CROSS, STRATOPS_METRICS_PORT=str(number), STRATEGY_ENGINE_API_KEY="key")
     desk.publish(*[FLAT] * 4, UP)
