@@ -82,10 +82,13 @@ class Intake:
 
     def took(self, items: Sequence[Brought]) -> None:
         for item in items:
-            if item.deleted:
-                self._remove(item.resource, item.key, item.uid, item.version)
-            else:
+            if not item.deleted:
                 self._put(item)
+            elif item.resource == POD and not item.value.pod.deleting:
+                # It may only have lost the label by which it is watched.
+                self._sweep(POD, [(item.key, Entry(item.uid, item.version, item.value))])
+            else:
+                self._remove(item.resource, item.key, item.uid, item.version)
 
     def listed(self, resource: Resource, uids: set[str], version: int) -> None:
         missing = self._stores[resource].missing(uids, version)

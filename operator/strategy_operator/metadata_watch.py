@@ -51,6 +51,9 @@ class _Unanswered(Exception):
     pass
 
 
+_PASSING = (_Unanswered, aiohttp.ClientError, TimeoutError, OSError, msgspec.MsgspecError)
+
+
 class MetadataWatch:
     """`namespace` empty: all. `run` never ends."""
 
@@ -78,7 +81,7 @@ class MetadataWatch:
                 await self._watch()
             except _TooOld:
                 self._version = ""
-            except (_Unanswered, aiohttp.ClientError, TimeoutError, OSError) as error:
+            except _PASSING as error:
                 await self._wait(error)
 
     async def _wait(self, error: Exception) -> None:

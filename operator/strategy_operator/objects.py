@@ -91,7 +91,7 @@ def brought(
 
 def strategy(raw: Mapping[str, Any]) -> StrategyObject:
     metadata = {name: each for name, each in raw["metadata"].items() if name != "managedFields"}
-    if _LAST_APPLIED in metadata.get("annotations", {}):
+    if _LAST_APPLIED in (metadata.get("annotations") or {}):
         annotations = metadata["annotations"].items()
         metadata["annotations"] = {key: each for key, each in annotations if key != _LAST_APPLIED}
     status = raw.get("status") or {}
@@ -116,7 +116,7 @@ def _hands_over(status: Mapping[str, Any]) -> bool:
     armed, wanted = status.get("revision", ""), status.get("wantedRevision", "")
     stalled = any(
         each.get("type") == ConditionType.STALLED and each.get("status") == ConditionStatus.TRUE
-        for each in status.get("conditions", ())
+        for each in status.get("conditions") or ()
     )
     return bool(armed and wanted and armed != wanted and not stalled)
 
@@ -138,7 +138,7 @@ def child(raw: Mapping[str, Any], clocks: Clocks) -> Child:
         strategy=owner_name or labels.get(names.STRATEGY, ""),
         owner_uid=owner_uid,
         created_at=clocks.monotonic_of(metadata["creationTimestamp"]),
-        revision=labels.get(names.REVISION, ""),
+        revision=metadata["name"].rpartition("-")[2],  # labels may have been changed by hand
     )
 
 

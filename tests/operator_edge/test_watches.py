@@ -150,6 +150,43 @@ async def test_what_was_there_before_is_listed(
         assert seen.counts == ALL
 
 
+async def test_a_pod_that_lost_its_label_is_not_gone(
+    defined: Cluster, namespace: str, access: Access
+) -> None:
+    """A watch by label tells of it as of a deletion."""
+    await asyncio.to_thread(children, defined, namespace)
+    label = "app.kubernetes.io/managed-by"
+    async with watching(access, namespace) as seen:
+        await until(lambda: seen.intake.complete)
+
+        def labelled() -> bool:
+            entry = seen.cache.pods.get((namespace, "child"))
+            return entry is not None and label in entry.value.pod.labels
+
+        assert labelled()
+        defined.kubectl("label", "pod", "child", f"{label}-", "-n", namespace)
+        await until(lambda: not labelled())
+        assert seen.counts == ALL
+        defined.kubectl("label", "pod", "child", f"{label}=stratops-operator", "-n", namespace)
+        await until(labelled)
+
+
+async def test_all_namespaces_are_watched_by_one_operator(
+    defined: Cluster, namespace: str, access: Access
+) -> None:
+    other = await asyncio.to_thread(new_namespace, defined)
+    for each in (namespace, other):
+        await asyncio.to_thread(children, defined, each)
+    async with watching(access, "") as seen:
+        await until(lambda: seen.intake.complete)
+        found = {key[0] for key, _ in seen.cache.pods.items()}
+        assert found >= {namespace, other}
+        assert len(seen.cache.revisions.children((other, "probe"))) == 1
+        await asyncio.to_thread(remove, defined, other)
+        await until(lambda: other not in {key[0] for key, _ in seen.cache.pods.items()})
+    defined.kubectl("delete", "namespace", other, "--wait=false")
+
+
 async def test_objects_of_others_are_not_kept(
     defined: Cluster, namespace: str, access: Access
 ) -> None:
