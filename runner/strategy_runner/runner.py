@@ -35,7 +35,7 @@ _FAULTS = {
 class Pace:
     """Seconds."""
 
-    look_s: float = 0.02
+    look_s: float = 0.05
     alive_s: float = 0.05
     report_s: float = 1.0  # errors of the strategy, and memory
     leave_s: float = 0.5  # for the last batch to be acknowledged

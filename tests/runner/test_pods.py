@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+import psutil
 import pytest
 
 from handover.messages import Batch, Hello
@@ -178,3 +179,12 @@ async def test_without_any_feed_it_does_not_start(process: Any) -> None:
     assert process.last_words == (
         "strategy_runner: STRATOPS_DESK_DIR: not set, expected it where no redis_url is"
     )
+
+
+async def test_memory_stays_small_with_tls_and_pages(pod: Pod, port: Any) -> None:
+    number = port()
+    pod.start(STRATOPS_METRICS_PORT=str(number))
+    await pod.gateway.until(lambda: pod.gateway.of(Batch), 30)
+    for _ in range(20):
+        await page(number, "/metrics")
+    assert psutil.Process(pod.process.pid).memory_info().rss < 60 * 2**20
