@@ -8,7 +8,7 @@ API_CLIENTS = {
     "stratops-operator",
     "stratops-gateway",
     "stratops-certificates",
-    "stratops-certificates-removal",
+    "stratops-removal",
     "stratops-uninstall",
 }
 FILES = sorted(path.stem for path in VALUES.glob("*.yaml"))
@@ -32,15 +32,19 @@ def test_no_rule_has_a_wildcard(rendering: Rendering) -> None:
         assert not any("*" in value for values in rule.values() for value in values), name
 
 
-def test_nobody_but_the_certificate_hook_has_to_do_with_secrets(rendering: Rendering) -> None:
-    with_secrets = {name for name, rule in rules(rendering) if "secrets" in rule["resources"]}
-    assert with_secrets <= {"stratops-certificates"}
+def test_nobody_but_hooks_has_to_do_with_secrets_and_with_one_only(rendering: Rendering) -> None:
+    for name, rule in rules(rendering):
+        if "secrets" in rule["resources"]:
+            assert name in ("stratops-certificates", "stratops-removal")
+            one = rule.get("resourceNames") == ["stratops-gateway-tls"]
+            assert one or rule["verbs"] == ["create"]  # a create cannot be held to a name
 
 
-def test_the_certificate_hook_reads_only_its_own_secret() -> None:
-    for name, rule in rules(rendered("demo")):
-        if name == "stratops-certificates" and rule["verbs"] != ["create"]:
-            assert len(rule["resourceNames"]) == 1
+def test_what_may_touch_secrets_is_gone_when_its_hook_is_over(rendering: Rendering) -> None:
+    for each in rendering.of_kind("ServiceAccount", "Role", "RoleBinding"):
+        if each["metadata"]["name"] in ("stratops-certificates", "stratops-removal"):
+            policy = each["metadata"]["annotations"]["helm.sh/hook-delete-policy"]
+            assert "hook-succeeded" in policy
 
 
 def test_no_rule_lets_anybody_run_in_pods_or_ask_for_tokens(rendering: Rendering) -> None:

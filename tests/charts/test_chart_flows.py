@@ -136,7 +136,6 @@ def test_only_who_speaks_to_the_api_server_may_reach_it() -> None:
         "operator",
         "gateway",
         "certificates",
-        "certificates-removal",
         "uninstall",
     }
 

@@ -56,6 +56,14 @@ def test_the_demo_of_the_chart_is_the_demo_of_the_tests() -> None:
     assert shipped == yaml.safe_load((VALUES / "demo.yaml").read_text())
 
 
+def test_the_packaged_chart_has_all_it_needs(tmp_path: Path) -> None:
+    helm("package", CHART, "-d", tmp_path)
+    (package,) = tmp_path.glob("stratops-*.tgz")
+    desk = ("-n", "trading", "-f", CHART / "values-demo.yaml")
+    packaged, plain = (helm("template", "desk", chart, *desk) for chart in (package, CHART))
+    assert packaged == plain
+
+
 def test_no_object_is_rendered_twice() -> None:
     names = [(each["kind"], each["metadata"]["name"]) for each in rendered("demo").objects]
     assert len(names) == len(set(names))
