@@ -160,7 +160,8 @@ class Cluster:
     ) -> dict[str, Any]:
         """Server-side apply, by force. With its uid or resourceVersion it touches no other one."""
         metadata = manifest["metadata"]
-        body = {"apiVersion": resource.api, "kind": resource.kind, **manifest}
+        said = _without_empty(manifest)
+        body = {"apiVersion": resource.api, "kind": resource.kind, **said}
         path = resource.path(metadata["namespace"], metadata["name"], part)
         query = {"fieldManager": FIELD_MANAGER, "force": "true"}
         return await self._asked("PATCH", path, body, query, kind=_APPLY)
@@ -244,6 +245,16 @@ def _trimmed(answer: dict[str, Any]) -> dict[str, Any]:
     if isinstance(metadata, dict):
         metadata.pop("managedFields", None)
     return answer
+
+
+def _without_empty(value: Any) -> Any:
+    """An empty map or list in the place of entries of ours is stored as null, which is invalid."""
+    if isinstance(value, Mapping):
+        kept = {key: _without_empty(each) for key, each in value.items()}
+        return {key: each for key, each in kept.items() if each not in ({}, [])}
+    if isinstance(value, list):
+        return [_without_empty(each) for each in value]
+    return value
 
 
 def owner_uid(manifest: Mapping[str, Any]) -> str:

@@ -8,6 +8,7 @@ import pytest
 from crd_driver import SMALLEST, Api
 from dev_cluster.cluster import Cluster
 from operator_driver import account
+from platform_spec.status import status_of
 from strategy_operator import names
 from strategy_operator.access import from_kubeconfig
 from strategy_operator.cluster import CONFIG_MAP, POD, STRATEGY, No, Refused
@@ -89,6 +90,22 @@ async def test_an_equal_status_changes_nothing(resources: Api, server: ApiServer
     )
     again = await server.apply(STRATEGY, {"metadata": of(first), "status": STATUS}, "status")
     assert again["metadata"]["resourceVersion"] == first["metadata"]["resourceVersion"]
+
+
+async def test_what_was_the_last_of_its_kind_may_go(resources: Api, server: ApiServer) -> None:
+    """The API server makes null of an empty map in the place of entries, and refuses that."""
+    held = {"positions": {"BTCUSDT": "1"}, "at": "2026-11-21T12:00:00Z"}
+    barred = [{"revision": "0123456789", "reason": "CrashLoop"}]
+    full = STATUS | {"trading": held, "quarantined": barred}
+    flat = STATUS | {"trading": held | {"positions": {}}, "quarantined": []}
+    seen = resources.create(SMALLEST)
+    for status in (full, flat, full, flat):
+        body = {"metadata": of(seen), "status": status}
+        seen = await server.apply(STRATEGY, body, "status")
+    assert status_of(seen).quarantined == ()
+    trading = status_of(seen).trading
+    assert trading is not None
+    assert trading.positions == {}
 
 
 async def test_what_is_created_twice_is_ours_both_times(resources: Api, server: ApiServer) -> None:
