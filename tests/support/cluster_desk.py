@@ -46,14 +46,17 @@ class Failed(AssertionError):
 def until(
     fact: Callable[[], Fact | None], what: str, *, within_s: float = 60.0, every_s: float = 0.2
 ) -> Fact:
-    """The first answer that is true. Raises Failed with `what` when there is none in time."""
+    """The first answer that is true; a command that fails is none. Raises Failed with `what`."""
     deadline = time.monotonic() + within_s
-    while True:
-        if found := fact():
-            return found
-        if time.monotonic() > deadline:
-            raise Failed(f"not within {within_s:.0f} s: {what}")
+    why = ""
+    while time.monotonic() < deadline:
+        try:
+            if found := fact():
+                return found
+        except Failed as failed:
+            why = f": {failed}"
         time.sleep(every_s)
+    raise Failed(f"not within {within_s:.0f} s: {what}{why}")
 
 
 @dataclass(slots=True)
