@@ -3,8 +3,11 @@
 import contextlib
 import os
 from pathlib import Path
+from typing import Any
 
 import msgspec
+
+from market_feed.window import Window
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -24,6 +27,11 @@ class Resume(msgspec.Struct, frozen=True):
     position: int  # the lowest place of all consumers
     streams: dict[str, int]  # last sequence published of each stream
     consumers: dict[str, Place]
+
+    @classmethod
+    def of(cls, window: Window, session: str, restarts: int, files: tuple[str, ...]) -> "Resume":
+        consumers = {name: Place(*known) for name, known in window.places().items()}
+        return cls(session, restarts, files, window.lowest, window.last, consumers)
 
 
 class Stream(msgspec.Struct, frozen=True):
@@ -46,6 +54,16 @@ class Report(msgspec.Struct, frozen=True):
     restarts: int
     bad_rows: dict[str, int]  # by file
     ended: bool
+
+    @classmethod
+    def of(cls, window: Window, **known: Any) -> "Report":
+        """`known`: the fields that the window cannot tell."""
+        return cls(
+            published=window.published,
+            streams={name: Stream(n, window.last[name]) for name, n in window.counts.items()},
+            consumers={name: Consumer(*one) for name, one in window.standings().items()},
+            **known,
+        )
 
 
 def write(path: Path, record: Resume | Report) -> None:

@@ -24,7 +24,7 @@ from market_feed.files import InvalidRow, Source
 from market_feed.laps import Laps, LostLife
 from market_feed.merge import Message
 from market_feed.pace import Pace
-from market_feed.records import Consumer, Place, Report, Resume, Stream, read_resume, write
+from market_feed.records import Report, Resume, read_resume, write
 from market_feed.settings import Settings
 from market_feed.window import SIZE, Standing, Window
 
@@ -328,24 +328,14 @@ class Replay:
             write(self._settings.report, self.report())
 
     def _resume_record(self) -> Resume:
-        window = self._window
-        return Resume(
-            session=self._origin,
-            restarts=self._restarts,
-            files=tuple(str(path) for path in self._settings.files),
-            position=window.lowest,
-            streams=window.last,
-            consumers={name: Place(*known) for name, known in window.places().items()},
-        )
+        files = tuple(str(path) for path in self._settings.files)
+        return Resume.of(self._window, self._origin, self._restarts, files)
 
     def report(self) -> Report:
-        window = self._window
-        return Report(
+        return Report.of(
+            self._window,
             session=self.session,
-            published=window.published,
             sent_again=self._sent_again,
-            streams={name: Stream(n, window.last[name]) for name, n in window.counts.items()},
-            consumers={name: Consumer(*known) for name, known in window.standings().items()},
             restarts=self._restarts,
             bad_rows=dict(self._bad_rows),
             ended=self._ended,
