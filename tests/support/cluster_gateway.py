@@ -1,5 +1,6 @@
 """A gateway beside its servers on this machine, whose callers and policies are a real cluster's."""
 
+import asyncio
 import base64
 import json
 import time
@@ -128,6 +129,13 @@ class ClusterStack(Stack):
     def runner_of(self, pod: str, **more: Any) -> RunnerClient:
         token = more.pop("token", "") or self.namespace.token("stratops-runner", pod=pod)
         return self.runner(f"{pod}.0123abcd", token=token, **more)
+
+    async def policy(self, name: str, **spec: Any) -> None:
+        """Beside the loop, whose runners have to say meanwhile that they live."""
+        await asyncio.to_thread(self.namespace.policy, name, **spec)
+
+    async def no_policy(self, name: str) -> None:
+        await asyncio.to_thread(self.namespace.kubectl, "delete", "riskpolicy", name)
 
     async def trading(self, text: str = "") -> RunnerClient:
         """A runner in a pod, armed, on a desk that may trade."""
