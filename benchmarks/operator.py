@@ -7,6 +7,7 @@ same the usual way, with kopf's handlers for created and changed objects (`naive
 import contextlib
 import json
 import os
+import secrets
 import socket
 import subprocess
 import sys
@@ -64,7 +65,7 @@ class Cost:
 
 
 def _of_size(cluster: Cluster, size: int, naive: Cost | None) -> Iterator[Figure]:
-    with _namespace(cluster, f"bench-{size}") as namespace:
+    with _namespace(cluster) as namespace:
         _create(cluster, namespace, size)
         first = _pass(cluster, namespace, size, writes=size)
         again = _pass(cluster, namespace, size, writes=0)
@@ -133,7 +134,7 @@ def _operator(cluster: Cluster, namespace: str) -> Iterator[tuple[psutil.Process
 
 def _naive(cluster: Cluster) -> Cost:
     """The same told by kopf's handlers."""
-    with _namespace(cluster, "bench-naive") as namespace:
+    with _namespace(cluster) as namespace:
         _create(cluster, namespace, NAIVE)
         environment = {**os.environ, **cluster.environment, "BENCH_NAMESPACE": namespace}
         command = [sys.executable, "-P", str(Path(__file__).with_name("naive_operator.py"))]
@@ -163,7 +164,8 @@ def _process(command: list[str], environment: Mapping[str, str]) -> Iterator[psu
 
 
 @contextlib.contextmanager
-def _namespace(cluster: Cluster, name: str) -> Iterator[str]:
+def _namespace(cluster: Cluster) -> Iterator[str]:
+    name = f"bench-{secrets.token_hex(4)}"
     cluster.kubectl("create", "namespace", name)
     try:
         yield name

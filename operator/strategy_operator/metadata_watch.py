@@ -19,7 +19,7 @@ import structlog
 from strategy_operator.cluster import Cluster, Resource
 from strategy_operator.objects import Brought, Clocks, brought
 
-PAGE = 500
+PAGE = 200
 SERVER_S = 300  # an integer: the API server takes no other
 _SILENT_S = 70.0  # bookmarks come every minute, so a stream without any is dead, or its kind quiet
 _CONNECT_S = 10.0
