@@ -3,12 +3,13 @@
 This is what the status keeps: it is written before anything is done about it.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from platform_spec.status import MOST_QUARANTINED, Quarantined
 from platform_spec.strategy import Supersede
 from strategy_operator import names
+from strategy_operator.observed import StoredRevision
 from strategy_operator.scene import Scene
 from strategy_operator.trouble import is_of_its_own, trouble
 
@@ -72,8 +73,21 @@ def is_finishing(scene: Scene) -> bool:
     spec, wanted = scene.wish.spec, scene.before.wanted_revision
     if spec is None or spec.supersede_in_force() is not Supersede.FINISH or not wanted:
         return False
-    under_way = scene.armed not in ("", wanted) and asked(scene) != wanted
-    return under_way and trouble(scene, wanted) is None
+    if scene.armed in ("", wanted) or asked(scene) == wanted:
+        return False
+    begun = any(pod.revision == wanted for pod in scene.live)
+    return begun and trouble(scene, wanted) is None
+
+
+def restart_asked(scene: Scene) -> str:
+    """Value of the annotation; without one, of the last that there was."""
+    return scene.annotations.get(names.RESTART, "")[:_LONGEST_RESTART] or scene.before.restart
+
+
+def is_given_up(scene: Scene, revision: str) -> bool:
+    """Whether the gateway tries it no more, until it was withdrawn or another one deployed."""
+    gateway = scene.gateway
+    return gateway is not None and gateway.given_up == gateway.wanted == revision != ""
 
 
 def recipe(scene: Scene, revision: str) -> Recipe | None:
@@ -82,10 +96,8 @@ def recipe(scene: Scene, revision: str) -> Recipe | None:
     if found and spec and found.name == revision:
         policy = (spec.risk and spec.risk.policy) or ""
         return Recipe(revision, found.content, found.runner, found.image, policy)
-    for kept in scene.observed.revisions:
-        if kept.name == revision and kept.owner_uid == scene.owner.uid:
-            return Recipe(revision, kept.content, kept.runner, kept.image)
-    return None
+    kept = _kept(scene, revision)
+    return Recipe(revision, kept.content, kept.runner, kept.image) if kept else None
 
 
 # ---- Steps
@@ -93,52 +105,68 @@ def recipe(scene: Scene, revision: str) -> Recipe | None:
 
 def _after_restart(scene: Scene) -> tuple[str, tuple[Quarantined, ...]]:
     """A new value of the annotation tries again what was given up."""
-    before, gateway = scene.before, scene.gateway
-    value = scene.annotations.get(names.RESTART, "")[:_LONGEST_RESTART] or before.restart
+    before, gateway, value = scene.before, scene.gateway, restart_asked(scene)
     barred = {each.revision for each in before.quarantined}
+    if is_given_up(scene, before.wanted_revision):
+        return before.restart, before.quarantined  # it is withdrawn first
     if value == before.restart or asked(scene) not in barred:
         return value, before.quarantined
-    if gateway is None or gateway.wanted != before.wanted_revision:
-        return before.restart, before.quarantined  # it has still to hear of the fallback
+    heard = gateway is not None and gateway.wanted == before.wanted_revision
+    if not heard and _kept(scene, before.wanted_revision):
+        return before.restart, before.quarantined  # the gateway is still to hear of the fallback
     return value, tuple(each for each in before.quarantined if each.revision != asked(scene))
 
 
 def _with_the_failed(scene: Scene, quarantined: tuple[Quarantined, ...]) -> tuple[Quarantined, ...]:
+    """Only where there is another one, and what it is made from: else it is tried on."""
     wanted = scene.before.wanted_revision
     barred = {each.revision for each in quarantined}
-    if not wanted or wanted in barred or not _good(scene, {wanted, *barred}):
+    fallback = _fallback(scene, {wanted, *barred})
+    if not wanted or wanted in barred or not fallback:
         return quarantined
-    reason = _failure(scene, wanted)
+    reason = _failure(scene, wanted, fallback)
     if not reason:
         return quarantined
     return (*quarantined, Quarantined(revision=wanted, reason=reason))[-MOST_QUARANTINED:]
 
 
-def _failure(scene: Scene, wanted: str) -> str:
+def _failure(scene: Scene, wanted: str, fallback: str) -> str:
     """Why the wanted revision is not tried any more; empty: it is."""
     gateway = scene.gateway
     if gateway is None or gateway.wanted != wanted:
         return ""
     found = trouble(scene, wanted)
-    if gateway.given_up == wanted:
+    if is_given_up(scene, wanted):
         return found.reason if found else ""
     # Nobody trades, and the pod of the one before has gone: a new one is worth more.
-    good = _good(scene, {wanted, *(each.revision for each in scene.before.quarantined)})
-    gone = not gateway.armed and not any(pod.revision == good for pod in scene.live)
-    known = recipe(scene, good) is not None
-    return found.reason if found and gone and known and is_of_its_own(found) else ""
+    gone = not gateway.armed and not any(pod.revision == fallback for pod in scene.live)
+    return found.reason if found and gone and is_of_its_own(found) else ""
 
 
 def _chosen(scene: Scene, barred: Collection[str]) -> str:
     before, wished = scene.before.wanted_revision, asked(scene)
-    kept = before if before not in barred else _good(scene, barred) or before
+    kept = before if before not in barred else _fallback(scene, barred) or before
     if not wished or wished in barred or is_finishing(scene):
         return kept
     return wished
 
 
+def _fallback(scene: Scene, others: Collection[str]) -> str:
+    """The last one armed that is none of these and can be made again."""
+    return next((each for each in _armed_before(scene, others) if _kept(scene, each)), "")
+
+
 def _good(scene: Scene, others: Collection[str]) -> str:
-    """The last one armed that is none of these."""
+    return next(_armed_before(scene, others), "")
+
+
+def _armed_before(scene: Scene, others: Collection[str]) -> Iterator[str]:
+    """Revisions that were armed and are none of these, the last one first."""
     before = scene.before
     found = (scene.armed, before.revision, before.good_revision)
-    return next((each for each in found if each and each not in others), "")
+    return (each for each in found if each and each not in others)
+
+
+def _kept(scene: Scene, revision: str) -> StoredRevision | None:
+    ours = (each for each in scene.observed.revisions if each.owner_uid == scene.owner.uid)
+    return next((each for each in ours if each.name == revision), None)

@@ -17,8 +17,10 @@ from strategy_operator.actions import (
     DeletePod,
     Deploy,
     MendPod,
+    Withdraw,
 )
 from strategy_operator.children import PodPlan
+from strategy_operator.intent import is_given_up, restart_asked
 from strategy_operator.observed import GatewayView, Obstacle, Pod
 from strategy_operator.reasons import Finding, Reason
 from strategy_operator.scene import Scene, has_ended
@@ -100,6 +102,10 @@ def the_desk_is_there(stage: Stage) -> Hold | None:
     return None if stage.scene.observed.desk else Hold()
 
 
+def it_is_still_tried(stage: Stage) -> Hold | None:
+    return Hold() if is_given_up(stage.scene, stage.intent.revision) else None
+
+
 def one_hand_over_at_a_time(stage: Stage) -> Hold | None:
     if not stage.leaving:
         return None
@@ -146,6 +152,7 @@ GATES: tuple[Callable[[Stage], Hold | None], ...] = (
     what_it_is_made_from_is_known,
     the_desk_is_there,
     its_objects_are_there,
+    it_is_still_tried,
     one_hand_over_at_a_time,
     the_last_try_is_clear,
     it_has_backed_off,
@@ -216,8 +223,17 @@ def asking(stage: Stage) -> Iterator[Action]:
     if gateway is None or recipe is None:
         return
     pods = tuple(sorted(_may_hold(stage)))
-    if not _knows(gateway, recipe.revision, pods, recipe.policy):
+    if is_given_up(stage.scene, recipe.revision):
+        yield from _trying_again(stage, gateway)
+    elif not _knows(gateway, recipe.revision, pods, recipe.policy):
         yield Deploy(recipe.revision, recipe.content, pods)
+
+
+def _trying_again(stage: Stage, gateway: GatewayView) -> Iterator[Action]:
+    """Nothing that it could fall back on is known here: deployed anew it is tried on. Whoever the
+    gateway has armed instead goes on until a person asks for it."""
+    if not gateway.armed or restart_asked(stage.scene) != stage.intent.restart:
+        yield Withdraw("given up, and nothing to fall back on")
 
 
 def _may_hold(stage: Stage) -> Iterator[str]:
@@ -268,8 +284,15 @@ def replacing(stage: Stage) -> Iterator[Action]:
             yield DeletePod(pod.name, pod.uid, "another one does its work")
     stands_in = best is not None and _worth(stage.scene, best)[0] > 0
     for pod in stage.outdated:
-        if stands_in or stage.scene.runner(pod) is None:
+        if stands_in or _is_of_no_use(stage, pod):
             yield DeletePod(pod.name, pod.uid, "made anew")
+
+
+def _is_of_no_use(stage: Stage, pod: Pod) -> bool:
+    """It runs nothing, or what it should not. One that is only on its way may come yet, as all do
+    when the gateway was started again."""
+    broken = pod.trouble is not None or was_edited(stage, pod)
+    return broken and stage.scene.runner(pod) is None
 
 
 def _worth(scene: Scene, pod: Pod) -> tuple[int, int]:

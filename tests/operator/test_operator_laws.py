@@ -6,11 +6,16 @@ on, when an epoch goes back, or when anything of somebody else's is touched. Lef
 world must come to rest with the wanted revision armed, and there nothing is written.
 """
 
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
 import pytest
 from hypothesis import HealthCheck, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
+    initialize,
     precondition,
     rule,
     run_state_machine_as_test,
@@ -23,11 +28,25 @@ from strategy_operator.reconcile import reconcile
 
 QUANTITIES = ("0.1", "0.2", "0.3")
 QUANTITY = st.sampled_from(QUANTITIES)
-SUPERSEDE = st.sampled_from(("Finish", "Replace"))
 WHICH = st.integers(0, 5)
 TROUBLES = st.sampled_from(("ImagePullBackOff", "Unschedulable", "CreateContainerConfigError"))
 KINDS = st.sampled_from(("CreatePod", "DeletePod", "CreateConfigMap", "CreateRevision"))
 INVALID = spec("0.1", mode="live")  # without a policy
+PAUSES = st.sampled_from((0, 0, 1, 1, 2, 3, 6, 12))  # turns of everybody
+
+
+def happens(**given: Any) -> Callable[[Any], Any]:
+    """A rule, after which all goes on for a while, or for no time at all."""
+
+    def decorated(what: Callable[..., None]) -> Any:
+        @wraps(what)
+        def happening(self: "Operator", pause: int, **drawn: Any) -> None:
+            what(self, **drawn)
+            self.go_on(pause)
+
+        return rule(pause=PAUSES, **given)(happening)  # type: ignore[no-untyped-call]
+
+    return decorated
 
 
 class Operator(RuleBasedStateMachine):
@@ -36,61 +55,83 @@ class Operator(RuleBasedStateMachine):
         self.world = World()
         self.revisions = {each: self.world.revision_of(each) for each in QUANTITIES}
 
+    @initialize(turns=st.sampled_from((0, 2, 4, 12, 12)))
+    def it_has_run_for_a_while(self, turns: int) -> None:
+        self.go_on(turns)
+
     @property
     def exists(self) -> bool:
         return self.world.cluster.strategy is not None
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        assert self.world.cluster.strategy is not None
+        written: dict[str, Any] = self.world.cluster.strategy["spec"]
+        return written
 
     def pick(self, which: int) -> str:
         pods = sorted(pod.name for pod in self.world.ours)
         return pods[which % len(pods)] if pods else ""
 
+    def go_on(self, turns: int) -> None:
+        for _ in range(turns):
+            self.world.turn()
+            self.world.step()
+
     # ---- people
 
-    @rule(quantity=QUANTITY, supersede=SUPERSEDE)
+    @happens(quantity=QUANTITY, supersede=st.sampled_from(("Finish", "Replace")))
     def somebody_applies(self, quantity: str, supersede: str) -> None:
         self.world.apply(spec(quantity, rollout={"supersede": supersede}))
 
-    @rule(node=st.sampled_from(("a", "b")), suspend=st.booleans())
-    @precondition(lambda self: self.exists)
-    def somebody_edits_around_the_revision(self, node: str, suspend: bool) -> None:
-        written = self.world.cluster.strategy["spec"]  # type: ignore[index]
-        template = {"nodeSelector": {"node": node}}
-        self.world.apply({**written, "suspend": suspend, "podTemplate": template})
+    @happens(first=QUANTITY, second=QUANTITY, turns=st.integers(0, 5))
+    def somebody_changes_their_mind(self, first: str, second: str, turns: int) -> None:
+        self.world.apply({**self.spec_or_new(), "parameters": {"quantity": first}})
+        self.go_on(turns)
+        self.world.apply({**self.spec_or_new(), "parameters": {"quantity": second}})
 
-    @rule()
+    def spec_or_new(self) -> dict[str, Any]:
+        return self.spec if self.exists else spec()
+
     @precondition(lambda self: self.exists)
+    @happens(node=st.sampled_from(("a", "b")), suspend=st.sampled_from((False, False, True)))
+    def somebody_edits_around_the_revision(self, node: str, suspend: bool) -> None:
+        template = {"nodeSelector": {"node": node}}
+        self.world.apply({**self.spec, "suspend": suspend, "podTemplate": template})
+
+    @precondition(lambda self: self.exists)
+    @happens()
     def somebody_applies_nonsense(self) -> None:
         self.world.apply(INVALID)
 
-    @rule(value=st.sampled_from("abc"))
+    @happens(value=st.sampled_from("abc"))
     def somebody_asks_for_a_restart(self, value: str) -> None:
         self.world.annotate(RESTART, value)
 
-    @rule(flatten=st.booleans())
     @precondition(lambda self: self.exists)
-    def somebody_deletes_it(self, flatten: bool) -> None:
-        written = self.world.cluster.strategy["spec"]  # type: ignore[index]
-        policy = "Flatten" if flatten else "Keep"
-        self.world.apply({**written, "deletion": {"positionPolicy": policy}})
-        self.world.delete()
+    @happens(policy=st.sampled_from(("", "", "", "Keep", "Flatten")))
+    def somebody_deletes_it(self, policy: str) -> None:
+        if policy:
+            self.world.apply({**self.spec, "deletion": {"positionPolicy": policy}})
+            self.world.delete()
 
-    @rule(which=WHICH)
+    @happens(which=WHICH)
     def somebody_deletes_a_pod(self, which: int) -> None:
         self.world.delete_pod(self.pick(which))
 
-    @rule(which=WHICH, label=st.sampled_from((STRATEGY, TEMPLATE, IMAGE, "mine")))
     @precondition(lambda self: self.world.ours)
+    @happens(which=WHICH, label=st.sampled_from((STRATEGY, TEMPLATE, IMAGE, "mine")))
     def somebody_edits_labels(self, which: int, label: str) -> None:
         pod = self.world.cluster.pods[self.pick(which)]
         self.world.edit_pod(pod.name, labels={**pod.labels, label: "edited"})
 
-    @rule(which=WHICH)
     @precondition(lambda self: self.world.ours)
+    @happens(which=WHICH)
     def somebody_edits_an_image(self, which: int) -> None:
         self.world.edit_pod(self.pick(which), image="somebody/else:1")
         self.world.restart_container(self.pick(which))
 
-    @rule(which=WHICH)
+    @happens(which=WHICH)
     def somebody_deletes_children(self, which: int) -> None:
         cluster = self.world.cluster
         for kept in (cluster.config_maps, cluster.revisions):
@@ -98,77 +139,85 @@ class Operator(RuleBasedStateMachine):
             if names:
                 kept.pop(names[which % len(names)])
 
-    @rule(quantity=QUANTITY, attempt=st.integers(1, 6))
-    def somebody_else_takes_names(self, quantity: str, attempt: int) -> None:
-        revision = self.revisions[quantity]
-        name, cluster = f"{NAME}-{revision}", self.world.cluster
-        cluster.config_maps.setdefault(name, SOMEBODY_ELSE)
-        theirs = StoredRevision(revision, SOMEBODY_ELSE, 0.0, "{}", "{}", "")
-        cluster.revisions.setdefault(name, theirs)
-        cluster.hidden.add(f"{name}-{attempt}")
+    @happens(quantity=QUANTITY, ahead=st.integers(1, 3), what=st.integers(0, 2))
+    def somebody_else_takes_a_name(self, quantity: str, ahead: int, what: int) -> None:
+        revision, cluster = self.revisions[quantity], self.world.cluster
+        name = f"{NAME}-{revision}"
+        if what == 0:
+            cluster.config_maps.setdefault(name, SOMEBODY_ELSE)
+        elif what == 1:
+            theirs = StoredRevision(revision, SOMEBODY_ELSE, 0.0, "{}", "{}", "")
+            cluster.revisions.setdefault(name, theirs)
+        else:
+            cluster.hidden.add(f"{name}-{self.world.status.get('attempt', 0) + ahead}")
 
-    @rule(image=st.sampled_from(("stratops/runner:1", "stratops/runner:2")))
+    @happens(image=st.sampled_from(("stratops/runner:1", "stratops/runner:2")))
     def the_operator_is_upgraded(self, image: str) -> None:
         self.world.runner_image = image
 
-    @rule(there=st.booleans(), halted=st.booleans())
+    @happens(there=st.sampled_from((True, True, False)), halted=st.booleans())
     def the_desk_changes(self, there: bool, halted: bool) -> None:
         self.world.cluster.desk = DESK if there else None
         self.world.cluster.policies = {"p": Policy("p", halted)}
 
     # ---- faults
 
-    @rule(which=WHICH)
+    @happens(which=WHICH)
     def a_pod_fails(self, which: int) -> None:
         self.world.end_pod(self.pick(which))
 
-    @rule(which=WHICH)
+    @happens(which=WHICH)
     def a_container_is_restarted(self, which: int) -> None:
         self.world.restart_container(self.pick(which))
 
-    @rule(quantity=QUANTITY, trouble=TROUBLES)
+    @happens(quantity=QUANTITY, trouble=TROUBLES)
     def pods_of_a_revision_do_not_start(self, quantity: str, trouble: str) -> None:
         self.world.cluster.bad[self.revisions[quantity]] = trouble
 
-    @rule(quantity=QUANTITY)
-    def runners_of_a_revision_crash(self, quantity: str) -> None:
-        self.world.cluster.crashing.add(self.revisions[quantity])
+    @happens(quantity=QUANTITY)
+    def runners_of_a_revision_are_never_ready(self, quantity: str) -> None:
+        self.world.gateway.slow.add(self.revisions[quantity])
 
-    @rule()
+    @happens(quantity=QUANTITY)
+    def a_revision_that_crashes_is_applied(self, quantity: str) -> None:
+        self.world.cluster.crashing.add(self.revisions[quantity])
+        self.world.apply(spec(quantity))
+
+    @happens()
     def revisions_are_healed(self) -> None:
         self.world.cluster.bad.clear()
         self.world.cluster.crashing.clear()
+        self.world.gateway.slow.clear()
 
-    @rule(up=st.booleans())
+    @happens(up=st.booleans())
     def the_gateway_comes_or_goes(self, up: bool) -> None:
         self.world.gateway.up = up
 
-    @rule(kind=KINDS)
+    @happens(kind=KINDS)
     def something_is_forbidden(self, kind: str) -> None:
         self.world.cluster.forbidden ^= {kind}
 
-    @rule(start=st.booleans(), hand_over=st.booleans())
+    @happens(start=st.booleans(), hand_over=st.booleans())
     def others_keep_the_operator_busy(self, start: bool, hand_over: bool) -> None:
         self.world.may_start, self.world.may_hand_over = start, hand_over
 
-    @rule()
+    @happens()
     def the_operator_is_killed(self) -> None:
         self.world.crash()
+
+    @happens()
+    def faults_are_mended(self) -> None:
+        self._heal()
 
     # ---- what goes on
 
     @rule(steps=st.integers(1, 6))
-    def time_passes(self, steps: int) -> None:
+    def time_passes_without_the_operator(self, steps: int) -> None:
         for _ in range(steps):
             self.world.step()
 
-    @rule(turns=st.integers(1, 6))
-    def all_goes_on_for_a_while(self, turns: int) -> None:
-        for _ in range(turns):
-            self.world.turn()
-            self.world.step()
-
-    @rule(
+    @precondition(lambda self: self.exists)
+    @happens(
         news=st.fixed_dictionaries(
             {part: st.booleans() for part in ("strategy", "objects", "pods", "gateway")}
         ),
@@ -176,7 +225,6 @@ class Operator(RuleBasedStateMachine):
         lost=st.frozensets(st.integers(0, 5), max_size=2),
         twice=st.booleans(),
     )
-    @precondition(lambda self: self.exists)
     def the_operator_does_some_of_it(
         self, news: dict[str, bool], until: int | None, lost: frozenset[int], twice: bool
     ) -> None:
@@ -187,6 +235,15 @@ class Operator(RuleBasedStateMachine):
         if until is not None:
             world.crash()
 
+    @precondition(lambda self: self.exists)
+    @happens(cuts=st.lists(st.integers(0, 4), min_size=1, max_size=8))
+    def the_operator_is_killed_again_and_again(self, cuts: list[int]) -> None:
+        for until in cuts:
+            if self.exists:
+                self.world.carry_out(self.world.decide(), until=until)
+                self.world.crash()
+                self.world.step()
+
     # ---- in peace
 
     def teardown(self) -> None:
@@ -196,6 +253,7 @@ class Operator(RuleBasedStateMachine):
             world.settle()
         world.cluster.bad.clear()
         world.cluster.crashing.clear()
+        world.gateway.slow.clear()
         world.annotate(RESTART, "at last")
         if self.exists:
             world.settle()
@@ -216,7 +274,7 @@ class Operator(RuleBasedStateMachine):
             for name, kept in cluster.revisions.items()
             if kept.owner_uid != SOMEBODY_ELSE
         }
-        if self.exists and "mode" in cluster.strategy["spec"]:  # type: ignore[index]
+        if self.exists and "mode" in self.spec:
             world.apply(spec("0.2"))
 
     def _judge(self) -> None:
@@ -229,7 +287,7 @@ class Operator(RuleBasedStateMachine):
             assert world.condition("Paused")["status"] == "True"
             return
         (pod,) = world.ours
-        wanted = world.cluster.strategy["spec"]["parameters"]["quantity"]  # type: ignore[index]
+        wanted = self.spec["parameters"]["quantity"]
         assert world.gateway.revision == pod.revision == self.revisions[wanted]
         assert world.gateway.armed
         assert world.gateway.armed.pod == pod.name
@@ -243,15 +301,15 @@ class Operator(RuleBasedStateMachine):
         world.gateway.up = len(world.events) % 2 == 0
         world.delete()
         for _ in range(60):
-            world.turn()
-            world.step()
-        if self.exists or world.cluster.pods or world.cluster.revisions:
-            raise Broken(f"left behind: {world.cluster}")
+            if not self.exists and not world.cluster.pods and not world.cluster.revisions:
+                return
+            self.go_on(1)
+        raise Broken(f"left behind: {world.cluster}")
 
 
 LAWS = settings(
     max_examples=300,
-    stateful_step_count=30,
+    stateful_step_count=20,
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )
@@ -265,5 +323,5 @@ TestOperator.settings = LAWS
 def test_the_laws_hold_at_length(number: int) -> None:
     """In parts: hypothesis remembers all of a run's examples."""
     part = type(f"Operator{number}", (Operator,), {})
-    at_length = settings(LAWS, max_examples=500, stateful_step_count=60, database=None)
+    at_length = settings(LAWS, max_examples=500, stateful_step_count=50, database=None)
     run_state_machine_as_test(seed(number)(part), settings=at_length)

@@ -160,6 +160,15 @@ def test_a_newer_revision_replaces_one_on_its_way(world: World) -> None:
     assert second not in world.gateway.ever_armed
 
 
+def test_the_next_pod_waits_until_a_superseded_one_has_left(world: World) -> None:
+    second = hand_over_begins(world, "0.2")
+    world.cluster.forbidden.add("DeletePod")
+    world.apply(spec("0.3"))
+    world.cluster.bad[second] = "ImagePullBackOff"  # so that it does not leave by itself
+    turns(world, 5)
+    assert {pod.revision for pod in world.live} == {world.revision_of("0.1"), second}
+
+
 def test_a_newer_revision_waits_for_one_on_its_way_if_told_so(world: World) -> None:
     finish = {"supersede": "Finish"}
     world.apply(spec("0.2", rollout=finish))
@@ -285,6 +294,13 @@ def test_a_new_runner_image_replaces_pods(world: World) -> None:
     world.settle()
     (pod,) = world.ours
     assert (pod.image, world.gateway.epoch) == ("stratops/runner:2", 2)
+
+
+def test_pods_of_an_old_image_stay_until_others_stand_in(world: World) -> None:
+    """Operator and gateway were upgraded together: no runner has come back yet."""
+    world.runner_image, world.may_hand_over = "stratops/runner:2", False
+    world.gateway.lose(*names(world))
+    assert "DeletePod" not in actions(world)
 
 
 def test_another_pod_template_replaces_pods(world: World) -> None:

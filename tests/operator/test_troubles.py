@@ -171,6 +171,22 @@ def test_a_restart_tries_it_again(fallen_back: World) -> None:
     assert "quarantined" not in fallen_back.status or not fallen_back.status["quarantined"]
 
 
+def test_with_nothing_to_fall_back_on_it_is_tried_on(world: World) -> None:
+    """What the good one was made from is lost, and so is its pod."""
+    failing = world.revision_of("0.2")
+    world.cluster.crashing.add(failing)
+    world.apply(spec("0.2"))
+    world.turn()
+    world.cluster.revisions.pop(f"{NAME}-{world.revision_of('0.1')}")
+    world.delete_pod(world.ours[0].name)
+    for _ in range(30):
+        world.turn()
+        world.step()
+    world.cluster.crashing.clear()
+    world.settle()
+    assert world.gateway.revision == failing
+
+
 def test_one_that_cannot_start_gives_way_when_the_good_ones_pod_is_lost(world: World) -> None:
     first = world.wanted
     revision = new_revision(world, "ImagePullBackOff")

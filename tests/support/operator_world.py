@@ -125,7 +125,7 @@ class Gateway:
     def want(self, revision: str) -> None:
         if self.last not in ("", revision):
             self.former = self.last
-        if self.given_up == revision:
+        if self.given_up == self.wanted:
             self.given_up = ""
         self.wanted, self.failures = revision, 0
 
@@ -179,9 +179,8 @@ class Gateway:
             else:
                 self.armed = None
 
-    def accepts(self, pod: Pod) -> bool:
-        named = pod.uid in self.deployed.get(pod.revision, frozenset())
-        return named and pod.revision != "" and self.has_place_for(pod.revision)
+    def names(self, pod: Pod) -> bool:
+        return pod.uid in self.deployed.get(pod.revision, frozenset())
 
     def has_place_for(self, revision: str) -> bool:
         return bool(self.wanted) and revision in (
@@ -409,10 +408,15 @@ class World:
             self.gateway.lose(pod.name, failed=True)
 
     def _connect(self) -> None:
-        for pod in self.cluster.pods.values():
+        """Who is not named is refused, and comes again; who is not wanted, ends."""
+        for pod in tuple(self.cluster.pods.values()):
             running = pod.phase is PodPhase.RUNNING and not pod.deleting
-            if running and pod.name not in self.gateway.sessions and self.gateway.accepts(pod):
+            if not running or pod.name in self.gateway.sessions or not self.gateway.names(pod):
+                continue
+            if self.gateway.has_place_for(pod.revision):
                 self.gateway.sessions[pod.name] = Session(pod.name, pod.uid, pod.revision)
+            else:
+                self.end_pod(pod.name, PodPhase.SUCCEEDED)
 
     # ---- the operator
 
