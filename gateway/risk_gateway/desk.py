@@ -1,4 +1,4 @@
-"""The desk: one owner of all state. Runners' messages, grants, deployments, halt.
+"""The desk: one owner of all state. Runners' messages, grants, deployments.
 
 Everything here runs on one event loop and returns at once; what has to be durable before its answer
 is awaited by the caller (`journal.durable()`).
@@ -6,8 +6,7 @@ is awaited by the caller (`journal.durable()`).
 
 import asyncio
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import structlog
 
@@ -28,16 +27,16 @@ from handover.grants import Grants
 from handover.messages import Batch, Hello, Outcome, RunnerMessage, Trouble
 from handover.timing import Timing
 from risk_gateway.admission import Admission
+from risk_gateway.bounds import Bounds
 from risk_gateway.callers import Caller, Refusal, Runners, UnknownCaller
 from risk_gateway.content import Mode, parse_content
 from risk_gateway.execution import Execution
 from risk_gateway.fill_book import FillBook
 from risk_gateway.flatten import Flattener
 from risk_gateway.journal import Record
-from risk_gateway.policies import PolicyChange
 from risk_gateway.queue import PriorityQueue
-from risk_gateway.records import Deployed, Flatten, Kind, Latch, Term, record
-from risk_gateway.state import OPERATOR, State
+from risk_gateway.records import Deployed, Flatten, Kind, Term, record
+from risk_gateway.state import State
 from risk_gateway.strategy import Deployment, Flattening, Session, Strategy, SubmissionDone
 from risk_gateway.told import Told
 from stratops_wire import InvalidMessage
@@ -79,6 +78,7 @@ class Desk:
         self.execution = Execution(state)
         self.fill_book = FillBook(state, self.execution)
         self.flattener = Flattener(state, self.admission)
+        self.bounds = Bounds(state)
         self.allow_live = allow_live
         self.timing = timing
         self._loop = loop
@@ -233,36 +233,6 @@ class Desk:
             known.flattening = Flattening(known.flattenings)
             self._note(Kind.FLATTEN, Flatten(known.flattenings, reason), strategy)
             log.info("flattening", strategy=strategy, number=known.flattenings, reason=reason)
-
-    # ---- halts, and what else bounds everybody
-
-    def halt(self, reason: str) -> None:
-        """Refuses from now on; survives restarts once it is durable."""
-        self.state.latch(reason or "no reason given")
-        self._note(Kind.HALTED, Latch(self.state.halts[OPERATOR]))
-        log.warning("halted", reason=self.state.halted)
-
-    def resume(self, reason: str) -> None:
-        """Ends the operator's own halt; a policy's goes on."""
-        self.state.latch("")
-        self._note(Kind.RESUMED, Latch(reason))
-        log.warning("resumed", reason=reason, halted=self.state.halted)
-
-    def list_policies(self, listed: Mapping[str, Mapping[str, Any]]) -> None:
-        """These are all there are."""
-        for change in self.state.policies.differences(listed):
-            self._take_policy(change)
-
-    def policy_changed(self, name: str, spec: dict[str, Any] | None) -> None:
-        """None: it is gone."""
-        if self.state.policies.specs.get(name) != spec:
-            self._take_policy(PolicyChange(name, spec))
-
-    def _take_policy(self, change: PolicyChange) -> None:
-        """In force at once; durable soon."""
-        self.state.take_policy(change)
-        self._note(Kind.POLICY, change)
-        log.warning("policy", name=change.name, spec=change.spec, halted=self.state.halted)
 
     def _check_term(self, term: int) -> None:
         if term != self.state.term or not term:

@@ -101,7 +101,7 @@ class Gateway:
             return None
         from risk_gateway.cluster import ClusterSide  # its packages are not on every laptop
 
-        return ClusterSide(self.settings.cluster, self.settings.state_dir, self.desk)
+        return ClusterSide(self.settings.cluster, self.settings.state_dir, self.desk.bounds)
 
     def _subscription(self, intake: Intake) -> Subscription:
         market = self.state.market

@@ -1,36 +1,16 @@
-"""The RiskGateway service: proto at the edge, the desk behind it.
-
-Every refusal is a status with its reason. What nobody expected ends the process: the journal
-has all that was told, and a desk in an unknown state may not go on.
-"""
+"""The RiskGateway service: proto at the edge, the desk behind it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import TypeVar
+from collections.abc import AsyncIterator, Callable
 
 import grpc
 import grpc.aio
 import structlog
-from google.protobuf.message import DecodeError
 
 from handover.messages import Hello
-from risk_gateway.callers import (
-    CallerRefused,
-    Callers,
-    NotNow,
-    NotPermitted,
-    RefusalLog,
-    UnknownCaller,
-    check_operator,
-)
-from risk_gateway.desk import (
-    Desk,
-    LowerTerm,
-    NotAllowed,
-    NotDeployed,
-    deployment_of,
-    name_from,
-)
+from risk_gateway.answers import EXPECTED, Answers
+from risk_gateway.callers import Callers, RefusalLog, check_operator
+from risk_gateway.desk import Desk, NotDeployed, deployment_of, name_from
 from risk_gateway.reconcile import differences, in_thread
 from risk_gateway.records import Decided
 from risk_gateway.report import Surroundings, desk_to_proto, order_to_proto
@@ -40,7 +20,6 @@ from risk_gateway.venue import Venue
 from stratops_api.v1 import risk_gateway_pb2 as pb
 from stratops_api.v1.risk_gateway_pb2_grpc import RiskGatewayServicer
 from stratops_wire import InvalidMessage
-from stratops_wire.gateway_client import LOWER_TERM, REFUSAL_KEY
 from stratops_wire.session import runner_message_from_proto
 from stratops_wire.signals import signal_from_proto, verdict_to_proto
 from trading.signals import Signal, Verdict
@@ -51,20 +30,6 @@ HELLO_S = 5.0
 LAST_WRITE_S = 1.0
 MOST_WRITING = 512  # entries on their way to disk
 MOST_ORDERS_A_PAGE = 1_000
-T = TypeVar("T")
-
-_STATUS: dict[type[Exception], grpc.StatusCode] = {
-    InvalidMessage: grpc.StatusCode.INVALID_ARGUMENT,
-    UnknownCaller: grpc.StatusCode.UNAUTHENTICATED,
-    NotPermitted: grpc.StatusCode.PERMISSION_DENIED,
-    NotNow: grpc.StatusCode.UNAVAILABLE,
-    NotDeployed: grpc.StatusCode.FAILED_PRECONDITION,
-    LowerTerm: grpc.StatusCode.FAILED_PRECONDITION,
-    NotAllowed: grpc.StatusCode.FAILED_PRECONDITION,
-    DecodeError: grpc.StatusCode.INVALID_ARGUMENT,
-}
-_EXPECTED = tuple(_STATUS)
-_NAMED: dict[type[Exception], str] = {LowerTerm: LOWER_TERM}  # besides their status
 
 
 class Service(RiskGatewayServicer):
@@ -79,9 +44,8 @@ class Service(RiskGatewayServicer):
         self._desk = desk
         self._venue = venue
         self._callers = callers
-        self._refusals = RefusalLog(desk.state.counts.unknown_callers)
+        self._answers = Answers(RefusalLog(desk.state.counts.unknown_callers), on_fault)
         self._surroundings = surroundings
-        self._on_fault = on_fault
         self._reconciling = asyncio.Lock()
 
     # ---- runners
@@ -89,7 +53,7 @@ class Service(RiskGatewayServicer):
     async def Trade(  # type: ignore[override]  # noqa: N802  # written to, not iterated; the contract's name
         self, request_iterator: AsyncIterator[pb.RunnerMessage], context: Context
     ) -> None:
-        await self._answer(context, self._trade(request_iterator, context))
+        await self._answers.give(context, self._trade(request_iterator, context))
 
     async def _trade(self, requests: AsyncIterator[pb.RunnerMessage], context: Context) -> None:
         hello = await _hello(requests)
@@ -150,7 +114,7 @@ class Service(RiskGatewayServicer):
     async def SubmitSignal(  # noqa: N802
         self, request: pb.SubmitSignalRequest, context: Context
     ) -> pb.SubmitSignalResponse:
-        return await self._answer(context, self._submit_signal(request))
+        return await self._answers.give(context, self._submit_signal(request))
 
     async def _submit_signal(self, request: pb.SubmitSignalRequest) -> pb.SubmitSignalResponse:
         strategy = await self._strategy_of(request)
@@ -198,7 +162,7 @@ class Service(RiskGatewayServicer):
             await self._desk.state.journal.durable()
             return pb.BeginTermResponse(term=term)
 
-        return await self._answer(context, begin())
+        return await self._answers.give(context, begin())
 
     async def Deploy(  # noqa: N802
         self, request: pb.DeployRequest, context: Context
@@ -207,13 +171,13 @@ class Service(RiskGatewayServicer):
             await self._check_operator(request.token)
             try:
                 self._deploy(request)
-            except _EXPECTED:
+            except EXPECTED:
                 self._desk.state.counts.deployment_errors += 1
                 raise
             await self._desk.state.journal.durable()
             return pb.DeployResponse()
 
-        return await self._answer(context, deploy())
+        return await self._answers.give(context, deploy())
 
     def _deploy(self, request: pb.DeployRequest) -> None:
         runners = self._callers.runners(request.runner_token_sha256, request.runner_pods)
@@ -230,30 +194,30 @@ class Service(RiskGatewayServicer):
             await self._desk.state.journal.durable()
             return pb.WithdrawResponse()
 
-        return await self._answer(context, withdraw())
+        return await self._answers.give(context, withdraw())
 
     async def Halt(self, request: pb.HaltRequest, context: Context) -> pb.HaltResponse:  # noqa: N802
         async def halt() -> pb.HaltResponse:
             await self._check_operator(request.token)
-            self._desk.halt(request.reason[:200])
+            self._desk.bounds.halt(request.reason[:200])
             await self._desk.state.journal.durable()
             return pb.HaltResponse(at_ns=self._desk.state.wall_ns())
 
-        return await self._answer(context, halt())
+        return await self._answers.give(context, halt())
 
     async def Resume(self, request: pb.ResumeRequest, context: Context) -> pb.ResumeResponse:  # noqa: N802
         async def resume() -> pb.ResumeResponse:
             await self._check_operator(request.token)
-            self._desk.resume(request.reason[:200])
+            self._desk.bounds.resume(request.reason[:200])
             await self._desk.state.journal.durable()
             return pb.ResumeResponse(at_ns=self._desk.state.wall_ns())
 
-        return await self._answer(context, resume())
+        return await self._answers.give(context, resume())
 
     # ---- reading
 
     async def GetDesk(self, request: pb.GetDeskRequest, context: Context) -> pb.Desk:  # noqa: N802
-        return await self._answer(context, self._get_desk(request))
+        return await self._answers.give(context, self._get_desk(request))
 
     async def _get_desk(self, request: pb.GetDeskRequest) -> pb.Desk:
         await self._check_operator(request.token)
@@ -271,7 +235,7 @@ class Service(RiskGatewayServicer):
     async def ListDeskOrders(  # noqa: N802
         self, request: pb.ListDeskOrdersRequest, context: Context
     ) -> pb.ListDeskOrdersResponse:
-        return await self._answer(context, self._list_orders(request))
+        return await self._answers.give(context, self._list_orders(request))
 
     async def _list_orders(self, request: pb.ListDeskOrdersRequest) -> pb.ListDeskOrdersResponse:
         await self._check_operator(request.token)
@@ -290,22 +254,6 @@ class Service(RiskGatewayServicer):
 
     async def _check_operator(self, token: str) -> None:
         check_operator(await self._callers.identify(token))
-
-    async def _answer(self, context: Context, work: Awaitable[T]) -> T:
-        try:
-            return await work
-        except _EXPECTED as error:
-            if isinstance(error, CallerRefused):
-                self._refusals.note(error)
-            named = _NAMED.get(type(error))
-            trailing = ((REFUSAL_KEY, named),) if named else ()
-            await context.abort(_STATUS[type(error)], str(error), trailing)
-            raise AssertionError("abort raises") from error
-        except (grpc.aio.BaseError, asyncio.CancelledError):
-            raise  # an abort, or the caller is gone
-        except BaseException as error:
-            self._on_fault(error)
-            raise
 
 
 async def _hello(requests: AsyncIterator[pb.RunnerMessage]) -> Hello:

@@ -246,7 +246,7 @@ async def test_on_the_walls_clock_the_latest_quote_must_be_fresh(wall_desk: Desk
 async def test_a_halted_desk_refuses_orders_and_passes_cancels(desk: DeskDriver) -> None:
     runner = await desk.armed()
     await runner.decide(buy("x", order_type=OrderType.LIMIT, price=Decimal(50)))
-    desk.desk.halt("drill")
+    desk.desk.bounds.halt("drill")
     desk.feed_next()
     verdicts = await runner.decide(buy("y", cause=2), cancel("c", of="x", cause=2))
     assert reasons(verdicts) == [Reason.HALTED, None]
@@ -255,10 +255,10 @@ async def test_a_halted_desk_refuses_orders_and_passes_cancels(desk: DeskDriver)
 
 async def test_a_halt_survives_restarts_until_it_is_lifted(desk: DeskDriver) -> None:
     await desk.armed()
-    desk.desk.halt("drill")
+    desk.desk.bounds.halt("drill")
     await desk.journal.durable()
     assert desk.again().state.halted == "drill"
-    desk.desk.resume("done")
+    desk.desk.bounds.resume("done")
     await desk.journal.durable()
     assert desk.again().state.halted == ""
 
@@ -266,7 +266,7 @@ async def test_a_halt_survives_restarts_until_it_is_lifted(desk: DeskDriver) -> 
 async def test_an_order_that_a_halt_meets_on_its_way_expires(desk: DeskDriver) -> None:
     runner = await desk.armed()
     await runner.decide(buy("x"))
-    desk.desk.halt("drill")
+    desk.desk.bounds.halt("drill")
     assert not desk.desk.execution.may_leave(desk.left[0])
     await desk.settled()
     assert runner.outcomes[-1].what == OrderEnd(OrderState.EXPIRED, Reason.HALTED)

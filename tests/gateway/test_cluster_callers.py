@@ -6,12 +6,14 @@ import hashlib
 import hmac
 import json
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import jwt
 import pytest
+import structlog.testing
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
@@ -32,6 +34,7 @@ from risk_gateway.callers import (
     NotPermitted,
     Pod,
     Refusal,
+    RefusalLog,
     Runners,
     UnknownCaller,
     check_operator,
@@ -249,3 +252,17 @@ async def test_this_desk_goes_by_pods_not_by_tokens(tokens: ClusterTokens) -> No
     with pytest.raises(InvalidMessage, match=r"^runner_token_sha256"):
         tokens.runners("0" * 64, [])
     assert tokens.runners("", []).pods == ()
+
+
+# ---- what is said about it
+
+
+def test_each_refusal_is_counted_and_one_of_a_kind_a_minute_is_logged() -> None:
+    counts: Counter[str] = Counter()
+    clock = iter(range(0, 10_000, 20))
+    refusals = RefusalLog(counts, lambda: next(clock))
+    with structlog.testing.capture_logs() as logged:
+        for _ in range(10):
+            refusals.note(UnknownCaller(Refusal.EXPIRED, "token: expired"))
+    assert counts == {"expired": 10}
+    assert len(logged) == 4  # after 0, 60, 120 and 180 s

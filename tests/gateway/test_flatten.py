@@ -108,10 +108,10 @@ def answer(desk: DeskDriver, client_order_id: str, state: str, **fields: Any) ->
 
 async def test_a_halt_stops_it_and_a_resume_lets_it_go_on(desk: DeskDriver) -> None:
     await holding(desk)
-    desk.desk.halt("drill")
+    desk.desk.bounds.halt("drill")
     await withdrawn(desk)
     assert left(desk) == "BTCUSDT 2 (halted, drill)"
-    desk.desk.resume("")
+    desk.desk.bounds.resume("")
     await desk.settled()
     assert closing(desk) == [SELL_2]
 
@@ -151,7 +151,7 @@ async def test_a_remainder_that_is_no_lot_is_named(desk: DeskDriver) -> None:
 
 async def test_a_deploy_takes_it_back(desk: DeskDriver) -> None:
     await holding(desk)
-    desk.desk.halt("so that nothing leaves")
+    desk.desk.bounds.halt("so that nothing leaves")
     await withdrawn(desk)
     await desk.deploy()
     assert desk.strategy.flattening is None
@@ -160,10 +160,10 @@ async def test_a_deploy_takes_it_back(desk: DeskDriver) -> None:
 
 async def test_a_restart_goes_on(desk: DeskDriver) -> None:
     await holding(desk)
-    desk.desk.halt("so that nothing leaves")
+    desk.desk.bounds.halt("so that nothing leaves")
     await withdrawn(desk)
     desk.again()
-    desk.desk.resume("")
+    desk.desk.bounds.resume("")
     await desk.settled()
     assert closing(desk) == [SELL_2]
 
@@ -211,9 +211,9 @@ class Venue:
         if fate == "kill":
             self.desk.again()
         elif fate == "halt":
-            self.desk.desk.halt("drill")
+            self.desk.desk.bounds.halt("drill")
             await self.desk.settled(0.2)
-            self.desk.desk.resume("")
+            self.desk.desk.bounds.resume("")
         for order in tuple(self.desk.strategy.account.orders.values()):
             if order.client_order_id not in self.met and fate not in ("kill", "halt"):
                 self.met.add(order.client_order_id)

@@ -42,7 +42,7 @@ async def test_its_grants_halt_and_term_are_as_they_were(old_desk: DeskDriver) -
 
 
 async def test_it_is_written_on(old_desk: DeskDriver) -> None:
-    old_desk.desk.resume("over")
+    old_desk.desk.bounds.resume("over")
     old_desk.desk.withdraw(3, "s", "deleted", flatten=True)
     await old_desk.settled()
     again = old_desk.again()

@@ -22,7 +22,7 @@ def naming(policy: str, mode: str = "simulation", **limits: Any) -> str:
 
 async def trading(desk: DeskDriver, text: str = "", **policies: Any) -> Runner:
     """An armed runner on a desk that has read these policies."""
-    desk.desk.list_policies(policies)
+    desk.desk.bounds.list_policies(policies)
     return await desk.armed(text or naming("main"))
 
 
@@ -49,7 +49,7 @@ async def test_until_policies_were_read_nothing_is_opened(bound_desk: DeskDriver
     (verdict,) = await runner.decide(buy("x"))
     assert verdict.reason == "reducing_only"
     assert verdict.message.endswith("risk policies were never read")
-    bound_desk.desk.list_policies({})
+    bound_desk.desk.bounds.list_policies({})
     assert await reason_of(runner, "y") is None
 
 
@@ -63,7 +63,7 @@ async def test_what_only_closes_passes_without_a_policy(bound_desk: DeskDriver) 
     runner = await trading(bound_desk, main={})
     await reason_of(runner, "x")
     await bound_desk.filled(fill("x"))
-    bound_desk.desk.policy_changed("main", None)
+    bound_desk.desk.bounds.policy_changed("main", None)
     assert await reason_of(runner, "more") == "reducing_only"
     assert await reason_of(runner, "out", side=Side.SELL) is None
     assert await reason_of(runner, "through", "2", side=Side.SELL) == "reducing_only"
@@ -109,9 +109,9 @@ async def test_a_wider_policy_leaves_them_their_own(bound_desk: DeskDriver) -> N
 
 async def test_a_policy_acts_when_it_changes_both_ways(bound_desk: DeskDriver) -> None:
     runner = await trading(bound_desk, main={})
-    bound_desk.desk.policy_changed("main", {"limits": {"max_order_value": "1"}})
+    bound_desk.desk.bounds.policy_changed("main", {"limits": {"max_order_value": "1"}})
     assert await reason_of(runner, "x") == "max_order_value"
-    bound_desk.desk.policy_changed("main", {"limits": {"max_order_value": "1e6"}})
+    bound_desk.desk.bounds.policy_changed("main", {"limits": {"max_order_value": "1e6"}})
     assert await reason_of(runner, "y") is None
 
 
@@ -174,33 +174,33 @@ async def test_any_halted_policy_halts_the_desk(bound_desk: DeskDriver) -> None:
 
 async def test_a_halt_is_lifted_where_it_was_set(bound_desk: DeskDriver) -> None:
     runner = await trading(bound_desk, main={"halted": True})
-    bound_desk.desk.halt("drill")
-    bound_desk.desk.resume("")
+    bound_desk.desk.bounds.halt("drill")
+    bound_desk.desk.bounds.resume("")
     assert await reason_of(runner, "x") == "halted"
-    bound_desk.desk.halt("drill")
-    bound_desk.desk.policy_changed("main", {})
+    bound_desk.desk.bounds.halt("drill")
+    bound_desk.desk.bounds.policy_changed("main", {})
     assert bound_desk.state.halts == {"operator": "drill"}
     assert await reason_of(runner, "y") == "halted"
-    bound_desk.desk.resume("")
+    bound_desk.desk.bounds.resume("")
     assert await reason_of(runner, "z") is None
 
 
 async def test_a_policy_that_is_deleted_halts_no_more(bound_desk: DeskDriver) -> None:
     runner = await trading(bound_desk, main={}, other={"halted": True})
-    bound_desk.desk.list_policies({"main": {}})
+    bound_desk.desk.bounds.list_policies({"main": {}})
     assert await reason_of(runner) is None
 
 
 async def test_orders_on_their_way_out_expire(bound_desk: DeskDriver) -> None:
     runner = await trading(bound_desk, main={})
     await runner.decide(buy("x"))
-    bound_desk.desk.policy_changed("main", {"halted": True})
+    bound_desk.desk.bounds.policy_changed("main", {"halted": True})
     assert not bound_desk.desk.execution.may_leave(bound_desk.left[0])
 
 
 async def test_a_desk_says_who_halts_it_and_who_may_only_close(bound_desk: DeskDriver) -> None:
     await trading(bound_desk, other={"halted": True, "reason": "news"})
-    bound_desk.desk.halt("drill")
+    bound_desk.desk.bounds.halt("drill")
     shown = desk_to_proto(bound_desk.desk, Surroundings())
     assert dict(shown.halt_sources) == {"operator": "drill", "policy/other": "news"}
     assert shown.strategies[0].closing_only == "risk policy main does not exist"
@@ -216,7 +216,7 @@ async def test_a_restart_knows_the_policies(bound_desk: DeskDriver) -> None:
         "other": {"halted": True},
     }
     await trading(bound_desk, main={}, gone={})
-    bound_desk.desk.list_policies(specs)
+    bound_desk.desk.bounds.list_policies(specs)
     before = bound_desk.strategy.account.terms
     await bound_desk.journal.durable()
     state = bound_desk.again().state
@@ -229,9 +229,9 @@ async def test_what_did_not_change_is_not_written(bound_desk: DeskDriver) -> Non
     await trading(bound_desk, main={"halted": False})
     await bound_desk.journal.durable()
     written = bound_desk.journal.written
-    bound_desk.desk.list_policies({"main": {"halted": False}})
-    bound_desk.desk.policy_changed("main", {"halted": False})
-    bound_desk.desk.policy_changed("never", None)
+    bound_desk.desk.bounds.list_policies({"main": {"halted": False}})
+    bound_desk.desk.bounds.policy_changed("main", {"halted": False})
+    bound_desk.desk.bounds.policy_changed("never", None)
     await bound_desk.journal.durable()
     assert bound_desk.journal.written == written
 

@@ -67,7 +67,7 @@ class Story:
         name, cause = f"n{self.count}", self.count + 1
         before = f"n{self.count - 1}"
         if decision in ("halt", "resume"):
-            getattr(self.desk.desk, decision)("drill")
+            getattr(self.desk.desk.bounds, decision)("drill")
         elif decision == "cancel":
             await self.runner.decide(cancel(name, of=before, cause=cause))
         else:
