@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from chart_driver import CHART, ROOT, HelmFailed, helm
+from chart_driver import CHART, ROOT, HelmFailed, helm, probe_becomes_ready
 from cluster_driver import wait_for
 from dev_cluster import tools
 from dev_cluster.cluster import Cluster, KubectlFailed
@@ -247,9 +247,24 @@ def journal(release: Release, sql: str) -> list[list[str]]:
     return found
 
 
+def test_an_uninstall_lets_strategies_go_and_keeps_them(release: Release) -> None:
+    probe_becomes_ready(release.cluster, release.namespace)
+    release.uninstall()
+    wait_for(lambda: not release.kubectl("get", "pods", "-o", "name"))
+    finalizers = "jsonpath={.metadata.finalizers}"
+    assert release.kubectl("get", "strategy", "probe", "-o", finalizers) == ""
+
+
+def test_an_install_goes_on_with_what_was_left(release: Release) -> None:
+    release.install()
+    assert journal(release, "SELECT word FROM drill") == [["kept"]]
+    release.kubectl("wait", "--for=condition=Ready", "strategy/probe", "--timeout=110s")
+
+
 def test_an_uninstall_leaves_the_claim_and_the_definitions(release: Release) -> None:
     bindings = [f"trader-{role}" for role in ROLES]
     release.kubectl("delete", "rolebindings", *bindings, "--ignore-not-found")
+    release.kubectl("delete", "strategy", "probe", "--timeout=60s")
     release.uninstall()
     with suppress(AssertionError):  # what is said below is clearer
         wait_for(lambda: release.left() == CLAIM, 120)
@@ -257,8 +272,3 @@ def test_an_uninstall_leaves_the_claim_and_the_definitions(release: Release) -> 
     ours = ("-l", "app.kubernetes.io/part-of=stratops", "-o", "name")
     assert release.kubectl("get", "clusterroles,clusterrolebindings", *ours) == ""
     assert "strategies.stratops.dev" in release.kubectl("get", "crds", *ours)
-
-
-def test_what_was_left_is_taken_up_again(release: Release) -> None:
-    release.install()
-    assert "Succeeded" in release.helm("test", "desk", "--timeout", "180s")

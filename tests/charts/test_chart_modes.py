@@ -5,29 +5,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from chart_driver import CHART, ROOT, helm
-from cluster_driver import exists, new_namespace, wait_for
+from chart_driver import CHART, ROOT, helm, probe_becomes_ready
+from cluster_driver import new_namespace
 from dev_cluster import tools
 from dev_cluster.cluster import Cluster
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 
 PATIENCE = ("--wait", "--timeout", "300s")
-PROBE = """
-apiVersion: stratops.dev/v1alpha1
-kind: Strategy
-metadata: {name: probe}
-spec:
-  strategy: {builtin: sma_crossover}
-  symbols: [BTCUSDT]
-"""
-
-
-def become_ready(cluster: Cluster, namespace: str) -> None:
-    wait_for(lambda: exists(cluster, "crd/strategies.stratops.dev"))
-    cluster.kubectl("apply", "-n", namespace, "-f", "-", stdin=PROBE)
-    ready = ("--for=condition=Ready", "strategy/probe", "--timeout=180s")
-    cluster.kubectl("wait", "-n", namespace, *ready, timeout_s=200)
 
 
 @pytest.fixture
@@ -52,7 +37,7 @@ def test_one_operator_serves_a_desk_in_another_namespace(
     environment = cluster.environment
     helm("install", "desk", CHART, *here, *PATIENCE, *demo, *image_values, environment=environment)
     helm("test", "desk", *here, environment=environment)
-    become_ready(cluster, restricted)
+    probe_becomes_ready(cluster, restricted)
     cluster.kubectl("delete", "strategy", "probe", *here, "--timeout=60s")
     helm("uninstall", "desk", *here, *PATIENCE, environment=environment)
 
@@ -64,7 +49,7 @@ def test_a_desk_of_one_file_becomes_ready(cluster: Cluster, image_values: list[s
     text = subprocess.check_output(script, env=environment, text=True)
     apply = ("apply", "--server-side", "--force-conflicts", "-f", "-")
     cluster.kubectl(*apply, stdin=text)
-    become_ready(cluster, name)
+    probe_becomes_ready(cluster, name)
     cluster.kubectl(*apply, stdin=text)  # again: the certificate's Job is not in the way
     cluster.kubectl("delete", "strategy", "probe", "-n", name, "--timeout=60s")
     cluster.kubectl("delete", "namespace", name, "--wait=false")

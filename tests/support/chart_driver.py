@@ -5,12 +5,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import yaml
 
-tools = SimpleNamespace(helm=lambda version: f"/tmp/H/helm{version}/helm")  # INTERIM
+from cluster_driver import exists, wait_for
+from dev_cluster import tools
+from dev_cluster.cluster import Cluster
 
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "charts" / "stratops"
@@ -23,6 +24,16 @@ _PROMETHEUS_KINDS = (
     "monitoring.coreos.com/v1/ServiceMonitor",
     "monitoring.coreos.com/v1/PodMonitor",
 )
+
+
+_PROBE = """
+apiVersion: stratops.dev/v1alpha1
+kind: Strategy
+metadata: {name: probe}
+spec:
+  strategy: {builtin: sma_crossover}
+  symbols: [BTCUSDT]
+"""
 
 
 class HelmFailed(Exception):
@@ -93,3 +104,11 @@ def _rendered(
     arguments += [word for kind in _PROMETHEUS_KINDS if monitors for word in ("-a", kind)]
     text = helm(*arguments, version=version)
     return Rendering(tuple(each for each in yaml.safe_load_all(text) if each))
+
+
+def probe_becomes_ready(cluster: Cluster, namespace: str) -> None:
+    """A Strategy `probe`, made or found there. Raises KubectlFailed."""
+    wait_for(lambda: exists(cluster, "crd/strategies.stratops.dev"))
+    cluster.kubectl("apply", "-n", namespace, "-f", "-", stdin=_PROBE)
+    ready = ("--for=condition=Ready", "strategy/probe", "--timeout=180s")
+    cluster.kubectl("wait", "-n", namespace, *ready, timeout_s=200)
