@@ -26,6 +26,7 @@ from stratops_wire.gateway_client import (
 )
 
 QUICK_S, CALM_S = 0.25, 1.0
+_LEAST_S = 0.05  # between two questions
 _QUICK_FOR_S = 30.0  # after the last change: what stands still is no longer waited for so eagerly
 _ASKED_FOR_S = 3.0  # after something was asked of it
 _SHARE = 0.1  # of the time, at most, goes into reading answers
@@ -121,11 +122,16 @@ class Gateway:
                 except (GatewayUnavailable, GatewayRefused) as error:
                     pause_s = self._failed(error, failures)
                     failures += 1
-                try:
-                    async with asyncio.timeout(pause_s):
-                        await self._poke.wait()
-                except TimeoutError:
-                    pass
+                await self._poked(pause_s)
+
+    async def _poked(self, within_s: float) -> None:
+        """Not at once: many are deployed at the same time."""
+        try:
+            async with asyncio.timeout(within_s):
+                await asyncio.sleep(_LEAST_S)
+                await self._poke.wait()
+        except TimeoutError:
+            pass
 
     async def _look(self) -> float:
         """Returns for how long what it said is good."""

@@ -30,7 +30,8 @@ from stratops_wire.gateway_client import GatewayRefused, GatewayUnavailable, Low
 
 AT_ONCE = 8  # strategies
 SLOW_S = 0.05  # of the loop's time, in one turn
-_RETRY_S = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
+_RETRY_S = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+_PERMANENT_S = 30.0  # where somebody has to change something first
 _MOST_READS = 5
 _BUSY = 10  # looks in a row that each did something, before a strategy is slowed down
 
@@ -102,7 +103,7 @@ class Worker:
         except NotLeading:
             pass
         except Refused as refused:  # while it was looked at, or its status written
-            again_s = self._later(key)
+            again_s = self._later(key) if refused.no.passing else _jittered(_PERMANENT_S)
             if refused.no is not No.CONFLICT:
                 log.warning("not_reconciled", strategy="/".join(key), why=str(refused))
         except Exception as error:  # noqa: BLE001  # a fault of ours must not stop the others
@@ -270,8 +271,11 @@ def _reason(error: Exception) -> str:
 
 
 def _pause_s(number: int) -> float:
-    pause = _RETRY_S[min(number, len(_RETRY_S) - 1)]
-    return pause * random.uniform(0.75, 1.25)  # noqa: S311  # no secret
+    return _jittered(_RETRY_S[min(number, len(_RETRY_S) - 1)])
+
+
+def _jittered(seconds: float) -> float:
+    return seconds * random.uniform(0.75, 1.25)  # noqa: S311  # no secret
 
 
 def _with_fault(manifest: Mapping[str, Any], error: Exception) -> Mapping[str, Any] | None:

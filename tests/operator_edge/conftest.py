@@ -19,9 +19,9 @@ def _plain_logs() -> None:
     structlog.configure(processors=[structlog.processors.JSONRenderer(default=str)])
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def defined(cluster: Cluster) -> Cluster:
-    """The cluster of this run, with our definitions in force."""
+    """The cluster of this run, with our definitions in force, whatever others did to them."""
     Api(cluster, "default").install()
     return cluster
 
