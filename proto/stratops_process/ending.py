@@ -5,6 +5,7 @@ ignored and the whole grace period waited out, also while Python still imports. 
 before the heavy imports, and `orderly` takes over when there is a loop that can put things away.
 """
 
+import atexit
 import os
 import signal
 from collections.abc import Callable
@@ -40,6 +41,8 @@ def orderly(loop: "AbstractEventLoop", ask: Callable[[], object], late: Late) ->
             loop.call_soon_threadsafe(ask)
 
     signal.signal(signal.SIGALRM, lambda _, frame: late(frame))
+    # Whoever gets that far has ended; the interpreter's own end forgets our handlers, not the timer.
+    atexit.register(signal.setitimer, signal.ITIMER_REAL, 0)
     for number in _ASKING:
         signal.signal(number, asked)
 
