@@ -41,7 +41,7 @@ def orderly(loop: "AbstractEventLoop", ask: Callable[[], object], late: Late) ->
             loop.call_soon_threadsafe(ask)
 
     signal.signal(signal.SIGALRM, lambda _, frame: late(frame))
-    # Whoever gets that far has ended; the interpreter's own end forgets our handlers, not the timer.
+    # Who gets that far has ended: the interpreter's own end forgets our handlers, not the timer.
     atexit.register(signal.setitimer, signal.ITIMER_REAL, 0)
     for number in _ASKING:
         signal.signal(number, asked)
