@@ -17,10 +17,11 @@ from strategy_operator.observed import Observed
 from strategy_operator.performance import performance
 from strategy_operator.phases import phase
 from strategy_operator.reasons import Finding, Reason, named
-from strategy_operator.rollout import Move, move, retry_s
+from strategy_operator.rollout import Move, move
 from strategy_operator.scene import Scene, look
 from strategy_operator.stage import Stage, set_up
 from strategy_operator.stall import Case, look_again_s, stall
+from strategy_operator.starting import retry_s
 from strategy_operator.trouble import next_look_s
 from strategy_operator.withdrawal import Farewell, delete, suspend
 

@@ -9,8 +9,8 @@ from strategy_operator.actions import Action, CreatePod, target_of
 from strategy_operator.intent import Intent, asked
 from strategy_operator.observed import Obstacle
 from strategy_operator.reasons import Finding, Reason, named
-from strategy_operator.rollout import Hold
 from strategy_operator.scene import Scene
+from strategy_operator.starting import Hold
 from strategy_operator.trouble import trouble
 
 _COLLECTED_S = 15.0  # by then children of an earlier object of this name have gone
