@@ -14,8 +14,10 @@ from strategy_operator.scene import Scene, has_ended, is_live
 ENDS = 3  # in a row, until it is called a trouble
 _DEADLINE_S = 60  # where the spec cannot be read
 _GRACE_S: Mapping[str, float] = {"Unschedulable": 15.0}  # another pod may just be leaving
-_NO_TROUBLE = frozenset({"ContainerCreating", "PodInitializing"})
-_ALSO_CALLED: Mapping[str, str] = {"ErrImagePull": "ImagePullBackOff"}  # they take turns
+# What may happen once: when it stays so, another word follows it, and they take turns.
+_PASSING = frozenset(
+    {"Completed", "ContainerCreating", "ErrImagePull", "Error", "OOMKilled", "PodInitializing"}
+)
 _OF_ITS_OWN = frozenset(
     {
         Reason.CRASH_LOOP,
@@ -95,9 +97,9 @@ def it_was_given_up(trial: Trial) -> Finding | None:
 
 def its_pod_is_in_trouble(trial: Trial) -> Finding | None:
     pod = trial.newest
-    if pod is None or pod.trouble is None or has_ended(pod) or pod.trouble.reason in _NO_TROUBLE:
+    if pod is None or pod.trouble is None or has_ended(pod) or pod.trouble.reason in _PASSING:
         return None
-    reason = _ALSO_CALLED.get(pod.trouble.reason, pod.trouble.reason)
+    reason = pod.trouble.reason
     if trial.age_s < _GRACE_S.get(reason, 0.0):
         return None
     before = _said_before(trial)
@@ -107,12 +109,13 @@ def its_pod_is_in_trouble(trial: Trial) -> Finding | None:
 
 
 def it_is_still_in_trouble(trial: Trial) -> Finding | None:
-    """A container that was started again has shown nothing yet."""
+    """Started or pulled again, it has shown nothing yet."""
     pod = trial.newest
     if pod is None or not is_live(pod) or trial.scene.runner(pod):
         return None
     before = _said_before(trial)
-    return before if before and before.reason in _OF_ITS_OWN and pod.restarts else None
+    again = pod.trouble is not None or pod.restarts > 0
+    return before if before and before.reason in _OF_ITS_OWN and again else None
 
 
 def it_ends_again_and_again(trial: Trial) -> Finding | None:

@@ -85,6 +85,12 @@ def test_words_that_change_while_kubernetes_tries_again_are_one_trouble(world: W
     assert world.writes == writes
 
 
+@pytest.mark.parametrize("word", ["Error", "ErrImagePull", "OOMKilled"])
+def test_what_may_happen_once_is_no_trouble_yet(world: World, word: str) -> None:
+    new_revision(world, word)
+    assert world.condition("Stalled")["reason"] == "ProgressDeadlineExceeded"  # much later
+
+
 def test_a_crashing_container_stays_a_trouble_while_it_is_tried_again(world: World) -> None:
     revision = new_revision(world, "CrashLoopBackOff")
     (pod,) = (pod for pod in world.live if pod.revision == revision)
