@@ -13,6 +13,7 @@ from typing import Any, Self
 import aiohttp
 import msgspec
 
+from platform_spec.metadata import API_VERSION
 from strategy_operator.access import Access
 from strategy_operator.throttle import Throttle
 
@@ -61,10 +62,9 @@ class Resource:
         return f"{root}{within}/{self.plural}{ends}"
 
 
-GROUP_VERSION = "stratops.dev/v1alpha1"
-STRATEGY = Resource("Strategy", "strategies", GROUP_VERSION)
-REVISION = Resource("StrategyRevision", "strategyrevisions", GROUP_VERSION)
-POLICY = Resource("RiskPolicy", "riskpolicies", GROUP_VERSION)
+STRATEGY = Resource("Strategy", "strategies", API_VERSION)
+REVISION = Resource("StrategyRevision", "strategyrevisions", API_VERSION)
+POLICY = Resource("RiskPolicy", "riskpolicies", API_VERSION)
 POD = Resource("Pod", "pods", "v1")
 CONFIG_MAP = Resource("ConfigMap", "configmaps", "v1")
 LEASE = Resource("Lease", "leases", "coordination.k8s.io/v1")
@@ -167,11 +167,17 @@ class Cluster:
         return await self._asked("PATCH", path, body, query, kind=_APPLY)
 
     async def merge(
-        self, resource: Resource, namespace: str, name: str, patch: Mapping[str, Any]
+        self,
+        resource: Resource,
+        namespace: str,
+        name: str,
+        patch: Mapping[str, Any],
+        *,
+        urgent: bool = False,
     ) -> dict[str, Any]:
         query = {"fieldManager": FIELD_MANAGER}
         path = resource.path(namespace, name)
-        return await self._asked("PATCH", path, patch, query, kind=_MERGE, urgent=True)
+        return await self._asked("PATCH", path, patch, query, kind=_MERGE, urgent=urgent)
 
     async def delete(
         self, resource: Resource, namespace: str, name: str, uid: str

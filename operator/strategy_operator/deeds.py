@@ -68,8 +68,8 @@ class Deeds:
             "resourceVersion": there["resourceVersion"],
             "finalizers": changed(before),
         }
-        patch = {"metadata": metadata}
-        self._took(STRATEGY, "patch", await self._cluster.merge(STRATEGY, *key, patch))
+        answer = await self._cluster.merge(STRATEGY, *key, {"metadata": metadata}, urgent=True)
+        self._took(STRATEGY, "patch", answer)
 
     async def create_revision(self, _: Key, action: CreateRevision) -> None:
         self._took(REVISION, "create", await self._cluster.create(REVISION, action.manifest))
