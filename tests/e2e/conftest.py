@@ -22,24 +22,42 @@ def images(cluster: Cluster) -> Images:
 
 
 @pytest.fixture(scope="session")
-def desk(cluster: Cluster, images: Images) -> Iterator[ClusterDesk]:
-    """The desk that most tests share, at five times the market's speed."""
+def _usual(cluster: Cluster, images: Images) -> Iterator[ClusterDesk]:
     with _installed(cluster, images, speed=5) as desk:
         yield desk
 
 
 @pytest.fixture(scope="module")
-def busy_desk(cluster: Cluster, images: Images) -> Iterator[ClusterDesk]:
-    """About a thousand ticks a second."""
+def _busy(cluster: Cluster, images: Images) -> Iterator[ClusterDesk]:
     with _installed(cluster, images, speed=12) as desk:
         yield desk
 
 
 @pytest.fixture(scope="module")
-def own_desk(cluster: Cluster, images: Images) -> Iterator[ClusterDesk]:
-    """A module's own."""
+def _own(cluster: Cluster, images: Images) -> Iterator[ClusterDesk]:
     with _installed(cluster, images, speed=1) as desk:
         yield desk
+
+
+@pytest.fixture
+def desk(_usual: ClusterDesk) -> Iterator[ClusterDesk]:
+    """The desk that most tests share, at five times the market's speed; empty."""
+    yield _usual
+    _usual.clear()
+
+
+@pytest.fixture
+def busy_desk(_busy: ClusterDesk) -> Iterator[ClusterDesk]:
+    """About a thousand ticks a second; empty."""
+    yield _busy
+    _busy.clear()
+
+
+@pytest.fixture
+def own_desk(_own: ClusterDesk) -> Iterator[ClusterDesk]:
+    """A module's own; empty."""
+    yield _own
+    _own.clear()
 
 
 class _installed:  # noqa: N801  # reads as what it gives

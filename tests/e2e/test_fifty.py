@@ -8,20 +8,18 @@ from cluster_desk import ClusterDesk, Measured, strategy, until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 FIFTY = [f"many-{number:02d}" for number in range(50)]
-# Fifty times the usual request is more than a node of two processors has.
-SMALL = {"requests": {"cpu": "10m", "memory": "64Mi"}, "limits": {"memory": "256Mi"}}
 
 
 def test_fifty_start_and_are_edited_at_once(own_desk: ClusterDesk, measured: Measured) -> None:
     desk = own_desk
     began = time.monotonic()
-    desk.apply(*(strategy(name, resources=SMALL) for name in FIFTY))
+    desk.apply(*(strategy(name) for name in FIFTY))
     until(lambda: _ready(desk) == set(FIFTY), "all fifty are ready", within_s=240, every_s=1)
     measured("fifty applied at once, all Ready", time.monotonic() - began)
     assert _restarts(desk) == 0
     before = _revisions(desk)
     began = time.monotonic()
-    desk.apply(*(strategy(name, resources=SMALL, version="1.0.1") for name in FIFTY))
+    desk.apply(*(strategy(name, version="1.0.1") for name in FIFTY))
     until(lambda: _moved(desk, before), "all fifty handed over", within_s=300, every_s=1)
     measured("fifty edited at once, all handed over", time.monotonic() - began)
     until(lambda: _ready(desk) == set(FIFTY), "all fifty are ready again", within_s=60)

@@ -120,6 +120,10 @@ class ClusterDesk:
 
     # ---- strategies
 
+    def clear(self) -> None:
+        """Deletes every strategy; a node has room for few."""
+        self.kubectl("delete", "strategies", "--all", "--timeout=100s")
+
     def apply(self, *objects: Object) -> None:
         document = {"apiVersion": "v1", "kind": "List", "items": list(objects)}
         self.kubectl("apply", "-f", "-", stdin=json.dumps(document))
@@ -266,6 +270,11 @@ def strategy(name: str, **spec: Any) -> dict[str, Any]:
         "parameters": {"short_period": 5, "long_period": 20, "quantity": "0.01"},
         "symbols": ["BTCUSDT"],
         "mode": "simulation",
+        # What is usual would fill a node of two processors too soon.
+        "resources": {
+            "requests": {"cpu": "10m", "memory": "64Mi"},
+            "limits": {"memory": "256Mi"},
+        },
     }
     return {
         "apiVersion": "stratops.dev/v1alpha1",
