@@ -69,6 +69,11 @@ class Release:
     def kubectl(self, *arguments: str) -> str:
         return self.cluster.kubectl("-n", self.namespace, *arguments)
 
+    def until_no_pod_is_left(self) -> None:
+        with suppress(AssertionError):  # what is said below is clearer
+            wait_for(lambda: not self.kubectl("get", "pods", "-o", "name"))
+        assert self.kubectl("get", "pods", "-o", "name") == "", self.state()
+
     def uids(self) -> dict[str, str]:
         """Of what must be the same object after an upgrade."""
         kinds = "statefulsets,deployments,persistentvolumeclaims,secrets,services"
@@ -250,7 +255,7 @@ def journal(release: Release, sql: str) -> list[list[str]]:
 def test_an_uninstall_lets_strategies_go_and_keeps_them(release: Release) -> None:
     probe_becomes_ready(release.cluster, release.namespace)
     release.uninstall()
-    wait_for(lambda: not release.kubectl("get", "pods", "-o", "name"))
+    release.until_no_pod_is_left()
     finalizers = "jsonpath={.metadata.finalizers}"
     assert release.kubectl("get", "strategy", "probe", "-o", finalizers) == ""
 
