@@ -34,17 +34,22 @@ KINDS = st.sampled_from(("CreatePod", "DeletePod", "CreateConfigMap", "CreateRev
 INVALID = spec("0.1", mode="live")  # without a policy
 PAUSES = st.sampled_from((0, 0, 1, 1, 2, 3, 6, 12))  # turns of everybody
 
+LOSSES = st.sampled_from((None, None, None, 0, 1, 2))  # which action
+
 
 def happens(**given: Any) -> Callable[[Any], Any]:
-    """A rule, after which all goes on for a while, or for no time at all."""
+    """A rule, after which all goes on for a while, or for no time at all; of what the operator does
+    then, an action of each decision may be lost."""
 
     def decorated(what: Callable[..., None]) -> Any:
         @wraps(what)
-        def happening(self: "Operator", pause: int, **drawn: Any) -> None:
+        def happening(self: "Operator", pause: int, loses: int | None, **drawn: Any) -> None:
+            self.loses = loses
             what(self, **drawn)
             self.go_on(pause)
+            self.loses = None
 
-        return rule(pause=PAUSES, **given)(happening)  # type: ignore[no-untyped-call]
+        return rule(pause=PAUSES, loses=LOSSES, **given)(happening)  # type: ignore[no-untyped-call]
 
     return decorated
 
@@ -54,6 +59,7 @@ class Operator(RuleBasedStateMachine):
         super().__init__()
         self.world = World()
         self.revisions = {each: self.world.revision_of(each) for each in QUANTITIES}
+        self.loses: int | None = None
 
     @initialize(turns=st.sampled_from((0, 2, 4, 12, 12)))
     def it_has_run_for_a_while(self, turns: int) -> None:
@@ -74,8 +80,9 @@ class Operator(RuleBasedStateMachine):
         return pods[which % len(pods)] if pods else ""
 
     def go_on(self, turns: int) -> None:
+        lost = frozenset(() if self.loses is None else (self.loses,))
         for _ in range(turns):
-            self.world.turn()
+            self.world.turn(lost)
             self.world.step()
 
     # ---- people
@@ -139,7 +146,7 @@ class Operator(RuleBasedStateMachine):
             if names:
                 kept.pop(names[which % len(names)])
 
-    @happens(quantity=QUANTITY, ahead=st.integers(1, 3), what=st.integers(0, 2))
+    @happens(quantity=QUANTITY, ahead=st.integers(1, 3), what=st.integers(0, 3))
     def somebody_else_takes_a_name(self, quantity: str, ahead: int, what: int) -> None:
         revision, cluster = self.revisions[quantity], self.world.cluster
         name = f"{NAME}-{revision}"
@@ -148,8 +155,10 @@ class Operator(RuleBasedStateMachine):
         elif what == 1:
             theirs = StoredRevision(revision, SOMEBODY_ELSE, 0.0, "{}", "{}", "")
             cluster.revisions.setdefault(name, theirs)
-        else:
+        elif what == 2:
             cluster.hidden.add(f"{name}-{self.world.status.get('attempt', 0) + ahead}")
+        else:
+            self.world.bring_back(revision, owner=SOMEBODY_ELSE)
 
     @happens(image=st.sampled_from(("stratops/runner:1", "stratops/runner:2")))
     def the_operator_is_upgraded(self, image: str) -> None:
@@ -265,6 +274,8 @@ class Operator(RuleBasedStateMachine):
         world.gateway.up = world.may_start = world.may_hand_over = True
         cluster.forbidden.clear()
         cluster.hidden.clear()
+        for name in [name for name, pod in cluster.pods.items() if pod.owner_uid == SOMEBODY_ELSE]:
+            del cluster.pods[name]
         cluster.desk, cluster.policies = DESK, {}
         cluster.config_maps = {
             name: uid for name, uid in cluster.config_maps.items() if uid != SOMEBODY_ELSE

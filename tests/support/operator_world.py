@@ -333,11 +333,11 @@ class World:
     def edit_pod(self, name: str, **changes: Any) -> None:
         self._set(replace(self.cluster.pods[name], **changes))
 
-    def bring_back(self, revision: str, phase: PodPhase = PodPhase.RUNNING) -> Pod:
-        """An earlier pod of that revision is there again."""
+    def bring_back(self, revision: str, phase: PodPhase = PodPhase.RUNNING, owner: str = "") -> Pod:
+        """A pod of that revision with the first number, where there is none."""
         name, labels = pod_name(NAME, revision, 1), labels_of(NAME, revision)
-        pod = Pod(name, "back", self.uid, revision, 1, phase, "", self.now, labels=labels)
-        self._set(pod)
+        pod = Pod(name, "back", owner or self.uid, revision, 1, phase, "", self.now, labels=labels)
+        self.cluster.pods.setdefault(name, pod)
         return pod
 
     @property
@@ -505,12 +505,12 @@ class World:
         """The operator is killed; the next one lists everything anew."""
         self.cache = Cache()
 
-    def turn(self) -> Decision:
-        """One round without faults."""
+    def turn(self, lost: frozenset[int] = frozenset()) -> Decision:
+        """One round, without the actions in `lost`."""
         if self.cluster.strategy is None:
             return Decision(None)
         decision = self.decide()
-        self.carry_out(decision)
+        self.carry_out(decision, lost=lost)
         return decision
 
     def settle(self, rounds: int = 200, quiet: int = 4) -> None:
