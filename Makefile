@@ -29,7 +29,7 @@ check: install ## The fast gate: style, types, layers, unit tests; under a minut
 
 test: check ## Everything: the gate, then real servers and long runs, then a real Kubernetes
 	$(BIN)/pytest -q -m "(servers or long) and not cluster"
-	$(BIN)/pytest -q -m cluster
+	$(BIN)/pytest -q -m "cluster and not scale"
 
 bench: install ## Measure speed and memory; prints a table, writes benchmarks/results
 	$(BIN)/python -m benchmarks $(ARGS)

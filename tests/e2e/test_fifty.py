@@ -6,7 +6,7 @@ import pytest
 
 from cluster_desk import ClusterDesk, Measured, strategy, until
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.cluster, pytest.mark.scale, pytest.mark.timeout(900)]
 FIFTY = [f"many-{number:02d}" for number in range(50)]
 
 
