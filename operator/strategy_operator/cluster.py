@@ -216,7 +216,7 @@ class Cluster:
             ) as response:
                 return _answer(response.status, await response.read())
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise Refused(No.UNREACHABLE, f"API server: {error!r}") from error
+            raise Refused(No.UNREACHABLE, f"API server: {shown(error)}") from error
 
 
 def _answer(status: int, body: bytes) -> dict[str, Any]:
@@ -261,6 +261,11 @@ def _without_empty(value: Any) -> Any:
     if isinstance(value, list):
         return [_without_empty(each) for each in value]
     return value
+
+
+def shown(error: BaseException) -> str:
+    """Some have nothing to say but their name."""
+    return str(error) or type(error).__name__
 
 
 def owner_uid(manifest: Mapping[str, Any]) -> str:

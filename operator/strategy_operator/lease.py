@@ -137,6 +137,7 @@ class Leadership:
         self._seen: Seen | None = None
         self._held_until = 0.0
         self._contend_from = 0.0
+        self._complaint = ""
         self._stale = False  # what was seen is not what is there
         self._told = False
         self._changed = asyncio.Condition()
@@ -181,12 +182,19 @@ class Leadership:
         try:
             async with asyncio.timeout(bound), self._looking:
                 await self._look()
+                self._complain("")
         except TimeoutError:
-            log.warning("lease_unanswered", leading=self.leading)
+            self._complain(f"no answer within {bound:.1f} s")
         except Refused as refused:
             self._stale = True
             if refused.no is not No.CONFLICT:  # else somebody else wrote it: it is read next
-                log.warning("lease_refused", why=str(refused), leading=self.leading)
+                self._complain(str(refused))
+
+    def _complain(self, why: str) -> None:
+        """Once, not every two seconds."""
+        if why and why != self._complaint:
+            log.warning("lease_not_renewed" if self.leading else "lease_not_read", why=why)
+        self._complaint = why
 
     async def _look(self) -> None:
         before = self.holder

@@ -16,7 +16,7 @@ import aiohttp
 import msgspec
 import structlog
 
-from strategy_operator.cluster import Cluster, Resource
+from strategy_operator.cluster import Cluster, Resource, shown
 from strategy_operator.objects import Brought, Clocks, brought
 
 PAGE = 200
@@ -86,9 +86,10 @@ class MetadataWatch:
 
     async def _wait(self, error: Exception) -> None:
         pause = _BACK_OFF_S[min(self._failures, len(_BACK_OFF_S) - 1)]
+        self._sink.reached(self._resource, shown(error))
+        if not self._failures:
+            log.warning("watch_interrupted", kind=self._resource.plural, why=shown(error))
         self._failures += 1
-        self._sink.reached(self._resource, str(error))
-        log.warning("watch_interrupted", kind=self._resource.plural, why=repr(error))
         await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311  # no secret
 
     async def _list(self) -> None:

@@ -6,6 +6,7 @@ session's answers, because it says nothing of what was deleted between two of th
 """
 
 import asyncio
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -25,6 +26,7 @@ WATCHED = (STRATEGY, POLICY, POD)
 _AGAIN_S = (0.5, 1.0, 2.0, 5.0)
 _STEADY_S = 60.0  # a life that lasted so long was none of a row of failures
 _CONNECT_S = 10.0
+_DEFINITIONS_S = 2.0
 _LAST_WORDS_S = 0.05  # for TLS to take its leave
 _IDENTITY: Any = "stratops-operator"
 
@@ -105,6 +107,7 @@ class Watching:
 
     async def _definitions_are_there(self, stop: asyncio.Event) -> bool:
         """Waits for them: a kind that is not served when kopf begins is never watched."""
+        said = ""
         async with Cluster(self._access) as cluster:
             while not stop.is_set():
                 try:
@@ -113,12 +116,13 @@ class Watching:
                     why = "the API server has no CustomResourceDefinitions of stratops.dev"
                 except Refused as refused:
                     why = str(refused)
+                if why != said:
+                    log.warning("waiting_for_definitions", why=why)
+                    said = why
                 for resource in WATCHED:
                     self._tell.reached(resource, why)
-                try:
-                    await asyncio.wait_for(stop.wait(), 2.0)
-                except TimeoutError:
-                    log.warning("waiting_for_definitions", why=why)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(stop.wait(), _DEFINITIONS_S)
         return False
 
     def _registry(self) -> kopf.OperatorRegistry:
