@@ -21,7 +21,6 @@ COMPONENTS = (
     "kube-scheduler",
     "kubelet",
     "kube-proxy",
-    "kubectl",
 )
 _VERSION = "k8s.io/component-base/version"
 _MAJOR, _MINOR, _ = KUBERNETES.removeprefix("v").split(".")

@@ -1,7 +1,8 @@
-"""What every test on a cluster relies on. The cluster's own program, which is all of Kubernetes
-and kubectl in one static file, is the image that is tried: it asks questions and keeps data."""
+"""What every test on a cluster relies on. The image that is tried has kubectl, one static file:
+it asks questions, serves, and makes files."""
 
 import json
+import socket
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from dev_cluster.cluster import Cluster, KubectlFailed
 
 pytestmark = pytest.mark.cluster
 
-IMAGE = "localhost/test/node:1"
+IMAGE = "localhost/test/kubectl:1"
 RESTRICTED = {
     "runAsNonRoot": True,
     "runAsUser": 10001,
@@ -28,9 +29,8 @@ RESTRICTED = {
 
 @pytest.fixture(scope="module", autouse=True)
 def _image(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> None:
-    archive = tmp_path_factory.mktemp("image") / "node.tar"
-    program = tools.kubectl().resolve().read_bytes()
-    archive.write_bytes(images.of_one_file(IMAGE, "node", program))
+    archive = tmp_path_factory.mktemp("image") / "kubectl.tar"
+    archive.write_bytes(images.of_one_file(IMAGE, "kubectl", tools.kubectl().read_bytes()))
     cluster.load(archive)
 
 
@@ -92,7 +92,7 @@ def test_a_fresh_namespace_admits_pods_and_has_none(cluster: Cluster, namespace:
 def test_a_loaded_image_runs_as_restricted_as_can_be(cluster: Cluster, namespace: str) -> None:
     enforced = "pod-security.kubernetes.io/enforce=restricted"
     cluster.kubectl("label", "namespace", namespace, enforced)
-    create(cluster, namespace, pod("version", "kubectl", "version", "--client"))
+    create(cluster, namespace, pod("version", "version", "--client"))
     assert "Client Version: v1." in ends(cluster, namespace, "version")
 
 
@@ -100,27 +100,23 @@ def test_a_restricted_namespace_refuses_a_pod_that_is_not(cluster: Cluster, name
     enforced = "pod-security.kubernetes.io/enforce=restricted"
     cluster.kubectl("label", "namespace", namespace, enforced)
     with pytest.raises(KubectlFailed, match="hostNetwork"):
-        create(cluster, namespace, pod("host", "kubectl", "version", hostNetwork=True))
+        create(cluster, namespace, pod("host", "version", hostNetwork=True))
 
 
 def test_a_service_s_name_leads_to_its_pods(cluster: Cluster, namespace: str) -> None:
     """The API server's Service is one: a name, an address, a certificate, a pod's credentials."""
     by_name = {"name": "KUBERNETES_SERVICE_HOST", "value": "kubernetes.default.svc"}
-    create(cluster, namespace, pod("asks", "kubectl", "get", "--raw=/version", env=[by_name]))
+    create(cluster, namespace, pod("asks", "get", "--raw=/version", env=[by_name]))
     assert json.loads(ends(cluster, namespace, "asks"))["major"] == "1"
 
 
 def test_a_claim_is_bound_and_writable_for_who_is_not_root(
     cluster: Cluster, namespace: str
 ) -> None:
-    create(cluster, namespace, CLAIM, pod("keeps", "etcd", "--data-dir=/data/etcd", **WITH_CLAIM))
+    makes_a_file = pod("keeps", "proxy", "--unix-socket=/data/socket", **WITH_CLAIM)
+    create(cluster, namespace, CLAIM, makes_a_file)
     wait_for(lambda: phase(cluster, namespace, "pvc/data") == "Bound")
-    wait_for(lambda: phase(cluster, namespace, "pod/keeps") == "Running")
-    wait_for(
-        lambda: (
-            "ready to serve client requests" in cluster.kubectl("logs", "-n", namespace, "keeps")
-        )
-    )
+    wait_for(lambda: "/data/socket" in cluster.kubectl("logs", "-n", namespace, "keeps"))
 
 
 CLAIM = {
@@ -172,7 +168,7 @@ def review(cluster: Cluster, token: str, audience: str) -> dict[str, Any]:
 def test_a_container_that_fails_is_tried_again_soon(cluster: Cluster, namespace: str) -> None:
     if not isinstance(cluster, BuiltCluster):
         pytest.skip("a cluster of another make waits for minutes")
-    create(cluster, namespace, pod("fails", "kubectl", "nonsense", restartPolicy="Always"))
+    create(cluster, namespace, pod("fails", "nonsense", restartPolicy="Always"))
     restarts = "jsonpath={.status.containerStatuses[0].restartCount}"
     asked = ("get", "pod/fails", "-n", namespace, "-o", restarts)
     wait_for(lambda: int(cluster.kubectl(*asked) or 0) >= 4)  # 300 s with Kubernetes' defaults
@@ -190,23 +186,18 @@ def test_the_audit_log_has_who_did_what(cluster: Cluster, namespace: str) -> Non
 def test_the_host_reaches_a_pod_by_its_address(cluster: Cluster, namespace: str) -> None:
     if not isinstance(cluster, BuiltCluster):
         pytest.skip("pods have addresses of Docker's network")
-    create(
-        cluster, namespace, pod("answers", "etcd", "--data-dir=/tmp/etcd", *LISTENING, **SCRATCH)
-    )
-    address = "jsonpath={.status.podIP}"
-    found = wait_for(lambda: cluster.kubectl("get", "pod/answers", "-n", namespace, "-o", address))
-    asked = ["curl", "--noproxy", "*", "-sf", f"http://{found}:2379/version"]
-    wait_for(lambda: b"etcdserver" in subprocess.run(asked, capture_output=True).stdout)
+    create(cluster, namespace, pod("answers", "proxy", "--address=0.0.0.0", "--port=8001"))
+    ip = ("get", "pod/answers", "-n", namespace, "-o", "jsonpath={.status.podIP}")
+    found = wait_for(lambda: cluster.kubectl(*ip))
+    wait_for(lambda: _accepts(found, 8001))
 
 
-LISTENING = (
-    "--listen-client-urls=http://0.0.0.0:2379",
-    "--advertise-client-urls=http://localhost:2379",
-)
-SCRATCH: dict[str, Any] = {
-    "mounts": [{"name": "tmp", "mountPath": "/tmp"}],
-    "volumes": [{"name": "tmp", "emptyDir": {}}],
-}
+def _accepts(address: str, port: int) -> bool:
+    try:
+        socket.create_connection((address, port), 1).close()
+    except OSError:
+        return False
+    return True
 
 
 def test_namespaces_do_not_meet(cluster: Cluster, namespace: str) -> None:
