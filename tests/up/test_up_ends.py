@@ -59,7 +59,7 @@ async def test_kill_9_of_up_leaves_nothing(start_up: StartUp) -> None:
     children, opened = up.children(), ports(up)
     up.process.kill()
     up.process.wait()
-    await up.until_true(lambda: not any(map(runs, children)), deadline_s=3)
+    await up.until_true(lambda: not any(map(runs, children)))
     assert not any(map(listens, opened))
 
 
