@@ -37,7 +37,7 @@ _HEARTBEATS = HEARTBEATS.encode()
 class Timing:
     """Seconds."""
 
-    look_s: float = 0.1  # progress is published, and the link looked at, this often
+    look_s: float = 0.25  # progress is published, and the link looked at, this often
     connect_s: float = 2.0  # to be connected, and from then to be subscribed
     ping_s: float = 1.0
     pong_s: float = 1.5

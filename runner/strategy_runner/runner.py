@@ -12,6 +12,7 @@ from typing import Any
 
 from handover.messages import Alive, Counters, GatewayMessage, Phase, Trouble
 from handover.replica import Identity, Replica
+from handover.timing import TIMING
 from market_data import Subscription
 from strategy_runner.desk import Desk, Gateway
 from strategy_runner.exits import Ending, Exit
@@ -35,8 +36,8 @@ _FAULTS = {
 class Pace:
     """Seconds."""
 
-    look_s: float = 0.05
-    alive_s: float = 0.05
+    look_s: float = 0.1
+    alive_s: float = TIMING.alive
     report_s: float = 1.0  # errors of the strategy, and memory
     leave_s: float = 0.5  # for the last batch to be acknowledged
 
