@@ -37,6 +37,7 @@ QUIET_S = 20.0  # after the end of a replay, for what is under way
 HURRIED_QUIET_S = 1.2  # the same, when the data was cut off
 STOP_S = 2.5  # for all processes to end, SIGKILL included
 STEP_S = 0.05
+_ANSWER_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,13 +126,19 @@ class Desk:
 
     async def _start_servers(self) -> None:
         self._folder.part("redis")
-        ports = {"nats": self._plan.ports.nats}
         self._crew.keep_told(plans.nats(self._plan, self._environ))
         if not self._plan.feed_url:
-            ports["redis"] = self._plan.ports.redis
             self._crew.keep_told(plans.redis(self._plan, self._environ))
-        for name, port in ports.items():
-            await self._crew.answers(name, partial(_connects, port))
+            await self._crew.answers("redis", self._redis_answers)
+        await self._crew.answers("nats", self._nats_answers)
+
+    async def _redis_answers(self) -> bool:
+        process = self._crew.children["redis"].process
+        pid = process.pid if process else 0
+        return await _says(self._plan.ports.redis, f"process_id:{pid}\r", "INFO server\r\n")
+
+    async def _nats_answers(self) -> bool:
+        return await _says(self._plan.ports.nats, f'"{self._plan.nats_name}"')
 
     async def _start_core(self) -> None:
         for command in (plans.venue, plans.gateway):
@@ -268,10 +275,14 @@ def _active(checked: Checked) -> list[CheckedStrategy]:
     return [strategy for strategy in checked.strategies if not strategy.suspended]
 
 
-async def _connects(port: int) -> bool:
+async def _says(port: int, words: str, question: str = "") -> bool:
+    """Whether who listens there answers with these words, and so is our own child."""
     try:
-        _reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    except OSError:
+        async with asyncio.timeout(_ANSWER_S):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            with contextlib.closing(writer):
+                writer.write(question.encode())
+                await reader.readuntil(words.encode())
+    except (OSError, EOFError, asyncio.LimitOverrunError):
         return False
-    writer.close()
     return True

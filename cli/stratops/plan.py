@@ -90,6 +90,11 @@ class DeskPlan:
         return f"nats://127.0.0.1:{self.ports.nats}"
 
     @property
+    def nats_name(self) -> str:
+        """By which our server is told from somebody else's on its port."""
+        return f"stratops-{os.getpid()}"
+
+    @property
     def clock(self) -> str:
         return "wall" if self.feed_url else "market"
 
@@ -113,7 +118,8 @@ def redis(plan: DeskPlan, environ: Mapping[str, str]) -> Command:
 def nats(plan: DeskPlan, environ: Mapping[str, str]) -> Command:
     where = ("-a", "127.0.0.1", "-p", str(plan.ports.nats))
     store = ("-js", "-sd", str(plan.folder / "nats"))
-    return Command("nats", (plan.nats_program, *where, *store), inherited(environ))
+    name = ("-n", plan.nats_name)
+    return Command("nats", (plan.nats_program, *where, *name, *store), inherited(environ))
 
 
 def gateway(plan: DeskPlan, environ: Mapping[str, str]) -> Command:

@@ -1,17 +1,15 @@
 """Desks on the test cluster, from the images of this checkout."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 from cluster_desk import ClusterDesk, Measured
-from cluster_driver import new_namespace
+from cluster_driver import MEASURED, new_namespace
 from dev_cluster import component_images
 from dev_cluster.cluster import Cluster
 from dev_cluster.component_images import Images
-
-_measured: list[tuple[str, float]] = []
 
 
 @pytest.fixture(scope="session")
@@ -88,10 +86,5 @@ def _has_crds(cluster: Cluster) -> bool:
 
 
 @pytest.fixture
-def measured() -> Measured:
-    return lambda what, seconds: _measured.append((what, seconds))
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    for what, seconds in _measured:
-        terminalreporter.write_line(f"measured: {what}: {seconds:.2f} s")
+def measured(record_property: Callable[[str, object], None]) -> Measured:
+    return lambda what, seconds: record_property(MEASURED, f"{what}: {seconds:.2f} s")

@@ -261,7 +261,7 @@ async def test_a_lost_gateway_is_found_again(desk: Desk) -> None:
     address = desk.gateway.address
     await desk.gateway.stop()
     await desk.gateway.start(address)
-    await desk.gateway.until(lambda: desk.gateway.sessions == 2)
+    await desk.gateway.until(lambda: len(desk.gateway.of(Hello)) == 2)
     assert desk.gateway.of(Hello)[-1].epoch == 7
 
 

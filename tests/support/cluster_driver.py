@@ -21,6 +21,7 @@ T = TypeVar("T")
 AnyCluster = TypeVar("AnyCluster", bound=Cluster)
 DEADLINE_S = 60.0  # generous: the machine is shared
 POLL_S = 0.1
+MEASURED = "measured"  # a property of a test: what took how long
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -34,6 +35,13 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         prepare()
         if any("images" in getattr(item, "fixturenames", ()) for item in session.items):
             component_images.build()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for report in terminalreporter.stats.get("passed", ()):
+        for name, value in report.user_properties:
+            if name == MEASURED and report.when == "call":
+                terminalreporter.write_line(f"measured: {value}")
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ import asyncio
 import json
 import random
 from collections.abc import Callable, Iterator
+from itertools import islice
 
 import pytest
 import redis.asyncio
@@ -42,10 +43,18 @@ def junk(seed: int) -> Iterator[bytes]:
         yield choose.choice((text, text[: len(text) // 2], "", "\x00\xff", deep)).encode()
 
 
+def batched(messages: Iterator[bytes], size: int) -> Iterator[list[bytes]]:
+    while batch := list(islice(messages, size)):
+        yield batch
+
+
 async def publish_junk(url: str) -> None:
     async with redis.asyncio.Redis.from_url(url) as client:
-        for message in junk(seed=1):
-            await client.publish("market:btcusdt", message)
+        for messages in batched(junk(seed=1), 100):
+            async with client.pipeline(transaction=False) as pipeline:
+                for message in messages:
+                    pipeline.publish("market:btcusdt", message)
+                await pipeline.execute()
         await client.publish("market:btcusdt", b"x" * 10_000_000)
 
 
