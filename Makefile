@@ -28,7 +28,7 @@ check: install ## The fast gate: style, types, layers, unit tests; under a minut
 	$(BIN)/pytest -q -n auto -m "not servers and not long and not cluster"
 
 test: check ## Everything: the gate, then real servers and long runs, then a real Kubernetes
-	$(BIN)/pytest -q -m "(servers or long) and not cluster"
+	$(BIN)/pytest -q -n 3 --dist worksteal -m "(servers or long) and not cluster"
 	$(BIN)/pytest -q -m "cluster and not scale"
 
 bench: install ## Measure speed and memory; prints a table, writes benchmarks/results
