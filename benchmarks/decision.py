@@ -12,7 +12,7 @@ from trading.accounts import StrategyAccount, Terms
 from trading.limits import Limits
 from trading.market import Touch
 from trading.risk import Approved
-from trading.rules import policy
+from trading.rules import opening
 from trading.signals import Cause, Signal
 
 TIMES = 20_000
@@ -29,7 +29,7 @@ def figures() -> list[Figure]:
     terms = Terms(Decimal(100_000), frozenset({"BTCUSDT"}), limits)
     account = StrategyAccount("probe", terms, catalogue.load())
     request = account.request(_SIGNAL, lambda _: _TOUCH, _NOW_NS)
-    checks = policy(request)
+    checks = opening(limits)
 
     def bare() -> None:
         for check in checks:

@@ -9,6 +9,7 @@ from pydantic import Field
 import trading.limits
 from platform_spec.resource import Resource
 from platform_spec.shapes import Fraction, NotNegative, Positive, Rate, Share, SymbolSet
+from trading.limits import UNLIMITED
 
 _DEFAULTS = trading.limits.Limits()
 NUMBERS = tuple(field.name for field in fields(_DEFAULTS) if not field.name.endswith("_symbols"))
@@ -43,10 +44,25 @@ class Limits(Resource):
     min_confidence: Fraction | None = Field(
         None, description="Least confidence of a signal that states one."
     )
+    max_gross_exposure: Positive | None = Field(
+        None, description="Most that all positions may be worth, long and short added; no limit."
+    )
+    max_net_exposure: Positive | None = Field(
+        None, description="Most that all positions may be worth, long and short set off; no limit."
+    )
+    max_concentration: Positive | None = Field(
+        None, description="Most that one symbol may be worth, as a share of equity; no limit."
+    )
+    max_open_orders: Rate | None = Field(None, description="Most orders at work; no limit.")
+    max_price_deviation: Share | None = Field(
+        None, description="Most that a price may be off the mid, as a share of it; no limit."
+    )
 
     def numbers_in_force(self) -> Mapping[str, Decimal]:
-        """Every limit that is a number, by name: as written, else its default."""
-        return {name: Decimal(self._in_force(name)) for name in NUMBERS}
+        """Every limit that is a number and bounds anything, by name: as written, else its
+        default."""
+        numbers = {name: Decimal(self._in_force(name)) for name in NUMBERS}
+        return {name: value for name, value in numbers.items() if value != UNLIMITED}
 
     def symbols_in_force(self) -> Mapping[str, tuple[str, ...]]:
         """The two limits that are symbols; no allowed ones: those of the manifest."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from trading.admission import LARGEST
+from trading.exposure import Exposure, Stake, exposure
 from trading.fills import Fill
 from trading.ids import client_order_id
 from trading.instruments import Instrument
@@ -25,8 +26,8 @@ from trading.rates import TokenBucket
 from trading.reasons import Reason
 from trading.reservations import Reservations, Working
 from trading.risk import UNLISTED, Approved, Rejection, Request, Standing, review
-from trading.rules import policy
-from trading.signals import Action, Signal
+from trading.rules import CLOSING, exposure_is_known, opening
+from trading.signals import Action, Side, Signal
 
 SECOND_NS = 1_000_000_000
 DAY_NS = 86_400 * SECOND_NS
@@ -93,6 +94,7 @@ class StrategyAccount:
         self.orders: dict[str, Order] = {}  # open, or with announced fills still to come
         self.watermarks = Watermarks(0, terms.capital, terms.capital, terms.capital)
         self._reservations = Reservations()
+        self._obey(terms.limits)
         limits = terms.limits
         self._second = TokenBucket(limits.max_orders_per_second, SECOND_NS)
         self._minute = TokenBucket(limits.max_orders_per_minute, 60 * SECOND_NS)
@@ -115,7 +117,7 @@ class StrategyAccount:
         request = self.request(
             signal, market, now_ns, revision=revision, epoch=epoch, standing=standing
         )
-        return review(request, policy(request))
+        return review(request, CLOSING if request.closing else self._opening)
 
     def request(
         self,
@@ -154,7 +156,7 @@ class StrategyAccount:
             position=position,
             reducible=reducible,
             closable=max(_ZERO, reserved.at_market(signal.side.other) - reached),
-            exposure=reached + quantity,
+            reached=reached + quantity,
             closing=0 < quantity <= reducible,
             balance=self.ledger.balance,
             equity=equity,
@@ -162,6 +164,33 @@ class StrategyAccount:
             peak=self.watermarks.peak,
             left_this_second=self._second.available(now_ns),
             left_this_minute=self._minute.available(now_ns),
+            open_orders=len(self.orders),
+            exposure=self._exposure(signal, quantity, market) if self._asks_for_exposure else None,
+        )
+
+    def _exposure(self, signal: Signal, quantity: Decimal, market: Market) -> Exposure | None:
+        """With this order; None when a price that it needs is unknown or too old."""
+        judged = self._stake(signal.symbol, market, signal.side, quantity)
+        held = {symbol for symbol, position in self.ledger.positions.items() if position.quantity}
+        symbols = (held | self._reservations.symbols) - {signal.symbol}
+        others = [stake for symbol in symbols if (stake := self._stake(symbol, market))]
+        if judged is None or len(others) < len(symbols):
+            return None
+        return exposure(judged, others)
+
+    def _stake(
+        self, symbol: str, market: Market, side: Side = Side.BUY, quantity: Decimal = _ZERO
+    ) -> Stake | None:
+        price = _mid(_fresh(market(symbol), self.terms.max_quote_age_ns))
+        if price is None:
+            return None
+        held, working = self.ledger.position(symbol).quantity, self._reservations.working(symbol)
+        buys, sells = (quantity, _ZERO) if side is Side.BUY else (_ZERO, quantity)
+        instrument = self.instruments.get(symbol, UNLISTED)
+        return Stake(
+            held + working.buys + buys,
+            held - working.sells - sells,
+            price * instrument.contract_multiplier,
         )
 
     def order_to_cancel(self, signal: Signal) -> Order | Rejection:
@@ -228,9 +257,14 @@ class StrategyAccount:
         if paid_in:
             self.ledger.change_capital(terms.capital)
             self.watermarks = self.watermarks.shifted(paid_in)
+        self._obey(terms.limits)
         self._second.resize(terms.limits.max_orders_per_second)
         self._minute.resize(terms.limits.max_orders_per_minute)
         self.terms = terms
+
+    def _obey(self, limits: Limits) -> None:
+        self._opening = opening(limits)
+        self._asks_for_exposure = exposure_is_known in self._opening
 
     def begin_anew(self) -> None:
         """The market's time begins again, as a replay's does: rates are counted from there."""

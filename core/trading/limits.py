@@ -5,6 +5,8 @@ from dataclasses import dataclass, fields
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+UNLIMITED = Decimal("Infinity")
+
 
 class InvalidLimits(ValueError):
     """Limits that cannot be used; the message names the limit, its value and what was expected."""
@@ -22,6 +24,12 @@ class Limits:
     max_orders_per_second: int = 10
     max_orders_per_minute: int = 100
     min_confidence: Decimal = Decimal("0.6")  # where a signal has one
+    # None of these unless it is written. Working orders count as if they were filled.
+    max_gross_exposure: Decimal = UNLIMITED  # what all positions are worth, long and short added
+    max_net_exposure: Decimal = UNLIMITED  # likewise, long and short set off
+    max_concentration: Decimal = UNLIMITED  # what one symbol is worth, as a share of equity
+    max_open_orders: Decimal = UNLIMITED
+    max_price_deviation: Decimal = UNLIMITED  # of an order's prices from the mid, as a share of it
 
 
 DEFAULT_LIMITS = Limits()
@@ -72,6 +80,10 @@ def _count(name: str, value: Any) -> int:
     return int(number)
 
 
+def _whole(name: str, value: Any) -> Decimal:
+    return Decimal(_count(name, value))
+
+
 _Reader = Callable[[str, Any], Any]
 _KINDS: Mapping[str, _Reader] = {
     "allowed_symbols": _symbols,
@@ -80,6 +92,7 @@ _KINDS: Mapping[str, _Reader] = {
     "min_confidence": _fraction,
     "max_orders_per_second": _count,
     "max_orders_per_minute": _count,
+    "max_open_orders": _whole,
 }
 _READERS: Mapping[str, _Reader] = {
     field.name: _KINDS.get(field.name, _amount) for field in fields(Limits)

@@ -18,6 +18,11 @@ class Reason(StrEnum):
     MAX_ORDERS_PER_SECOND = "max_orders_per_second"
     MAX_ORDERS_PER_MINUTE = "max_orders_per_minute"
     MIN_CONFIDENCE = "min_confidence"
+    MAX_GROSS_EXPOSURE = "max_gross_exposure"
+    MAX_NET_EXPOSURE = "max_net_exposure"
+    MAX_CONCENTRATION = "max_concentration"
+    MAX_OPEN_ORDERS = "max_open_orders"
+    MAX_PRICE_DEVIATION = "max_price_deviation"
 
     FENCED = "fenced"
     NOT_GRANTED = "not_granted"

@@ -53,6 +53,11 @@ class Reservations:
     def working(self, symbol: str) -> Working:
         return self._working.get(symbol, _NOTHING)
 
+    @property
+    def symbols(self) -> frozenset[str]:
+        """Those of which something may still be bought or sold."""
+        return frozenset(each for each, held in self._working.items() if held.buys or held.sells)
+
     def _add(self, symbol: str, side: Side, quantity: Decimal, at_market: bool) -> None:
         held, buys, sells = self.working(symbol), _ZERO, _ZERO
         if side is Side.BUY:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 
+from trading.exposure import Exposure
 from trading.ids import client_order_id
 from trading.instruments import Instrument
 from trading.limits import Limits
@@ -70,7 +71,7 @@ class Request:
     position: Decimal
     reducible: Decimal  # how much of the position no working order closes yet, for this side
     closable: Decimal  # likewise once the market orders under way are filled
-    exposure: Decimal  # the position if this and all that works on its side were filled, for it
+    reached: Decimal  # the position if this and all that works on its side were filled, for it
     closing: bool  # it can only reduce what is settled, whether it says so or not
     balance: Decimal
     equity: Decimal | None
@@ -78,6 +79,8 @@ class Request:
     peak: Decimal
     left_this_second: int
     left_this_minute: int
+    open_orders: int
+    exposure: Exposure | None  # None: a price is unknown, or no limit asks for it
 
     @property
     def price(self) -> Decimal | None:

@@ -4,6 +4,9 @@ Two policies, in the order they apply. What only closes obeys the halt, expiry a
 and nothing that exists to reduce risk: refusing it would keep the risk.
 """
 
+from decimal import Decimal
+from itertools import chain
+
 from trading.admission import (
     desk_is_not_halted,
     instrument_is_known,
@@ -16,8 +19,10 @@ from trading.admission import (
     signal_has_not_expired,
     strategy_is_not_paused,
 )
+from trading.limits import UNLIMITED, Limits
 from trading.reasons import Reason
 from trading.risk import Check, Rejection, Request, Standing
+from trading.signals import OrderType
 
 # ---- what only opening orders obey
 
@@ -102,8 +107,8 @@ def order_is_small_enough(request: Request) -> Rejection | None:
 def position_stays_within_limit(request: Request) -> Rejection | None:
     """In the worst case: all that works on this side is filled, nothing on the other."""
     most = request.limits.max_position_size
-    if request.exposure > most:
-        worst = request.exposure * request.signal.side.sign
+    if request.reached > most:
+        worst = request.reached * request.signal.side.sign
         return Rejection(
             Reason.MAX_POSITION_SIZE,
             f"position {request.position} could become {worst}, allowed is {most}",
@@ -162,6 +167,74 @@ def orders_this_minute_are_few_enough(request: Request) -> Rejection | None:
     return None
 
 
+# ---- what only those obey whose limits say so
+
+
+def prices_are_near_the_mid(request: Request) -> Rejection | None:
+    """Without a market nothing is near; a market order's price is what was seen, no price of it."""
+    signal, most = request.signal, request.limits.max_price_deviation
+    if signal.order_type is OrderType.MARKET:
+        return None
+    if request.touch is None:
+        return Rejection(Reason.NO_PRICE, f"no bid and ask of {signal.symbol}")
+    mid = request.touch.mid
+    for price in (signal.price, signal.stop_price):
+        if price is not None and abs(price - mid) > mid * most:
+            return Rejection(
+                Reason.MAX_PRICE_DEVIATION,
+                f"price {price} at a mid of {mid}, allowed is {most} of it",
+            )
+    return None
+
+
+def open_orders_are_few_enough(request: Request) -> Rejection | None:
+    most = request.limits.max_open_orders
+    if request.open_orders >= most:
+        return Rejection(
+            Reason.MAX_OPEN_ORDERS, f"{request.open_orders} orders at work, allowed are {most}"
+        )
+    return None
+
+
+def exposure_is_known(request: Request) -> Rejection | None:
+    if request.exposure is None:
+        return Rejection(Reason.NO_PRICE, "a symbol at work has no price, exposure is unknown")
+    return None
+
+
+def gross_exposure_stays_within_limit(request: Request) -> Rejection | None:
+    exposure, most = request.exposure, request.limits.max_gross_exposure
+    if exposure is None or exposure.gross > most:
+        worth = exposure.gross if exposure else None
+        return Rejection(Reason.MAX_GROSS_EXPOSURE, f"gross exposure {_could(worth, most)}")
+    return None
+
+
+def net_exposure_stays_within_limit(request: Request) -> Rejection | None:
+    exposure, most = request.exposure, request.limits.max_net_exposure
+    if exposure is None or exposure.net > most:
+        worth = exposure.net if exposure else None
+        return Rejection(Reason.MAX_NET_EXPOSURE, f"net exposure {_could(worth, most)}")
+    return None
+
+
+def concentration_stays_within_limit(request: Request) -> Rejection | None:
+    """Compared without a division; no equity leaves nothing to have a share of."""
+    exposure, equity, most = request.exposure, request.equity, request.limits.max_concentration
+    if exposure is None or equity is None or equity <= 0 or exposure.symbol > equity * most:
+        worth = exposure.symbol if exposure else None
+        return Rejection(
+            Reason.MAX_CONCENTRATION,
+            f"{request.signal.symbol} could be worth {worth} of an equity of {equity}, "
+            f"allowed is {most}",
+        )
+    return None
+
+
+def _could(worth: Decimal | None, most: Decimal) -> str:
+    return f"could become {worth}, allowed is {most}"
+
+
 _ALWAYS: tuple[Check, ...] = (
     desk_is_not_halted,
     strategy_is_not_paused,
@@ -177,7 +250,7 @@ CLOSING: tuple[Check, ...] = (
     notional_reaches_the_minimum,
     price_is_within_slippage,
 )
-OPENING: tuple[Check, ...] = (
+_BY_DEFAULT: tuple[Check, ...] = (
     *_ALWAYS,
     closing_finds_something_to_reduce,
     strategy_may_open,
@@ -200,8 +273,19 @@ OPENING: tuple[Check, ...] = (
 )
 
 
-def policy(request: Request) -> tuple[Check, ...]:
-    return CLOSING if request.closing else OPENING
+_IF_LIMITED: tuple[tuple[str, tuple[Check, ...]], ...] = (
+    ("max_price_deviation", (prices_are_near_the_mid,)),
+    ("max_open_orders", (open_orders_are_few_enough,)),
+    ("max_gross_exposure", (exposure_is_known, gross_exposure_stays_within_limit)),
+    ("max_net_exposure", (exposure_is_known, net_exposure_stays_within_limit)),
+    ("max_concentration", (exposure_is_known, concentration_stays_within_limit)),
+)
+
+
+def opening(limits: Limits) -> tuple[Check, ...]:
+    """What an order obeys that does not only close; made anew when the limits change."""
+    asked = (checks for name, checks in _IF_LIMITED if getattr(limits, name) != UNLIMITED)
+    return tuple(dict.fromkeys(chain(_BY_DEFAULT, *asked)))
 
 
 def _listed(symbols: frozenset[str]) -> str:

@@ -10,15 +10,14 @@ from decimal import Decimal
 from typing import Any
 
 from risk_gateway.content import Content, Mode, tighter
-from trading.limits import InvalidLimits, Limits, parse_limits
+from trading.limits import UNLIMITED, InvalidLimits, Limits, parse_limits
 
-_LARGEST = Decimal("Infinity")
 # What a policy does not say bounds nothing: `tighter` finds every other value tighter.
 _UNBOUNDED: Mapping[str, Any] = {
-    "max_order_value": _LARGEST,
-    "max_position_size": _LARGEST,
-    "max_daily_loss": _LARGEST,
-    "max_drawdown": _LARGEST,
+    "max_order_value": UNLIMITED,
+    "max_position_size": UNLIMITED,
+    "max_daily_loss": UNLIMITED,
+    "max_drawdown": UNLIMITED,
     "min_account_balance": Decimal(0),
     "max_orders_per_second": 2**62,
     "max_orders_per_minute": 2**62,

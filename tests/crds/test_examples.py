@@ -31,8 +31,9 @@ def shown() -> Iterator[tuple[str, str]]:
 
 
 def applied(text: str) -> str:
-    """As one applies it on a cluster, where no file lies beside it."""
-    return re.sub(r"\bfile: [\w.]+", "inline: 'x = 1'", text)
+    """As one applies it to the test's namespace of a cluster, where no file lies beside it."""
+    here = re.sub(r", namespace: \w+", "", text)
+    return re.sub(r"\bfile: [\w.]+", "inline: 'x = 1'", here)
 
 
 SHOWN = list(shown())

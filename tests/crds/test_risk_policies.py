@@ -52,6 +52,11 @@ def refusal(desk: Api, spec: dict[str, Any]) -> str:
         ({"max_orders_per_minute": 1}, 1000, "1000, expected at most 1"),
         ({"min_account_balance": 100}, "99.9", "99.9, expected at least 100"),
         ({"min_confidence": "0.5"}, 0.4, "0.4, expected at least 0.5"),
+        ({"max_gross_exposure": 1000}, "1000.1", "1000.1, expected at most 1000"),
+        ({"max_net_exposure": "1000"}, 1001, "1001, expected at most 1000"),
+        ({"max_concentration": 2}, "2.1", "2.1, expected at most 2"),
+        ({"max_open_orders": 3}, 4, "4, expected at most 3"),
+        ({"max_price_deviation": "0.05"}, 0.06, "0.06, expected at most 0.05"),
     ],
 )
 def test_a_limit_beyond_that_of_its_policy_is_refused(
@@ -72,6 +77,11 @@ WITHIN = {
     "max_orders_per_minute": (1, "1"),
     "min_account_balance": (100, "1e2"),
     "min_confidence": ("0.5", 0.50),
+    "max_gross_exposure": ("1000", 1e3),
+    "max_net_exposure": (1000, "1e3"),
+    "max_concentration": ("2", 2.0),
+    "max_open_orders": (3, "3"),
+    "max_price_deviation": ("0.05", 0.05),
 }
 
 

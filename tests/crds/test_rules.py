@@ -166,6 +166,11 @@ SHARE = "a number above 0, at most 1"
         ({"max_orders_per_second": "1.5"}, "max_orders_per_second: 1.5", "a whole number from 1"),
         ({"max_orders_per_second": 1.5}, "max_orders_per_second", "multiple of 1"),
         ({"max_orders_per_minute": "0"}, "max_orders_per_minute: 0", "a whole number from 1"),
+        ({"max_gross_exposure": "0"}, "max_gross_exposure: 0", "a number above 0"),
+        ({"max_net_exposure": "-1"}, "max_net_exposure: -1", "a number above 0"),
+        ({"max_concentration": "0"}, "max_concentration: 0", "a number above 0"),
+        ({"max_open_orders": "2.5"}, "max_open_orders: 2.5", "a whole number from 1"),
+        ({"max_price_deviation": "1.01"}, "max_price_deviation: 1.01", SHARE),
     ],
 )
 def test_a_limit_out_of_bounds_is_refused_by_name(

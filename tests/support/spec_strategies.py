@@ -60,6 +60,11 @@ LIMITS = _some(
     max_orders_per_second=RATES,
     max_orders_per_minute=RATES,
     min_confidence=SHARES | st.sampled_from([0, "0"]),
+    max_gross_exposure=ABOVE_ZERO,
+    max_net_exposure=ABOVE_ZERO,
+    max_concentration=ABOVE_ZERO,
+    max_open_orders=RATES,
+    max_price_deviation=SHARES,
 )
 RUNNABLES = st.one_of(
     st.sampled_from(["sma_crossover", "momentum"]).map(lambda name: {"builtin": name}),

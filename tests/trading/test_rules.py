@@ -15,7 +15,7 @@ from trading.limits import DEFAULT_LIMITS, Limits
 from trading.market import Touch
 from trading.reasons import Reason
 from trading.risk import Approved, Rejection, Standing
-from trading.rules import CLOSING, OPENING
+from trading.rules import CLOSING, opening
 from trading.signals import Action, Cause, OrderType, Side, Signal
 
 NOW = 1_000
@@ -32,6 +32,13 @@ INSTRUMENTS = {"BTCUSDT": BTC, "ETHUSDT": replace(BTC, symbol="ETHUSDT")}
 TOUCH = Touch(Decimal(99), Decimal(101))
 OLD = replace(TOUCH, age_ns=6 * 10**9)
 CAPITAL = Decimal(20_000)
+EVERY = Limits(
+    max_gross_exposure=Decimal(1),
+    max_net_exposure=Decimal(1),
+    max_concentration=Decimal(1),
+    max_open_orders=Decimal(1),
+    max_price_deviation=Decimal(1),
+)
 BUY_1 = Signal(
     id="s1",
     symbol="BTCUSDT",
@@ -402,13 +409,17 @@ NEEDING_A_PRICE = {
     "daily_loss_stays_within_limit",
     "drawdown_stays_within_limit",
     "balance_reaches_the_minimum",
+    "exposure_is_known",
+    "gross_exposure_stays_within_limit",
+    "net_exposure_stays_within_limit",
+    "concentration_stays_within_limit",
 }
 
 
 @pytest.mark.parametrize("name", sorted(NEEDING_A_PRICE))
 def test_a_check_that_does_not_know_refuses(name: str) -> None:
-    check = next(check for check in OPENING if check.__name__ == name)
-    unknown = account_of(position="1").request(BUY_1, lambda _: None, NOW)
+    check = next(check for check in opening(EVERY) if check.__name__ == name)
+    unknown = account_of(EVERY, position="1").request(BUY_1, lambda _: None, NOW)
     assert check(unknown) is not None
 
 
@@ -418,7 +429,7 @@ def test_slippage_that_cannot_be_known_is_refused_whatever_is_missing() -> None:
 
 
 def test_every_limit_has_a_rule_that_keeps_it() -> None:
-    text = " ".join(name for check in OPENING for name in check.__code__.co_names)
+    text = " ".join(name for check in opening(EVERY) for name in check.__code__.co_names)
     assert all(field.name in text for field in fields(Limits))
 
 

@@ -129,6 +129,11 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     REASON_MAX_ORDERS_PER_SECOND: _Reason.ValueType  # 8
     REASON_MAX_ORDERS_PER_MINUTE: _Reason.ValueType  # 9
     REASON_MIN_CONFIDENCE: _Reason.ValueType  # 10
+    REASON_MAX_GROSS_EXPOSURE: _Reason.ValueType  # 11
+    REASON_MAX_NET_EXPOSURE: _Reason.ValueType  # 12
+    REASON_MAX_CONCENTRATION: _Reason.ValueType  # 13
+    REASON_MAX_OPEN_ORDERS: _Reason.ValueType  # 14
+    REASON_MAX_PRICE_DEVIATION: _Reason.ValueType  # 15
     REASON_FENCED: _Reason.ValueType  # 20
     """Who may act."""
     REASON_NOT_GRANTED: _Reason.ValueType  # 21
@@ -172,6 +177,11 @@ REASON_MIN_ACCOUNT_BALANCE: Reason.ValueType  # 7
 REASON_MAX_ORDERS_PER_SECOND: Reason.ValueType  # 8
 REASON_MAX_ORDERS_PER_MINUTE: Reason.ValueType  # 9
 REASON_MIN_CONFIDENCE: Reason.ValueType  # 10
+REASON_MAX_GROSS_EXPOSURE: Reason.ValueType  # 11
+REASON_MAX_NET_EXPOSURE: Reason.ValueType  # 12
+REASON_MAX_CONCENTRATION: Reason.ValueType  # 13
+REASON_MAX_OPEN_ORDERS: Reason.ValueType  # 14
+REASON_MAX_PRICE_DEVIATION: Reason.ValueType  # 15
 REASON_FENCED: Reason.ValueType  # 20
 """Who may act."""
 REASON_NOT_GRANTED: Reason.ValueType  # 21
