@@ -57,8 +57,7 @@ def look(source: Mapping[str, str], values: Mapping[str, Any]) -> Inspection:
     except Exception as error:  # noqa: BLE001  # `conflicts` is the author's code
         finding = Finding(f"{type(error).__name__}: {error}", "conflicts() to answer", "", "")
         return Inspection(digest, (finding,))
-    known = parameters.declared(strategy)
-    return Inspection(digest, tuple(_of_parameter(each, each.parameter in known) for each in found))
+    return Inspection(digest, tuple(map(_of_parameter, found)))
 
 
 def _of_loading(error: loading.CannotLoad) -> Finding:
@@ -66,11 +65,11 @@ def _of_loading(error: loading.CannotLoad) -> Finding:
     return Finding(value, expected, error.nearest, file=error.file, line=error.line)
 
 
-def _of_parameter(problem: parameters.Problem, known: bool) -> Finding:
+def _of_parameter(problem: parameters.Problem) -> Finding:
     if not problem.parameter:
         value, expected = _parted(problem.expected)
         return Finding(value, expected, parameter="")
-    value = repr(problem.value) if known else "unknown parameter"
+    value = repr(problem.value) if problem.known else "unknown parameter"
     return Finding(value, problem.expected, problem.nearest, problem.parameter)
 
 

@@ -106,6 +106,7 @@ def read(
     problems += [p for _, each in written for p in _beyond_its_policy(each, policies)]
     if here:
         problems += [_halted(each) for each in policies if each.policy.spec.halted]
+    problems += [p for _, each in written for p in _unread_feed(each)]
     if instruments is not None:
         problems += [p for _, each in written for p in _unlisted(each, instruments)]
     checked = [_check(each, path, config_maps, here=here) for path, each in written]
@@ -127,6 +128,14 @@ def _halted(written: WrittenPolicy) -> Problem:
     reason = f" ({written.policy.spec.reason})" if written.policy.spec.reason else ""
     expected = "false: a halted desk does not start; `stratops halt` halts one that runs"
     return written.problem(("spec", "halted"), f"true{reason}", expected)
+
+
+def _unread_feed(written: Written) -> Iterable[Problem]:
+    """No runner reads from NATS yet, here or on a cluster."""
+    feed = written.strategy.spec.feed
+    if feed is not None and feed.nats is not None:
+        expected = "spec.feed.redis, or nothing for the desk's own"
+        yield written.problem(("spec", "feed", "nats", "url"), shown(feed.nats.url), expected)
 
 
 def _unlisted(written: Written, instruments: Collection[str]) -> Iterable[Problem]:

@@ -203,7 +203,8 @@ def _plain(value: Any) -> Any:
         raise wrong("a value; leave the parameter out for its default")
     if not _is_plain(value):
         raise wrong(
-            f"text, true, false, a number of at most {MOST_DIGITS} digits, or lists of them"
+            f"text, true, false, a number of at most {MOST_DIGITS} digits, or lists and mappings "
+            f"of them, at most {_DEEPEST_PARAMETER} deep"
         )
     return value
 

@@ -122,7 +122,7 @@ class FillBook:
     ) -> None:
         fill, position = booking.fill, booking.position
         counts = self._state.counts
-        strategy.tally.fills += 1
+        strategy.tally.filled(booking)
         counts.fills[strategy.name, self._state.label(fill.symbol), fill.side] += 1
         counts.position_updates += 1
         counts.fill_latency.observe((perf_counter_ns() - received_ns) / 1_000)

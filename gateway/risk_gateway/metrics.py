@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import PROCESS_COLLECTOR, CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
@@ -75,6 +75,7 @@ class Money:
     realized: float
     unrealized: float | None  # None: a price is missing
     fills: int
+    success_rate: float | None  # None: nothing was closed yet
 
 
 @dataclass(slots=True)
@@ -146,12 +147,16 @@ def _strategies(counts: Counts, levels: Levels) -> Iterable[Metric]:
     pnl = GaugeMetricFamily("strategy_pnl", "Realised and unrealised", labels=("strategy",))
     realized = GaugeMetricFamily("strategy_pnl_total", "Realised", labels=("strategy",))
     fills = CounterMetricFamily("strategy_trade_count", "Fills counted", labels=("strategy",))
+    text = "Share of gains among the fills that closed something"
+    rate = GaugeMetricFamily("strategy_success_rate", text, labels=("strategy",))
     for strategy, money in levels.money.items():
         realized.add_metric((strategy,), money.realized)
         fills.add_metric((strategy,), money.fills)
         if money.unrealized is not None:
             pnl.add_metric((strategy,), money.realized + money.unrealized)
-    yield from (pnl, realized, fills)
+        if money.success_rate is not None:
+            rate.add_metric((strategy,), money.success_rate)
+    yield from (pnl, realized, fills, rate)
     yield GaugeMetricFamily("strategy_executions_active", "Armed", levels.armed)
     yield _plain_counter(
         "strategy_deployments", "Revisions deployed", ("strategy",), counts.deployments
@@ -169,6 +174,7 @@ def _strategies(counts: Counts, levels: Levels) -> Iterable[Metric]:
 def exposition(collector: Collector) -> bytes:
     registry = CollectorRegistry(auto_describe=False)
     registry.register(collector)
+    registry.register(PROCESS_COLLECTOR)
     return generate_latest(registry)
 
 

@@ -80,7 +80,8 @@ def levels(desk: Desk, policies_followed: bool | None = None) -> Levels:
 def _money(desk: Desk, strategy: Strategy) -> Money:
     pnl = strategy.account.pnl(desk.state.market.latest)
     unrealized = None if pnl.unrealized is None else float(pnl.unrealized)
-    return Money(float(pnl.realized), unrealized, strategy.tally.fills)
+    tally = strategy.tally
+    return Money(float(pnl.realized), unrealized, tally.fills, tally.success_rate)
 
 
 def order_to_proto(placed: OrderPlaced) -> pb.DeskOrder:

@@ -140,7 +140,7 @@ class Restoration:
         order = strategy.order(fill.client_order_id)
         booking = strategy.account.on_fill(fill)
         assert booking is not None
-        strategy.tally.fills += 1
+        strategy.tally.filled(booking)
         strategy.traded[fill.symbol] = LastTrade(row.outcome or 0, fill.at_ns)
         strategy.told.position(fill.symbol, booking.position.quantity)
         if order is not None:

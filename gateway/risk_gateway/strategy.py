@@ -18,6 +18,7 @@ from risk_gateway.records import Decided, OrderEnded
 from risk_gateway.told import Told
 from trading.accounts import StrategyAccount
 from trading.instruments import Instrument
+from trading.ledger import Booking
 from trading.orders import Order
 from trading.reasons import Reason
 from trading.signals import Signal
@@ -112,6 +113,8 @@ class Tally:
     rejected: Counter[str] = field(default_factory=Counter)
     orders: int = 0
     fills: int = 0
+    gains: int = 0  # fills that realised one
+    losses: int = 0
     handovers: int = 0
     ticks_before: int = 0  # by earlier runs that did not hand on their place
     ticks: int = 0
@@ -127,6 +130,17 @@ class Tally:
         """At the fence, unjournalled."""
         self.signals += signals
         self.rejected[reason] += signals
+
+    def filled(self, booking: Booking) -> None:
+        self.fills += 1
+        self.gains += booking.realized_pnl > 0
+        self.losses += booking.realized_pnl < 0
+
+    @property
+    def success_rate(self) -> float | None:
+        """Of the fills that realised anything; None: there was none."""
+        closed = self.gains + self.losses
+        return self.gains / closed if closed else None
 
     def began(self, armed: Armed) -> None:
         """A fresh one counts its ticks from 0; a successor goes on from a place."""

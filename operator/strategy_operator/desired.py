@@ -187,14 +187,15 @@ def _builtin(name: str, spec: Spec) -> Code | Refusal:
         return found
     values = revisions.normalised(spec.parameters or {})
     problems = parameters.validate(found.strategy, values)
-    return _of_parameters(problems) if problems else found.code
+    return _of_parameters(problems, spec) if problems else found.code
 
 
-def _of_parameters(problems: list[parameters.Problem]) -> Refusal:
+def _of_parameters(problems: list[parameters.Problem], spec: Spec) -> Refusal:
     first, *others = problems
     if not first.parameter:  # several do not fit together
         return Refusal(Reason.INVALID_PARAMETERS, "spec.parameters", first.expected, "")
-    field, value = f"spec.parameters.{first.parameter}", shown(first.value)
+    field, written = f"spec.parameters.{first.parameter}", (spec.parameters or {})[first.parameter]
+    value = shown(written) if first.known else "unknown parameter"
     expected = _among(f"{first.expected}{_hint(first.nearest)}", others)
     return Refusal(Reason.INVALID_PARAMETERS, field, value, expected)
 

@@ -218,7 +218,7 @@ def _trouble(status: Mapping[str, Any], container: Mapping[str, Any]) -> Trouble
 def _ended(terminated: Mapping[str, Any]) -> str:
     """How a container ended: its last words, else its exit code."""
     words = str(terminated.get("message", "")).strip()
-    last_line = words.splitlines()[-1] if words else ""
+    last_line = words.splitlines()[-1].removeprefix("strategy_runner: ") if words else ""
     reason, code = terminated.get("reason", "Error"), terminated.get("exitCode")
     return last_line or f"{reason}, exit code {code}"
 

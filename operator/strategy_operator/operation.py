@@ -209,4 +209,4 @@ class Operator:
 
     def _info(self) -> Iterator[Labels]:
         for key, entry in self._cache.strategies.items():
-            yield (*key, entry.value.mode, entry.value.revision)
+            yield (key[0], "/".join(key), entry.value.mode, entry.value.revision)

@@ -6,8 +6,9 @@ They look at its newest pod, for that is the one the revision is tried with.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from platform_spec.problems import shown
 from platform_spec.status import ConditionStatus, ConditionType
-from strategy_operator.observed import GatewayView, Pod
+from strategy_operator.observed import GatewayView, Pod, RunnerSeen
 from strategy_operator.reasons import Finding, Reason, named
 from strategy_operator.scene import Scene, has_ended, is_live
 
@@ -131,10 +132,20 @@ def it_takes_too_long(trial: Trial) -> Finding | None:
     pod = trial.newest
     if pod is None or has_ended(pod) or trial.age_s < trial.deadline_s:
         return None
-    runner = trial.scene.runner(pod)
-    state = "its runner is connected, not ready" if runner else "its runner has not connected"
+    state = _state(trial, trial.scene.runner(pod))
     what = f"{named(trial.revision)} was not armed within {trial.deadline_s:.0f} s: {state}"
     return Finding(Reason.PROGRESS_DEADLINE_EXCEEDED, what)
+
+
+def _state(trial: Trial, runner: RunnerSeen | None) -> str:
+    """Of the runner of its newest pod."""
+    if runner is None:
+        return "its runner has not connected"
+    if runner.feed_age_s is not None:
+        return "its runner is connected, not ready"
+    spec = trial.scene.wish.spec
+    own = f" at spec.feed.redis.url {shown(spec.feed_url)}" if spec and spec.feed_url else ""
+    return f"its runner is connected, and hears of no feed{own}"
 
 
 RULES: tuple[Callable[[Trial], Finding | None], ...] = (

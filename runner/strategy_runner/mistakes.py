@@ -5,9 +5,12 @@ whatever else of that package comes later: a line of theirs says more than one o
 """
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from traceback import walk_stack, walk_tb
 from types import FrameType
+
+from strategy_sdk.parameters import InvalidParameters, Problem
+from strategy_sdk.seat import UnknownInstrument
 
 _OURS = (
     "strategy_runner",
@@ -19,6 +22,22 @@ _OURS = (
 )
 _NOT_THEIRS = frozenset((*_OURS, *sys.stdlib_module_names, "__main__", "uvloop"))
 _LONGEST = 500
+
+
+def of_the_manifest(error: BaseException, source: Mapping[str, str]) -> str:
+    """Why no strategy can be made of `source`, behind the field of the manifest that says so."""
+    if isinstance(error, InvalidParameters):
+        return "; ".join(map(_of_parameter, error.problems))[:_LONGEST]
+    if isinstance(error, UnknownInstrument):
+        return f"spec.symbols: {error}"
+    field = next((each for each in ("builtin", "class") if each in source), "source")
+    said = f"spec.strategy.{field}: "
+    words = described(error).removeprefix("CannotLoad: ")  # the field says as much
+    return said + words.removeprefix(f"{field}: ")
+
+
+def _of_parameter(problem: Problem) -> str:
+    return f"spec.parameters{'.' if problem.parameter else ': '}{problem}"
 
 
 def described(error: BaseException) -> str:

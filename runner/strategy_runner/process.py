@@ -17,7 +17,7 @@ from strategy_runner.exits import Ending, Exit
 from strategy_runner.guard import Guard
 from strategy_runner.host import StrategyHost
 from strategy_runner.logs import Log
-from strategy_runner.mistakes import described, place_in
+from strategy_runner.mistakes import described, of_the_manifest, place_in
 from strategy_runner.runner import Runner
 from strategy_runner.settings import InvalidSettings, Settings
 from strategy_sdk.seat import Seat
@@ -52,7 +52,7 @@ def _life(environ: Mapping[str, str]) -> Ending:
     try:
         host = _seated(spec, instruments, log)
     except (Exception, SystemExit) as error:  # noqa: BLE001  # an author's module may raise anything
-        return Ending(Exit.STRATEGY, described(error))
+        return Ending(Exit.STRATEGY, of_the_manifest(error, spec.source))
     try:
         return _run(settings, spec, desk, host, log)
     except _CannotListen as error:

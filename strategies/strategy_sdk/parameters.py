@@ -72,12 +72,14 @@ class Problem:
     value: object
     expected: str
     nearest: str = ""  # the valid name that was probably meant
+    known: bool = True  # the class has a parameter of that name
 
     def __str__(self) -> str:
         if not self.parameter:
             return self.expected
+        found = repr(self.value) if self.known else "unknown parameter"
         hint = f"; did you mean {self.nearest!r}?" if self.nearest else ""
-        return f"{self.parameter}: {self.value!r}, expected {self.expected}{hint}"
+        return f"{self.parameter}: {found}, expected {self.expected}{hint}"
 
 
 class InvalidParameters(ValueError):
@@ -168,7 +170,7 @@ def _unknown(name: str, value: object, parameters: Mapping[str, Parameter]) -> P
 
     nearest = get_close_matches(str(name), parameters, n=1)
     known = ", ".join(parameters) or "no parameters"
-    return Problem(str(name), value, f"one of {known}", nearest[0] if nearest else "")
+    return Problem(str(name), value, f"one of {known}", nearest[0] if nearest else "", known=False)
 
 
 def _converted(parameter: Parameter, value: Any) -> Value | None:

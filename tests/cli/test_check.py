@@ -99,6 +99,10 @@ def test_the_example_desk_is_right() -> None:
             "spec.parameters: short_period: 30, expected less than long_period, which is 20",
         ),
         (
+            {"feed": {"nats": {"url": "nats://feed:4222"}}},
+            "spec.feed.nats.url: 'nats://feed:4222', expected spec.feed.redis, or nothing",
+        ),
+        (
             {"strategy": {"class": "no_such_module:Momentum"}},
             "spec.strategy.class: module 'no_such_module': not installed here",
         ),

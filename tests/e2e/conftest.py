@@ -44,6 +44,13 @@ def desk(_usual: ClusterDesk) -> Iterator[ClusterDesk]:
     _usual.clear()
 
 
+@pytest.fixture(scope="module")
+def module_desk(_usual: ClusterDesk) -> Iterator[ClusterDesk]:
+    """The same, for tests of one module that look at the same strategies."""
+    yield _usual
+    _usual.clear()
+
+
 @pytest.fixture
 def busy_desk(_busy: ClusterDesk) -> Iterator[ClusterDesk]:
     """About a thousand ticks a second; empty."""

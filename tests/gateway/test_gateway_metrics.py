@@ -1,6 +1,7 @@
 """What a scrape shows: the contract's names, and never more series than the desk has things."""
 
 import re
+from decimal import Decimal
 
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -8,6 +9,7 @@ from desk_driver import DeskDriver, Runner, buy, fill
 from handover.messages import Trouble
 from risk_gateway.metrics import DeskCollector, exposition
 from risk_gateway.report import levels
+from trading.signals import Side
 
 # Of docs/contracts.md, what a gateway knows; the rest is told by runners, operator and console.
 PREFIXED = {
@@ -21,7 +23,7 @@ PREFIXED = {
 PLAIN = {
     "strategy_pnl", "strategy_hot_reloads_total", "strategy_deployments_total",
     "strategy_executions_active", "strategy_trade_count_total", "strategy_pnl_total",
-    "strategy_deployment_errors_total",
+    "strategy_deployment_errors_total", "strategy_success_rate",
 }  # fmt: skip
 
 
@@ -61,6 +63,16 @@ async def test_the_books_are_shown(desk: DeskDriver) -> None:
     assert 'strategy_trade_count_total{strategy="s"} 1.0' in text
     assert 'strategy_engine_market_data_received_total{symbol="BTCUSDT",type="tick"} 2.0' in text
     assert 'strategy_pnl{strategy="s"} -0.5' in text  # bought at 101, the mid is 100.5
+
+
+async def test_success_is_the_share_of_gains_and_outlives_a_restart(desk: DeskDriver) -> None:
+    runner = await traded(desk)
+    assert 'strategy_success_rate{strategy="s"}' not in scrape(desk)  # nothing was closed yet
+    await runner.decide(buy("y", 2, side=Side.SELL))
+    await desk.filled(fill("y", side=Side.SELL, price=Decimal(102)))
+    assert 'strategy_success_rate{strategy="s"} 1.0' in scrape(desk)
+    desk.again()
+    assert 'strategy_success_rate{strategy="s"} 1.0' in scrape(desk)
 
 
 async def test_no_caller_makes_a_series_of_its_own(desk: DeskDriver) -> None:

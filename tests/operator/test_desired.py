@@ -96,17 +96,25 @@ REFUSED = {
         spec(strategy={"builtin": "sma_crosover"}), "InvalidSpec", "did you mean sma_crossover?"
     ),
     "an unknown parameter": (
-        spec(parameters={"quantit": 1}), "InvalidParameters", "did you mean quantity?"
+        spec(parameters={"quantit": 1}),
+        "InvalidParameters",
+        "spec.parameters.quantit: unknown parameter, expected one of",
     ),
     "a parameter out of bounds": (
         spec(parameters={"short_period": 0}),
         "InvalidParameters",
-        "spec.parameters.short_period: '0', expected a whole number, at least 1",
+        "spec.parameters.short_period: 0, expected a whole number, at least 1",
     ),
     "parameters that do not fit": (
         spec(parameters={"short_period": 30}),
         "InvalidParameters",
         "spec.parameters: short_period: 30, expected less than long_period, which is 20",
+    ),
+    "a parameter nested too deeply": (
+        spec(parameters={"short_period": [[[[[1]]]]]}),
+        "InvalidSpec",
+        "spec.parameters.short_period: a list, expected text, true, false, a number of at most 40 "
+        "digits, or lists and mappings of them, at most 4 deep",
     ),
     "a file": (
         spec(strategy={"source": {"file": "a.py"}}),

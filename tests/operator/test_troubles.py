@@ -116,6 +116,17 @@ def test_one_that_takes_too_long_is_stalled(world: World) -> None:
     assert "not armed within 30 s: its runner is connected" in world.condition("Stalled")["message"]
 
 
+def test_one_that_hears_of_no_feed_of_its_own_is_told_by_its_address(world: World) -> None:
+    own = {"feed": {"redis": {"url": "redis://nobody:6379"}}}
+    revision = world.revision_of("0.2", **own)
+    world.gateway.slow.add(revision)
+    world.gateway.deaf.add(revision)
+    world.apply(spec("0.2", **own))
+    world.settle()
+    said = world.condition("Stalled")["message"]
+    assert said.endswith("hears of no feed at spec.feed.redis.url 'redis://nobody:6379'")
+
+
 def test_pods_that_end_again_and_again_stall_it() -> None:
     world = World()
     world.settle()

@@ -136,12 +136,6 @@ def inline(text: str) -> dict[str, Any]:
         pytest.param({}, NOT_OURS, 2, "STRATOPS_METRICS_PORT: 1, expected a free one", id="port"),
         pytest.param({"symbols": []}, {}, 2, "symbols and channels, expected", id="spec"),
         pytest.param({}, {"STRATOPS_CATALOGUE": "/none"}, 2, "catalogue /none", id="catalogue"),
-        pytest.param({"source": {"builtin": "x"}}, {}, 4, "expected one of momentum", id="source"),
-        pytest.param({"symbols": ["XXX"]}, {}, 4, "'XXX': not in the catalogue", id="instrument"),
-        pytest.param({"parameters": {"x": 1}}, {}, 4, "expected one of lookback", id="parameter"),
-        pytest.param(inline("a b"), {}, 4, "mine.py:1: syntax: invalid", id="syntax"),
-        pytest.param(inline(TWO_LINES), {}, 4, "mine.py:2: OSError: x y", id="module"),
-        pytest.param(inline(NEVER_MADE), {}, 4, "mine.py:11: OSError: no model", id="__init__"),
     ],
 )
 async def test_a_process_that_cannot_start_says_why_in_one_line(
@@ -151,3 +145,25 @@ async def test_a_process_that_cannot_start_says_why_in_one_line(
     assert await process.ended(60) == code
     assert process.last_words.startswith("strategy_runner: ")
     assert words in process.last_words
+
+
+@pytest.mark.servers
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [
+        ({"source": {"builtin": "x"}}, "spec.strategy.builtin: 'x', expected one of momentum"),
+        ({"source": {"class": "none:A"}}, "spec.strategy.class: module 'none': not installed"),
+        ({"symbols": ["XXX"]}, "spec.symbols: instrument 'XXX': not in the catalogue"),
+        ({"parameters": {"x": 1}}, "spec.parameters.x: unknown parameter, expected one of look"),
+        (inline("a b"), "spec.strategy.source: mine.py:1: syntax: invalid"),
+        (inline(TWO_LINES), "spec.strategy.source: mine.py:2: OSError: x y"),
+        (inline(NEVER_MADE), "spec.strategy.source: mine.py:11: OSError: no model"),
+    ],
+    ids=["builtin", "class", "instrument", "parameter", "syntax", "module", "__init__"],
+)
+async def test_a_strategy_that_cannot_be_made_is_told_by_its_field(
+    process: Any, spec: dict[str, Any], words: str
+) -> None:
+    process.start(SPEC | spec, STRATOPS_GATEWAY="127.0.0.1:1")
+    assert await process.ended(60) == 4
+    assert process.last_words.startswith(f"strategy_runner: {words}")

@@ -105,6 +105,7 @@ class Gateway:
     version: int = 0  # of what it would answer
     ever_armed: set[str] = field(default_factory=set)
     slow: set[str] = field(default_factory=set)  # revisions whose runners are never ready
+    deaf: set[str] = field(default_factory=set)  # revisions whose runners hear of no feed
 
     @property
     def target(self) -> str:
@@ -146,14 +147,15 @@ class Gateway:
             given_up=self.given_up if self.given_up == self.wanted else "",
             policy="" if self.wanted else None,
             flattening="BTCUSDT" if self.flattening and self.positions else "",
-            runners=tuple(
-                RunnerSeen(each.pod, each.revision, each is self.armed, True, each.ready, 0.1)
-                for each in self.sessions.values()
-            ),
+            runners=tuple(map(self._seen, self.sessions.values())),
             handovers=self.handovers,
             positions=dict(self.positions),
             halted=self.halted,
         )
+
+    def _seen(self, session: Session) -> RunnerSeen:
+        armed, age_s = session is self.armed, None if session.revision in self.deaf else 0.1
+        return RunnerSeen(session.pod, session.revision, armed, True, session.ready, age_s)
 
     # ---- its moves
 
@@ -494,9 +496,9 @@ class World:
             if place not in lost and twice:
                 self._do(action)
 
-    def revision_of(self, quantity: str) -> str:
+    def revision_of(self, quantity: str, **others: Any) -> str:
         assert self.cluster.strategy is not None
-        resource = {**self.cluster.strategy, "spec": spec(quantity)}
+        resource = {**self.cluster.strategy, "spec": spec(quantity, **others)}
         found = wish(replace(self.observed(), strategy=resource)).revision
         assert found is not None
         return found.name
