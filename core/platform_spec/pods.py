@@ -38,8 +38,12 @@ class Quantities(Resource):
 
 
 class Resources(Resource):
-    requests: Quantities | None = Field(None, description="What is set aside for the runner.")
-    limits: Quantities | None = Field(None, description="What the runner may use at most.")
+    requests: Quantities | None = Field(
+        None, description="What is set aside for the runner; 10m and 64Mi."
+    )
+    limits: Quantities | None = Field(
+        None, description="What the runner may use at most; memory 256Mi."
+    )
 
     @model_validator(mode="after")
     def _what_is_set_aside_may_be_used(self) -> Self:

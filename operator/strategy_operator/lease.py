@@ -167,7 +167,7 @@ class Leadership:
     async def run(self) -> None:
         while True:
             began = self._monotonic()
-            await self._attempt()
+            await self.attempt()
             await self._tell()
             left = RETRY_S - (self._monotonic() - began)
             await asyncio.sleep(max(0.2, min(left, self._left())))
@@ -177,24 +177,34 @@ class Leadership:
         """Until leadership ends by itself; the usual pause when there is none."""
         return self._held_until - self._monotonic() if self.leading else RETRY_S
 
-    async def _attempt(self) -> None:
+    async def attempt(self) -> None:
+        """One look at the Lease, and what follows from it."""
         bound = min(_ATTEMPT_S, self._left()) if self.leading else _ATTEMPT_S
         try:
             async with asyncio.timeout(bound), self._looking:
-                await self._look()
+                await self._look_twice()
                 self._complain("")
         except TimeoutError:
             self._complain(f"no answer within {bound:.1f} s")
         except Refused as refused:
             self._stale = True
-            if refused.no is not No.CONFLICT:  # else somebody else wrote it: it is read next
-                self._complain(str(refused))
+            self._complain(str(refused))
 
     def _complain(self, why: str) -> None:
         """Once, not every two seconds."""
         if why and why != self._complaint:
             log.warning("lease_not_renewed" if self.leading else "lease_not_read", why=why)
         self._complaint = why
+
+    async def _look_twice(self) -> None:
+        """Where somebody else has just written it, who leads is asked again at once."""
+        try:
+            await self._look()
+        except Refused as refused:
+            if refused.no is not No.CONFLICT:
+                raise
+            self._stale = True
+            await self._look()
 
     async def _look(self) -> None:
         before = self.holder

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from strategy_operator import names
-from strategy_operator.actions import CreatePod
+from strategy_operator.actions import CreatePod, Deploy
 from strategy_operator.intent import is_given_up
 from strategy_operator.observed import Obstacle
 from strategy_operator.reasons import Finding, Reason
@@ -57,6 +57,15 @@ def its_objects_are_there(stage: Stage) -> Hold | None:
 
 def the_gateway_answers(stage: Stage) -> Hold | None:
     return None if stage.scene.gateway else Hold()
+
+
+def the_gateway_takes_it(stage: Stage) -> Hold | None:
+    """A runner of what it refuses would wait for ever."""
+    refusal = _obstacle(stage, Deploy.__name__, stage.intent.revision)
+    if refusal is None or refusal.reason not in _NOT_DONE:
+        return None
+    left = refusal.at + retry_s(refusal) - stage.scene.observed.now
+    return Hold(again_s=left) if left > 0 else None
 
 
 def the_desk_is_there(stage: Stage) -> Hold | None:
@@ -110,6 +119,7 @@ def others_have_started(stage: Stage) -> Hold | None:
 
 GATES: tuple[Callable[[Stage], Hold | None], ...] = (
     the_gateway_answers,
+    the_gateway_takes_it,
     what_it_is_made_from_is_known,
     the_desk_is_there,
     its_objects_are_there,
@@ -134,14 +144,13 @@ def next_attempt(stage: Stage) -> int:
 def _of_last_try(stage: Stage) -> Obstacle | None:
     scene = stage.scene
     name = names.pod_name(scene.owner.name, stage.intent.revision, scene.before.attempt)
-    return next(
-        (
-            each
-            for each in scene.observed.obstacles
-            if each.action == CreatePod.__name__ and each.target == name
-        ),
-        None,
-    )
+    return _obstacle(stage, CreatePod.__name__, name)
+
+
+def _obstacle(stage: Stage, action: str, target: str) -> Obstacle | None:
+    wanted = action, target
+    obstacles = stage.scene.observed.obstacles
+    return next((each for each in obstacles if (each.action, each.target) == wanted), None)
 
 
 def retry_s(obstacle: Obstacle) -> float:

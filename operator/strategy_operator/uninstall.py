@@ -36,7 +36,7 @@ from stratops_wire.gateway_client import GatewayClient, GatewayRefused, GatewayU
 
 NAME = "strategy_operator.uninstall"
 WHOLE_S = 60.0
-_NOTICED_S = lease.RETRY_S + 1.0  # by then a leader has looked at the Lease again
+_NOTICED_S = lease.RETRY_S + 1.0  # by then a leader has usually looked at the Lease again
 _GATEWAY_S = 15.0
 _GONE_S = 15.0
 _PAUSE_S = 0.5
@@ -71,6 +71,7 @@ class Farewell:
         self._cluster = cluster
         self._settings = settings
         self._within = settings.watched_namespace
+        self._nobody_acts_from = 0.0  # whoever led has given up by then, noticed or not
 
     async def say(self) -> bool:
         """Whether everything is let go."""
@@ -80,9 +81,8 @@ class Farewell:
             return True
         await self._stop_operators()
         disarmed = await self._withdraw(strategies)
-        pods = await self._delete_pods()
+        pods, left = await self._clear_pods()
         dropped = [await self._let_go(each) for each in strategies]
-        left = await self._wait_until_gone()
         _tell(
             f"{len(strategies)} strategies: {disarmed} withdrawn, {pods} runner pods deleted, "
             f"{dropped.count(True)} finalizers dropped; {left} pods still ending"
@@ -108,6 +108,7 @@ class Farewell:
                 if refused.no is not No.CONFLICT:  # else the leader has just renewed it
                     raise
             else:
+                self._nobody_acts_from = time.monotonic() + lease.GIVE_UP_S
                 await asyncio.sleep(_NOTICED_S)
                 return
 
@@ -156,14 +157,23 @@ class Farewell:
 
     # ---- The cluster
 
-    async def _delete_pods(self) -> int:
-        pods = await self._cluster.listed(POD, self._within, MANAGED_BY)
-        for pod in pods:
-            metadata = pod["metadata"]
-            await self._cluster.delete(
-                POD, metadata["namespace"], metadata["name"], metadata["uid"]
-            )
-        return len(pods)
+    async def _clear_pods(self) -> tuple[int, int]:
+        """Those that were deleted, and that are left after a while: until nobody acts any more, a
+        leader that was held up may make another.
+        """
+        deleted: set[str] = set()
+        deadline = max(time.monotonic(), self._nobody_acts_from) + _GONE_S
+        while True:
+            pods = await self._cluster.listed(POD, self._within, MANAGED_BY)
+            for metadata in (pod["metadata"] for pod in pods):
+                if metadata["uid"] not in deleted:
+                    where = metadata["namespace"], metadata["name"]
+                    await self._cluster.delete(POD, *where, metadata["uid"])
+                    deleted.add(metadata["uid"])
+            now = time.monotonic()
+            if (not pods and now >= self._nobody_acts_from) or now > deadline:
+                return len(deleted), len(pods)
+            await asyncio.sleep(_PAUSE_S)
 
     async def _let_go(self, strategy: Object) -> bool:
         """Drops our finalizer; somebody else's stays."""
@@ -186,15 +196,6 @@ class Farewell:
             else:
                 return True
         return False
-
-    async def _wait_until_gone(self) -> int:
-        """Pods that are left after a while."""
-        deadline = time.monotonic() + _GONE_S
-        while True:
-            left = len(await self._cluster.listed(POD, self._within, MANAGED_BY))
-            if not left or time.monotonic() > deadline:
-                return left
-            await asyncio.sleep(_PAUSE_S)
 
 
 async def _withdrawn(

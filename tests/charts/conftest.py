@@ -1,6 +1,7 @@
 """Images of this checkout on the test cluster, and namespaces that let restricted pods in only."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -20,16 +21,29 @@ def images(cluster: Cluster) -> Images:
 
 
 @pytest.fixture(scope="session")
-def image_values(images: Images) -> list[str]:
-    """For helm: the images that were loaded."""
-    return ["--set", f"image.registry={REGISTRY},image.tag={images.tag},image.pullPolicy=Never"]
+def image(images: Images) -> dict[str, Any]:
+    """The chart's value of that name: the images that were loaded."""
+    return {"registry": REGISTRY, "tag": images.tag, "pullPolicy": "Never"}
 
 
 @pytest.fixture(scope="module")
 def restricted(cluster: Cluster) -> Iterator[str]:
     """A namespace."""
-    name = new_namespace(cluster, "chart")
-    labels = [f"{_LEVEL}/{what}=restricted" for what in ("enforce", "warn")]
-    cluster.kubectl("label", "namespace", name, *labels)
+    name = new_restricted(cluster, "chart")
     yield name
     cluster.kubectl("delete", "namespace", name, "--wait=false")
+
+
+@pytest.fixture
+def other_restricted(cluster: Cluster) -> Iterator[str]:
+    """Another one."""
+    name = new_restricted(cluster, "other")
+    yield name
+    cluster.kubectl("delete", "namespace", name, "--wait=false")
+
+
+def new_restricted(cluster: Cluster, prefix: str) -> str:
+    name = new_namespace(cluster, prefix)
+    labels = [f"{_LEVEL}/{what}=restricted" for what in ("enforce", "warn")]
+    cluster.kubectl("label", "namespace", name, *labels)
+    return name

@@ -1,104 +1,11 @@
-"""The network policies, judged as Kubernetes defines them: who may open which port of whom.
+"""Who may open which port of whom, in each way to install."""
 
-The test cluster's network enforces none, so their meaning is computed here from the objects.
-"""
-
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
 
-from chart_driver import NAMESPACE, Object, Rendering, rendered
-from strategy_operator import names
-
-RUNNER = names.labels("probe", "0123456789")
-PORTS = (53, 443, 4222, 6379, 6380, 6443, 7001, 8222, 9090, 9091, 9092)
-OUTSIDE = "outside"  # an address that is no pod's
-STRANGER = "stranger"  # a pod of another namespace
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """One end of a connection."""
-
-    name: str
-    labels: Mapping[str, str]
-    namespace: str  # empty: no pod
-
-
-def places(rendering: Rendering) -> list[Place]:
-    ours = [
-        Place(name.removeprefix("stratops-"), pod["metadata"]["labels"], NAMESPACE)
-        for name, pod in rendering.pods().items()
-    ]
-    others = [Place(STRANGER, {}, "elsewhere"), Place(OUTSIDE, {}, "")]
-    return [*ours, Place("runner", RUNNER, NAMESPACE), *others]
-
-
-def flows(rendering: Rendering) -> set[tuple[str, str, int]]:
-    policies = rendering.of_kind("NetworkPolicy")
-    return {
-        (source.name, target.name, port)
-        for source in places(rendering)
-        for target in places(rendering)
-        for port in PORTS
-        if NAMESPACE in (source.namespace, target.namespace) and source != target
-        if _lets(policies, source, target, port, "egress")
-        and _lets(policies, target, source, port, "ingress")
-    }
-
-
-def _lets(policies: tuple[Object, ...], pod: Place, peer: Place, port: int, way: str) -> bool:
-    """A pod that no policy selects for this way may do everything."""
-    selecting = [
-        each["spec"]
-        for each in policies
-        if pod.namespace == NAMESPACE
-        and _matches(each["spec"]["podSelector"], pod.labels)
-        and way.capitalize() in each["spec"]["policyTypes"]
-    ]
-    side = "to" if way == "egress" else "from"
-    return not selecting or any(
-        _port(rule, port) and _peer(rule.get(side), peer)
-        for spec in selecting
-        for rule in spec.get(way) or ()
-    )
-
-
-def _port(rule: Mapping[str, Any], port: int) -> bool:
-    return "ports" not in rule or port in [each["port"] for each in rule["ports"]]
-
-
-def _peer(peers: list[dict[str, Any]] | None, other: Place) -> bool:
-    return peers is None or any(_is(each, other) for each in peers)
-
-
-def _is(peer: Mapping[str, Any], other: Place) -> bool:
-    if "ipBlock" in peer:
-        return not other.namespace
-    namespaces = peer.get("namespaceSelector")
-    if namespaces is None:
-        in_namespace = other.namespace == NAMESPACE
-    else:
-        labels = {"kubernetes.io/metadata.name": other.namespace}
-        in_namespace = bool(other.namespace) and _matches(namespaces, labels)
-    return in_namespace and _matches(peer.get("podSelector", {}), other.labels)
-
-
-def _matches(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
-    wanted: dict[str, str] = selector.get("matchLabels", {})
-    return wanted.items() <= labels.items()
-
-
-def between(found: set[tuple[str, str, int]]) -> set[tuple[str, str, int]]:
-    """Of the desk's own parts, without the pages that everybody in the cluster may read."""
-    return {
-        (source, target, port)
-        for source, target, port in found
-        if not {OUTSIDE, STRANGER} & {source, target} and port not in (53, 443, 6443)
-    }
-
+from chart_driver import NAMESPACE, Rendering, rendered
+from flows import OUTSIDE, STRANGER, Place, between, flows, lets, places
 
 TRADING = {
     ("runner", "gateway", 9090),
@@ -157,8 +64,8 @@ def test_an_operator_elsewhere_reaches_the_desk_s_gateway() -> None:
     labels = {"app.kubernetes.io/name": "stratops-operator"}
     gateway = Place("gateway", {"app.kubernetes.io/name": "stratops-gateway"}, NAMESPACE)
     there, other = (Place("operator", labels, name) for name in ("stratops-system", "elsewhere"))
-    assert _lets(policies, gateway, there, 9090, "ingress")
-    assert not _lets(policies, gateway, other, 9090, "ingress")
+    assert lets(policies, gateway, there, 9090, "ingress")
+    assert not lets(policies, gateway, other, 9090, "ingress")
 
 
 def test_a_cluster_wide_operator_reaches_gateways_everywhere() -> None:
@@ -169,7 +76,7 @@ def test_a_cluster_wide_operator_reaches_gateways_everywhere() -> None:
         if name == "stratops-operator"
     )
     gateway = Place("gateway", {"app.kubernetes.io/name": "stratops-gateway"}, "desk-b")
-    assert _lets(policies, Place("operator", labels, NAMESPACE), gateway, 9090, "egress")
+    assert lets(policies, Place("operator", labels, NAMESPACE), gateway, 9090, "egress")
 
 
 def test_without_network_policies_there_is_none() -> None:

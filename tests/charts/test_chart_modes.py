@@ -1,55 +1,67 @@
 """Other ways to install: one operator for the whole cluster, and one file for kubectl."""
 
+import json
+import re
 import subprocess
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
-from chart_driver import CHART, ROOT, helm, probe_becomes_ready
+from chart_driver import CHART, ROOT, pasted
+from cluster_desk import ClusterDesk, strategy, until
 from cluster_driver import new_namespace
 from dev_cluster import tools
 from dev_cluster.cluster import Cluster
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 
-PATIENCE = ("--wait", "--timeout", "300s")
+VALUES = {"operator": {"clusterWide": True}, "gateway": {"enabled": False}}
 
 
 @pytest.fixture
-def system(cluster: Cluster, image_values: list[str]) -> Iterator[str]:
-    """The namespace of an operator for all of them."""
-    name, environment = new_namespace(cluster, "system"), cluster.environment
-    flags = ("--take-ownership", "--set", "operator.clusterWide=true,gateway.enabled=false")
-    where = ("-n", name)
-    options = [*where, *PATIENCE, *flags, *image_values]
-    helm("install", "stratops", CHART, *options, environment=environment)
-    yield name
-    helm("uninstall", "stratops", *where, *PATIENCE, environment=environment)
-    cluster.kubectl("delete", "namespace", name, "--wait=false")
+def system(cluster: Cluster, image: dict[str, Any]) -> Iterator[ClusterDesk]:
+    """An operator for all namespaces, and no desk."""
+    values = VALUES | {"image": image}
+    made = ClusterDesk(cluster, new_namespace(cluster, "system"), "stratops", values)
+    command = ("install", "stratops", CHART, "-n", made.namespace, "--take-ownership", "-f", "-")
+    made.run(tools.helm(), *command, stdin=json.dumps(values))
+    yield made
+    made.remove()
 
 
-def test_one_operator_serves_a_desk_in_another_namespace(
-    cluster: Cluster, system: str, restricted: str, image_values: list[str]
+def test_one_operator_serves_a_desk_that_its_notes_install(
+    system: ClusterDesk, restricted: str
 ) -> None:
-    here = ("-n", restricted)
-    served = f"crds.install=false,operator.enabled=false,operator.namespace={system}"
-    demo = ("-f", CHART / "values-demo.yaml", "--set", served)
-    environment = cluster.environment
-    helm("install", "desk", CHART, *here, *PATIENCE, *demo, *image_values, environment=environment)
-    helm("test", "desk", *here, environment=environment)
-    probe_becomes_ready(cluster, restricted)
-    cluster.kubectl("delete", "strategy", "probe", *here, "--timeout=60s")
-    helm("uninstall", "desk", *here, *PATIENCE, environment=environment)
+    """And lets its strategy go when it is uninstalled, before the desk is."""
+    notes = system.helm("get", "notes", "stratops")
+    script = re.sub(r"-n trading --create-namespace\b", f"-n {restricted}", notes)
+    pasted(system.cluster, script[script.index("helm test") :], ROOT)
+    desk = ClusterDesk(system.cluster, restricted)
+    desk.apply(strategy("probe"))
+    desk.until_ready("probe", within_s=120)
+    assert (
+        system.listed("roles", "app.kubernetes.io/name=stratops-operator")[0]["metadata"]["name"]
+        == "stratops-operator-lease"
+    )
+    system.helm("uninstall", "stratops", "--wait")
+    assert "finalizers" not in (desk.get("strategy", "probe") or {})["metadata"]
+    desk.helm("uninstall", "desk", "--wait")
+    until(lambda: not desk.listed("pods"), "no pod is left")
 
 
-def test_a_desk_of_one_file_becomes_ready(cluster: Cluster, image_values: list[str]) -> None:
-    name = new_namespace(cluster, "static")
-    script = ["sh", str(ROOT / "scripts" / "install_yaml.sh"), name, *image_values]
+def test_a_desk_of_one_file_becomes_ready(
+    cluster: Cluster, other_restricted: str, image: dict[str, Any]
+) -> None:
+    desk = ClusterDesk(cluster, other_restricted)
+    script = ["sh", str(ROOT / "scripts" / "install_yaml.sh"), desk.namespace]
     environment = {**cluster.environment, "HELM": str(tools.helm(4))}
-    text = subprocess.check_output(script, env=environment, text=True)
+    chosen = ["--set-json", f"image={json.dumps(image)}"]
+    text = subprocess.check_output([*script, *chosen], env=environment, text=True)
     apply = ("apply", "--server-side", "--force-conflicts", "-f", "-")
-    cluster.kubectl(*apply, stdin=text)
-    probe_becomes_ready(cluster, name)
-    cluster.kubectl(*apply, stdin=text)  # again: the certificate's Job is not in the way
-    cluster.kubectl("delete", "strategy", "probe", "-n", name, "--timeout=60s")
-    cluster.kubectl("delete", "namespace", name, "--wait=false")
+    desk.kubectl(*apply, stdin=text)
+    until(lambda: desk.tried_kubectl("get", "strategies").returncode == 0, "the kinds are known")
+    desk.apply(strategy("probe"))
+    desk.until_ready("probe", within_s=120)
+    desk.kubectl(*apply, stdin=text)  # again: the certificate's Job is not in the way
+    desk.clear()

@@ -74,8 +74,28 @@ def test_every_container_is_restricted(rendering: Rendering) -> None:
 def test_every_container_has_bounds_and_an_image_with_a_version(rendering: Rendering) -> None:
     for name, container in containers(rendering):
         assert container["resources"]["limits"]["memory"], name
-        assert container["resources"]["requests"]["cpu"], name
+        assert "cpu" in container["resources"]["requests"], name
         assert "@sha256:" in container["image"] or ":" in container["image"].rpartition("/")[2]
+
+
+def test_what_runs_for_seconds_finds_a_place_on_a_full_node(rendering: Rendering) -> None:
+    lasting = {each["metadata"]["name"] for each in rendering.of_kind("Deployment", "StatefulSet")}
+    for name, container in containers(rendering):
+        if name not in lasting:
+            assert container["resources"]["requests"] == {"cpu": 0, "memory": 0}, name
+
+
+def test_a_hook_ends_before_helm_s_own_patience_does(rendering: Rendering) -> None:
+    """So that Helm says what became of it: five minutes, if nobody says otherwise."""
+    for job in rendering.of_kind("Job"):
+        assert job["spec"]["activeDeadlineSeconds"] < 300
+        assert job["metadata"]["annotations"]["helm.sh/hook-output-log-policy"] == "hook-failed"
+
+
+def test_live_is_allowed_by_nobody_who_was_not_asked() -> None:
+    told = "STRATOPS_ALLOW_LIVE"
+    assert rendered("external").env("stratops-gateway")[told] == "false"
+    assert rendered("everything-set").env("stratops-gateway")[told] == "true"
 
 
 def test_no_volume_is_mounted_that_is_not_there(rendering: Rendering) -> None:

@@ -97,8 +97,8 @@ def test_notes_say_the_next_three_commands() -> None:
     # the server's part is not needed to render the notes
     said = helm("install", "desk", CHART, "-n", "trading", "--dry-run=client", *_demo())
     notes = said[said.index("NOTES:") :]
-    for command in ("helm test desk -n trading", "kubectl apply -n trading", "kubectl get strat"):
-        assert command in notes
+    for command in ("helm test desk -n trading", "kubectl apply -n trading", "kubectl wait -n"):
+        assert f"\n{command}" in notes
 
 
 def _demo() -> list[str]:

@@ -93,10 +93,10 @@ def test_only_the_startup_probe_is_patient() -> None:
 @pytest.mark.parametrize(
     ("written", "expected"),
     [
-        ({}, {"requests": {"cpu": "50m", "memory": "64Mi"}, "limits": {"memory": "256Mi"}}),
+        ({}, {"requests": {"cpu": "10m", "memory": "64Mi"}, "limits": {"memory": "256Mi"}}),
         (
             {"requests": {"memory": "512Mi"}},
-            {"requests": {"cpu": "50m", "memory": "512Mi"}, "limits": {"memory": "512Mi"}},
+            {"requests": {"cpu": "10m", "memory": "512Mi"}, "limits": {"memory": "512Mi"}},
         ),
         (
             {"limits": {"cpu": "20m", "memory": "32Mi"}},

@@ -282,6 +282,16 @@ def test_what_the_api_server_refuses_is_told(world: World) -> None:
     assert world.condition("Armed")["status"] == "True"
 
 
+def test_of_what_the_gateway_refuses_no_pod_is_started() -> None:
+    world = World()
+    world.cluster.forbidden.add("Deploy")
+    for _ in range(8):
+        world.turn()
+        world.step()
+    assert stalled(world) == ("True", "Forbidden")
+    assert world.ours == []
+
+
 def test_what_failed_is_left_alone_for_a_while(world: World) -> None:
     world.cluster.forbidden.add("CreatePod")
     world.apply(spec("0.2"))

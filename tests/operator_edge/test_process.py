@@ -4,6 +4,8 @@ import json
 import signal
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,10 @@ from cluster_driver import wait_for
 from crd_driver import SMALLEST, Api
 from dev_cluster.cluster import Cluster
 from operator_driver import OperatorProcess, account, environment_of, uninstall
-from strategy_operator import names
+from strategy_operator import lease, names
+from strategy_operator.cluster import LEASE
+from strategy_operator.cluster import Cluster as ApiServer
+from strategy_operator.lease import UNINSTALLER, Leadership, Record, taken
 
 pytestmark = pytest.mark.cluster
 
@@ -184,6 +189,41 @@ def test_uninstalling_lets_strategies_go_and_stops_the_operator(
     )
     later = operators("later")
     later.until_leading(within_s=60)
+
+
+def test_a_pod_that_an_operator_makes_after_that_is_deleted_too(
+    resources: Api, defined: Cluster, operators: Start
+) -> None:
+    """A leader may act until it gives up, 10 s after it last had the Lease."""
+    resources.create(SMALLEST)
+    operators().until_leading()
+    where = defined.kubeconfig, environment_of(defined), resources.namespace
+    with ThreadPoolExecutor(1) as beside:
+        said = beside.submit(uninstall, *where)
+        wait_for(lambda: _holder(defined, resources.namespace) == UNINSTALLER)
+        time.sleep(5)  # what it does at once is done
+        _pod(defined, resources.namespace)
+    assert "1 runner pods deleted" in said.result()
+    assert not defined.kubectl("get", "pods", "-o", "name", "-n", resources.namespace)
+
+
+async def test_a_leader_that_meets_another_holder_acts_no_more(
+    resources: Api, server: ApiServer
+) -> None:
+    """At its next look, not at the one after it."""
+    leader = Leadership(server, resources.namespace, "leader")
+    await leader.attempt()
+    assert leader.leading
+    held = Record.of(await server.get(LEASE, resources.namespace, lease.NAME))
+    theirs = taken(held, UNINSTALLER, datetime.now(UTC))
+    await server.put(LEASE, theirs.manifest(resources.namespace))
+    await leader.attempt()
+    assert not leader.leading
+
+
+def _holder(cluster: Cluster, namespace: str) -> str:
+    holder = "jsonpath={.spec.holderIdentity}"
+    return cluster.kubectl("get", "lease", lease.NAME, "-n", namespace, "-o", holder)
 
 
 def _pod(cluster: Cluster, namespace: str) -> None:

@@ -1,5 +1,6 @@
 """The chart, rendered by a real helm: its objects, and the questions tests ask of them."""
 
+import re
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +10,6 @@ from typing import Any
 
 import yaml
 
-from cluster_driver import exists, wait_for
 from dev_cluster import tools
 from dev_cluster.cluster import Cluster
 
@@ -24,16 +24,6 @@ _PROMETHEUS_KINDS = (
     "monitoring.coreos.com/v1/ServiceMonitor",
     "monitoring.coreos.com/v1/PodMonitor",
 )
-
-
-_PROBE = """
-apiVersion: stratops.dev/v1alpha1
-kind: Strategy
-metadata: {name: probe}
-spec:
-  strategy: {builtin: sma_crossover}
-  symbols: [BTCUSDT]
-"""
 
 
 class HelmFailed(Exception):
@@ -106,9 +96,27 @@ def _rendered(
     return Rendering(tuple(each for each in yaml.safe_load_all(text) if each))
 
 
-def probe_becomes_ready(cluster: Cluster, namespace: str) -> None:
-    """A Strategy `probe`, made or found there. Raises KubectlFailed."""
-    wait_for(lambda: exists(cluster, "crd/strategies.stratops.dev"))
-    cluster.kubectl("apply", "-n", namespace, "-f", "-", stdin=_PROBE)
-    ready = ("--for=condition=Ready", "strategy/probe", "--timeout=180s")
-    cluster.kubectl("wait", "-n", namespace, *ready, timeout_s=200)
+def blocks(section: str, namespace: str) -> list[str]:
+    """What docs/install.md has a person paste under that heading, for a desk in that namespace."""
+    text = (ROOT / "docs" / "install.md").read_text()
+    start = text.index(section)
+    end = text.find("\n## ", start)
+    found = re.findall(r"```\n(.*?)```", text[start : end if end > 0 else None], re.DOTALL)
+    return [re.sub(r"-n trading\b", f"-n {namespace}", block) for block in found]
+
+
+def pasted(cluster: Cluster, script: str, folder: Path) -> str:
+    """What a shell says to it that stands in `folder` and knows kubectl and helm."""
+    environment = dict(cluster.environment)
+    programs = (cluster.kubectl_program.parent, tools.helm().parent)
+    environment["PATH"] = ":".join(map(str, (*programs, environment["PATH"])))
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script],
+        env=environment,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout

@@ -105,13 +105,13 @@ class ClusterDesk:
 
     # ---- the release
 
-    def install(self, chart: Path = CHART, **values: Any) -> None:
+    def install(self, chart: Path = CHART, flags: Sequence[str] = (), **values: Any) -> None:
         """Installs or upgrades, and waits until all of it is ready."""
         self.values |= values
         demo = chart / "values-demo.yaml"
-        flags = ("--install", "--wait", "--timeout", "240s", "-f", demo, "-f", "-")
+        usual = ("--install", "--wait", "--timeout", "240s", "-f", demo, "-f", "-")
         command = (tools.helm(), "upgrade", self.release, chart, "-n", self.namespace)
-        self.run(*command, *flags, stdin=json.dumps(self.values), timeout_s=300)
+        self.run(*command, *usual, *flags, stdin=json.dumps(self.values), timeout_s=300)
 
     def remove(self) -> None:
         """The release, and the namespace with all that is left in it."""
@@ -270,11 +270,6 @@ def strategy(name: str, **spec: Any) -> dict[str, Any]:
         "parameters": {"short_period": 5, "long_period": 20, "quantity": "0.01"},
         "symbols": ["BTCUSDT"],
         "mode": "simulation",
-        # What is usual would fill a node of two processors too soon.
-        "resources": {
-            "requests": {"cpu": "10m", "memory": "64Mi"},
-            "limits": {"memory": "256Mi"},
-        },
     }
     return {
         "apiVersion": "stratops.dev/v1alpha1",

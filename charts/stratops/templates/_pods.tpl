@@ -64,6 +64,13 @@ readinessProbe:
   failureThreshold: 2
 {{- end }}
 
+{{/* Of what runs for seconds. It asks for nothing, in so many words: so it finds its place on a node
+     that is full, also where a LimitRange would ask for something. */}}
+{{- define "stratops.passing.resources" -}}
+requests: {cpu: 0, memory: 0}
+limits: {memory: 256Mi}
+{{- end }}
+
 {{- define "stratops.pages.env" -}}
 - {name: STRATOPS_METRICS_PORT, value: "9092"}
 - {name: STRATOPS_METRICS_HOST, value: 0.0.0.0}
