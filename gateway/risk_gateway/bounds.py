@@ -1,4 +1,4 @@
-"""What bounds every strategy of the desk: halts by the operator, and risk policies.
+"""What bounds every strategy of the desk: halts by the operator or a file, and risk policies.
 
 Both hold from the moment they are known; who is to be told of them waits for the journal.
 """
@@ -10,7 +10,7 @@ import structlog
 
 from risk_gateway.policies import NO_REASON, PolicyChange
 from risk_gateway.records import Kind, Latch, record
-from risk_gateway.state import State
+from risk_gateway.state import OPERATOR, State
 
 log = structlog.get_logger()
 
@@ -21,17 +21,17 @@ class Bounds:
     def __init__(self, state: State) -> None:
         self._state = state
 
-    def halt(self, reason: str) -> None:
+    def halt(self, reason: str, source: str = OPERATOR) -> None:
         """Refuses from now on; survives restarts once it is durable."""
-        latch = Latch(reason or NO_REASON)
-        self._state.latch(latch.reason)
+        latch = Latch(reason or NO_REASON, source)
+        self._state.latch(source, latch.reason)
         self._note(Kind.HALTED, latch)
         log.warning("halted", reason=self._state.halted)
 
-    def resume(self, reason: str) -> None:
-        """Ends the operator's own halt; a policy's goes on."""
-        self._state.latch("")
-        self._note(Kind.RESUMED, Latch(reason))
+    def resume(self, reason: str, source: str = OPERATOR) -> None:
+        """Ends the halt of that source; every other goes on."""
+        self._state.latch(source, "")
+        self._note(Kind.RESUMED, Latch(reason, source))
         log.warning("resumed", reason=reason, halted=self._state.halted)
 
     def list_policies(self, listed: Mapping[str, Mapping[str, Any]]) -> None:

@@ -17,6 +17,7 @@ from risk_gateway.bus import Bus
 from risk_gateway.callers import Callers, SharedTokens
 from risk_gateway.desk import Desk
 from risk_gateway.fills import FillReader
+from risk_gateway.halt_file import HaltFile
 from risk_gateway.journal import Journal
 from risk_gateway.lanes import Lanes
 from risk_gateway.market_view import MarketView
@@ -83,6 +84,8 @@ class Gateway:
         self.state = State(journal, archive, market, instruments, policies=policies)
         Restoration(self.state, timing).run()
         self.desk = Desk(self.state, loop, allow_live=settings.allow_live, timing=timing)
+        self.halt_file = HaltFile(settings.state_dir, self.state, self.desk.bounds)
+        self.halt_file.look()  # before anything leaves
         self.venue = Venue(settings.venue, may_resubmit=lambda: not self.state.halted)
         self.bus = Bus(settings.nats_url)
         self.fills = FillReader(self.bus, self.desk.fill_book.take, self.on_fault)
@@ -149,6 +152,7 @@ class Gateway:
 
     async def _tick(self) -> None:
         while True:
+            self.halt_file.look()
             self.desk.tick(time.monotonic())
             await asyncio.sleep(TICK_S)
 

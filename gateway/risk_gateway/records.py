@@ -69,6 +69,7 @@ class Latch:
     """A halt, or the end of one."""
 
     reason: str
+    source: str = "operator"
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,10 +86,11 @@ class Restoration:
 
     def _halted(self, row: Row) -> None:
         latch: Latch = body_of(row)
-        self._state.latch(latch.reason)
+        self._state.latch(latch.source, latch.reason)
 
-    def _resumed(self, _: Row) -> None:
-        self._state.latch("")
+    def _resumed(self, row: Row) -> None:
+        latch: Latch = body_of(row)
+        self._state.latch(latch.source, "")
 
     def _policy(self, row: Row) -> None:
         self._state.take_policy(body_of(row))

@@ -18,6 +18,7 @@ from risk_gateway.strategy import Strategy
 from trading.instruments import Instrument
 
 OPERATOR = "operator"  # who halts by a call
+FILE = "file"
 
 
 @dataclass(slots=True)
@@ -42,7 +43,8 @@ class State:
     strategies: dict[str, Strategy] = field(default_factory=dict)
     fills: set[str] = field(default_factory=set)  # ids, whoever they went to
     policies: Policies = field(default_factory=Policies)
-    halts: Mapping[str, str] = field(default_factory=dict)  # by source: why
+    latches: dict[str, str] = field(default_factory=dict)  # halts that stay until they are lifted
+    halts: Mapping[str, str] = field(default_factory=dict)  # these, and the policies', by source
     term: int = 0
     wall_ns: Callable[[], int] = time.time_ns
 
@@ -59,10 +61,12 @@ class State:
     def situation(self) -> Situation:
         return Situation(self.halted, self.outside.venue_available())
 
-    def latch(self, reason: str) -> None:
-        """The operator's halt; empty: the end of it."""
-        latched = {OPERATOR: reason} if reason else {}
-        self.halts = {**latched, **self.policies.halts}
+    def latch(self, source: str, reason: str) -> None:
+        """No reason: the end of it."""
+        self.latches.pop(source, None)
+        if reason:
+            self.latches[source] = reason
+        self.halts = {**self.latches, **self.policies.halts}
 
     def label(self, symbol: str) -> str:
         """Of a metric: callers may name any symbol, and each would be a series of its own."""
@@ -71,6 +75,6 @@ class State:
     def take_policy(self, change: PolicyChange) -> None:
         """In force at once."""
         self.policies.take(change)
-        self.latch(self.halts.get(OPERATOR, ""))
+        self.halts = {**self.latches, **self.policies.halts}
         for strategy in self.strategies.values():
             strategy.adopt_terms()
