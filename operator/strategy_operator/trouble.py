@@ -148,18 +148,33 @@ def _state(trial: Trial, runner: RunnerSeen | None) -> str:
     return f"its runner is connected, and hears of no feed{own}"
 
 
+def it_took_too_long_before(trial: Trial) -> Finding | None:
+    """With another pod: that one has shown nothing better yet."""
+    said = _said(trial)
+    if said is None or trial.newest is None or named(trial.revision) not in said.message:
+        return None
+    return said if said.reason == Reason.PROGRESS_DEADLINE_EXCEEDED else None
+
+
 RULES: tuple[Callable[[Trial], Finding | None], ...] = (
     it_was_given_up,
     its_pod_is_in_trouble,
     it_is_still_in_trouble,
     it_ends_again_and_again,
     it_takes_too_long,
+    it_took_too_long_before,
 )
 
 
-def _said_before(trial: Trial) -> Finding | None:
-    """What the status says of the newest pod, when it says that something is wrong."""
+def _said(trial: Trial) -> Finding | None:
+    """What the status says is wrong."""
     said = trial.scene.before.condition(ConditionType.STALLED)
-    if said is None or said.status is not ConditionStatus.TRUE or trial.newest is None:
+    if said is None or said.status is not ConditionStatus.TRUE:
         return None
-    return Finding(said.reason, said.message) if trial.newest.name in said.message else None
+    return Finding(said.reason, said.message)
+
+
+def _said_before(trial: Trial) -> Finding | None:
+    """That, where it is about the newest pod."""
+    said = _said(trial)
+    return said if said and trial.newest and trial.newest.name in said.message else None

@@ -116,6 +116,20 @@ def test_one_that_takes_too_long_is_stalled(world: World) -> None:
     assert "not armed within 30 s: its runner is connected" in world.condition("Stalled")["message"]
 
 
+def test_one_that_took_too_long_stays_stalled_with_its_next_pod(world: World) -> None:
+    world.apply(spec("0.2", progressDeadlineSeconds=30))
+    revision = world.revision_of("0.2")
+    world.gateway.slow.add(revision)
+    world.settle()
+    (pod,) = (pod for pod in world.live if pod.revision == revision)
+    world.end_pod(pod.name, PodPhase.SUCCEEDED)
+    world.now += 5
+    for _ in range(3):
+        world.turn()
+        assert stalled(world) == ("True", "ProgressDeadlineExceeded")
+    assert [each.name for each in world.live if each.revision == revision] != [pod.name]
+
+
 def test_one_that_hears_of_no_feed_of_its_own_is_told_by_its_address(world: World) -> None:
     own = {"feed": {"redis": {"url": "redis://nobody:6379"}}}
     revision = world.revision_of("0.2", **own)
