@@ -7,7 +7,7 @@ waits for them: what cannot be told in time is counted and dropped.
 import asyncio
 import hashlib
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -44,16 +44,23 @@ class _Said:
 
 
 class Events:
-    def __init__(self, cluster: Cluster, counts: Counts, identity: str) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        counts: Counts,
+        identity: str,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._cluster = cluster
         self._counts = counts
         self._identity = identity
+        self._monotonic = monotonic
         self._waiting: asyncio.Queue[_Said] = asyncio.Queue(_MOST_WAITING)
         self._series: dict[str, _Series] = {}
 
     def say(self, metadata: Mapping[str, Any], event: Event) -> None:
         strategy = {name: str(metadata[name]) for name in ("namespace", "name", "uid")}
-        said = _Said(strategy, event, _now(), time.monotonic())
+        said = _Said(strategy, event, _now(), self._monotonic())
         try:
             self._waiting.put_nowait(said)
         except asyncio.QueueFull:

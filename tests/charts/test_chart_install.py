@@ -85,13 +85,12 @@ def test_an_upgrade_after_a_day_of_other_writes_meets_no_conflict(desk: ClusterD
     before = uids(desk)
     desk.install(gateway={"allowLive": True})
     assert uids(desk) == before
-    assert (
-        desk.listed("deployments", "app.kubernetes.io/name=stratops-operator")[0]["spec"][
-            "replicas"
-        ]
-        == 2
-    )
-    assert (desk.get("strategy", "probe") or {})["spec"]["parameters"]["long_period"] == 31
+    assert field(desk, "deployment/stratops-operator", "spec.replicas") == "2"
+    assert field(desk, "strategy/probe", "spec.parameters.long_period") == "31"
+
+
+def field(desk: ClusterDesk, what: str, path: str) -> str:
+    return desk.kubectl("get", what, "-o", f"jsonpath={{.{path}}}")
 
 
 def a_day_of_writes(desk: ClusterDesk) -> None:
@@ -125,12 +124,12 @@ def uids(desk: ClusterDesk) -> dict[str, str]:
 
 
 def policy(name: str) -> dict[str, object]:
-    metadata, limits = {"name": name}, {"max_position_size": "1"}
-    spec = {"allowLive": True, "limits": limits}
     return {
-        "apiVersion": "stratops.dev/v1alpha1", "kind": "RiskPolicy", "metadata": metadata,
-        "spec": spec,
-    }  # fmt: skip
+        "apiVersion": "stratops.dev/v1alpha1",
+        "kind": "RiskPolicy",
+        "metadata": {"name": name},
+        "spec": {"allowLive": True, "limits": {"max_position_size": "1"}},
+    }
 
 
 def live(name: str) -> dict[str, object]:

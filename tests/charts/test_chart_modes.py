@@ -40,10 +40,8 @@ def test_one_operator_serves_a_desk_that_its_notes_install(
     desk = ClusterDesk(system.cluster, restricted)
     desk.apply(strategy("probe"))
     desk.until_ready("probe", within_s=120)
-    assert (
-        system.listed("roles", "app.kubernetes.io/name=stratops-operator")[0]["metadata"]["name"]
-        == "stratops-operator-lease"
-    )
+    roles = {each["metadata"]["name"] for each in system.listed("roles")}
+    assert roles == {"stratops-operator-lease"}  # what else it may do, a ClusterRole says
     system.helm("uninstall", "stratops", "--wait")
     assert "finalizers" not in (desk.get("strategy", "probe") or {})["metadata"]
     desk.helm("uninstall", "desk", "--wait")

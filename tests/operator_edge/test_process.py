@@ -1,5 +1,6 @@
 """Operators as processes: one leads, another follows, and all end in time."""
 
+import asyncio
 import json
 import signal
 import time
@@ -18,9 +19,13 @@ from crd_driver import SMALLEST, Api
 from dev_cluster.cluster import Cluster
 from operator_driver import OperatorProcess, account, environment_of, uninstall
 from strategy_operator import lease, names
+from strategy_operator.access import from_kubeconfig
+from strategy_operator.actions import Event
 from strategy_operator.cluster import LEASE
 from strategy_operator.cluster import Cluster as ApiServer
+from strategy_operator.events import Events
 from strategy_operator.lease import UNINSTALLER, Leadership, Record, taken
+from strategy_operator.metrics import Counts
 
 pytestmark = pytest.mark.cluster
 
@@ -146,6 +151,28 @@ def test_the_charts_role_is_enough(
     wait_for(lambda: is_said(resources, "NoDesk"))
     wait_for(lambda: "NoDesk" in defined.kubectl("get", "events", "-n", resources.namespace))
     assert "403" not in operator.log.read_text()
+
+
+async def test_with_the_chart_s_rights_what_is_said_again_counts_up(
+    resources: Api, defined: Cluster, tmp_path: Path
+) -> None:
+    kubeconfig = account(defined, resources.namespace, tmp_path, _rules_of_the_chart())
+    resources.create(SMALLEST)
+    metadata = resources.get("Strategy", "probe")["metadata"]
+    times = iter((0.0, 31.0))  # of the two that are said; once in 30 s it is written
+    async with ApiServer(from_kubeconfig(kubeconfig)) as server, asyncio.timeout(30):
+        events = Events(server, Counts(), "one", monotonic=lambda: next(times))
+        writing = asyncio.create_task(events.run())
+        for _ in range(2):
+            events.say(metadata, Event("NoDesk", "there is none"))
+        while _counted(resources) != "2":
+            await asyncio.sleep(0.1)
+        writing.cancel()
+
+
+def _counted(resources: Api) -> str:
+    where = ("-n", resources.namespace, "-o", "jsonpath={.items[*].count}")
+    return resources.cluster.kubectl("get", "events", *where)
 
 
 def _rules_of_the_chart() -> list[dict[str, Any]]:
