@@ -4,7 +4,6 @@ import itertools
 import json
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,13 +17,11 @@ from cluster_desk import (
     strategy,
     until,
 )
+from operator_deaths import MortalOperator, around
 
 pytestmark = pytest.mark.cluster
 
-PROGRAM = Path(__file__).parents[1] / "support" / "mortal_operator.py"
-OPERATOR = "deployment/stratops-operator"
-LOG = "/tmp/effects"
-HISTORY = 1
+HISTORY = 1  # revisions kept beside the one that trades and the one before
 
 # What the operator does, each thing with its number among those that look alike.
 FIRST_DEPLOYMENT = (
@@ -53,67 +50,6 @@ DELETION = (
 )
 
 
-class MortalOperator:
-    """Of a desk; dies as it is told, and lives again at once."""
-
-    def __init__(self, desk: ClusterDesk) -> None:
-        self.desk = desk
-        self._pod = ""
-
-    def install(self) -> None:
-        self.desk.kubectl("create", "configmap", "mortal", f"--from-file={PROGRAM}")
-        container = {
-            "name": "operator",
-            "command": ["python", "-P", f"/mortal/{PROGRAM.name}"],
-            "volumeMounts": [{"name": "mortal", "mountPath": "/mortal"}],
-        }
-        volume = {"name": "mortal", "configMap": {"name": "mortal"}}
-        spec = {"template": {"spec": {"containers": [container], "volumes": [volume]}}}
-        self.desk.kubectl("patch", OPERATOR, "-p", json.dumps({"spec": spec}))
-        self.desk.kubectl("rollout", "status", OPERATOR, "--timeout=100s")
-        (pod,) = until(self._only_pod, "the one before is gone")
-        self._pod = pod["metadata"]["name"]
-
-    def _only_pod(self) -> list[dict[str, Any]] | None:
-        pods = self.desk.listed("pods", "app.kubernetes.io/name=stratops-operator")
-        return pods if len(pods) == 1 else None
-
-    def order(self, strategy: str, *deaths: str) -> None:
-        """One after the other; what was done before is forgotten."""
-        orders = "".join(f"{strategy} {death}\n" for death in deaths)
-        self._sh(f"rm -f {LOG}; cat > /tmp/orders", orders)
-
-    def log(self) -> list[str]:
-        """What it did since the last order, its deaths among it."""
-        return self._sh(f"cat {LOG} || true").splitlines()
-
-    def until_dead(self, *deaths: str) -> None:
-        """Until it died just so."""
-        expected = [f"SIGKILL {_without_number(death)}" for death in deaths]
-        until(
-            lambda: [line for line in self.log() if line.startswith("SIGKILL")] == expected,
-            f"it died {', '.join(deaths)}",
-        )
-
-    def did(self, effect: str) -> int:
-        """How often since the last order: what it died before is not done."""
-        log = self.log()
-        return log.count(effect) - log.count(f"SIGKILL before {effect}")
-
-    def _sh(self, script: str, stdin: str = "") -> str:
-        return self.desk.kubectl("exec", "-i", self._pod, "--", "sh", "-c", script, stdin=stdin)
-
-
-def _without_number(death: str) -> str:
-    moment, _, effect = death.split(maxsplit=2)
-    return f"{moment} {effect}"
-
-
-def around(effect: str) -> tuple[str, str]:
-    """Dead before it; what is then still to be done is the next life's first of its kind."""
-    return f"before {effect}", f"after 1 {effect.split(maxsplit=1)[1]}"
-
-
 @pytest.fixture(scope="module")
 def operator(_own: ClusterDesk) -> MortalOperator:
     mortal = MortalOperator(_own)
@@ -138,11 +74,11 @@ def test_a_hand_over_survives_a_kill_around_all_that_it_does(
         operator.until_dead(*ordered)
         after = until_at_rest(desk, "edited")
         assert after["handovers"] == before["handovers"] + 1
-        assert operator.did("POST pods") == 1
+        check_done(operator, HAND_OVER)
     assert [pod["metadata"]["uid"] for pod in desk.pods("control")] == control
     check_each_tick_once(decided(desk, "edited"), decided(desk, "control"))
     check_never_two_armed(desk, "edited")
-    desk.until_ledger_equals_venue()
+    check_books(desk, "edited")
 
 
 def test_a_first_deployment_and_a_deletion_survive_a_kill_around_all_that_they_do(
@@ -154,14 +90,21 @@ def test_a_first_deployment_and_a_deletion_survive_a_kill_around_all_that_they_d
         desk.apply(trading("passing"))
         operator.until_dead(*around(first))
         until_at_rest(desk, "passing")
-        assert operator.did("POST pods") == 1
+        check_done(operator, FIRST_DEPLOYMENT)
         ordered = around(last) if last else ()
         operator.order("passing", *ordered)
         desk.kubectl("delete", "strategy", "passing", "--timeout=60s")
         operator.until_dead(*ordered)
         until(lambda: not all_of(desk, "passing"), "nothing of it is left")
     check_never_two_armed(desk, "passing")
-    desk.until_ledger_equals_venue()
+    check_books(desk, "passing")
+
+
+def check_done(operator: MortalOperator, known: Sequence[str]) -> None:
+    """One pod was made, and nothing was done that nobody kills it around."""
+    done = operator.done()
+    assert done["POST pods"] == 1
+    assert done.keys() <= {"begin_term", *(effect.split(maxsplit=1)[1] for effect in known)}
 
 
 def trading(name: str) -> dict[str, Any]:
@@ -187,7 +130,7 @@ def until_at_rest(desk: ClusterDesk, name: str) -> dict[str, Any]:
 
 def _is_tidy(desk: ClusterDesk, name: str) -> bool:
     kinds = Counter(each["kind"] for each in all_of(desk, name))
-    revisions = kinds.pop("StrategyRevision")  # the one that trades, the one before, and its limit
+    revisions = kinds.pop("StrategyRevision", 0)
     return kinds == {"Strategy": 1, "Pod": 1, "ConfigMap": 1} and revisions <= 2 + HISTORY
 
 
@@ -198,15 +141,24 @@ def all_of(desk: ClusterDesk, name: str) -> list[dict[str, Any]]:
 
 
 def check_never_two_armed(desk: ClusterDesk, name: str) -> None:
-    rows = desk.journal(
-        "SELECT body FROM log WHERE kind = 'grant'"
-        f" AND strategy = '{desk.namespace}/{name}' ORDER BY number"
-    )
     armed, last = 0, 0
-    for kind, change in (json.loads(body) for (body,) in rows):
+    for kind, change in map(json.loads, journalled(desk, name, "grant")):
         if kind == "armed":
             assert not armed, f"epoch {change['epoch']} was armed beside epoch {armed}"
             assert change["epoch"] > last
             armed = last = change["epoch"]
         elif kind == "ended":
             armed = 0
+
+
+def check_books(desk: ClusterDesk, name: str) -> None:
+    """It traded, and the ledger is the venue's."""
+    assert journalled(desk, name, "fill")
+    desk.until_ledger_equals_venue()
+
+
+def journalled(desk: ClusterDesk, name: str, kind: str) -> list[str]:
+    """Bodies of the gateway's records, in their order."""
+    which = f"kind = '{kind}' AND strategy = '{desk.namespace}/{name}'"
+    rows = desk.journal(f"SELECT body FROM log WHERE {which} ORDER BY number")
+    return [body for (body,) in rows]
