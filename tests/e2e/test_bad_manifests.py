@@ -21,7 +21,7 @@ from strategy_sdk.loading import builtins
 
 pytestmark = pytest.mark.cluster
 
-FUZZED = 600  # a few are right after all
+FUZZED = 520  # a few are right after all
 AT_LEAST = 500
 
 # What no schema sees, and the field that its condition names.
