@@ -220,6 +220,25 @@ def test_who_is_connected_to_whom_is_what_the_network_policies_let(desk: Cluster
     until(lambda: connections(desk) == let, f"connections are {sorted(let)}")
 
 
+def test_a_drain_waits_for_the_gateway_and_not_for_an_operator(desk: ClusterDesk) -> None:
+    assert not may_be_evicted(desk, "gateway")
+    until(lambda: may_be_evicted(desk, "operator"), "one of two may go")
+
+
+def may_be_evicted(desk: ClusterDesk, part: str) -> bool:
+    """Asked as a drain does, without doing it."""
+    pod = desk.listed("pods", f"app.kubernetes.io/name=stratops-{part}")[0]["metadata"]
+    eviction = {
+        "apiVersion": "policy/v1",
+        "kind": "Eviction",
+        "metadata": {"name": pod["name"], "namespace": desk.namespace},
+        "deleteOptions": {"dryRun": ["All"]},
+    }
+    path = f"/api/v1/namespaces/{desk.namespace}/pods/{pod['name']}/eviction"
+    said = desk.tried_kubectl("create", "--raw", path, "-f", "-", stdin=json.dumps(eviction))
+    return said.returncode == 0
+
+
 # ---- the journal
 
 
