@@ -16,13 +16,11 @@ from dev_cluster.cluster import Cluster
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 
-VALUES = {"operator": {"clusterWide": True}, "gateway": {"enabled": False}}
-
 
 @pytest.fixture
 def system(cluster: Cluster, image: dict[str, Any]) -> Iterator[ClusterDesk]:
     """An operator for all namespaces, and no desk."""
-    values = VALUES | {"image": image}
+    values = {"operator": {"clusterWide": True}, "gateway": {"enabled": False}, "image": image}
     made = ClusterDesk(cluster, new_namespace(cluster, "system"), "stratops", values)
     command = ("install", "stratops", CHART, "-n", made.namespace, "--take-ownership", "-f", "-")
     made.run(tools.helm(), *command, stdin=json.dumps(values))
@@ -44,8 +42,7 @@ def test_one_operator_serves_a_desk_that_its_notes_install(
     assert roles == {"stratops-operator-lease"}  # what else it may do, a ClusterRole says
     system.helm("uninstall", "stratops", "--wait")
     assert "finalizers" not in (desk.get("strategy", "probe") or {})["metadata"]
-    desk.helm("uninstall", "desk", "--wait")
-    until(lambda: not desk.listed("pods"), "no pod is left")
+    assert not desk.pods("probe")
 
 
 def test_a_desk_of_one_file_becomes_ready(
