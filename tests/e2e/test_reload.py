@@ -8,6 +8,7 @@ from cluster_desk import (
     EVERY_TICK,
     ClusterDesk,
     Measured,
+    check_each_tick_once,
     decided,
     edit,
     every_tick,
@@ -29,15 +30,7 @@ def test_each_tick_is_decided_exactly_once_over_hand_overs(
         status = edit(desk, "edited", shade)
     assert status["handovers"] == 3
     ours = decided(desk, "edited")
-    sequences = [each[0] for each in ours]
-    assert len(sequences) == len(set(sequences)), "a tick was decided twice"
-    span = range(sequences[0], sequences[-1] + 1)
-    others = [each[0] for each in decided(desk, "control") if each[0] in span]
-    control = set(others)
-    first, last = max(sequences[0], others[0]), min(sequences[-1], others[-1])
-    both = [each for each in sequences if first <= each <= last]
-    assert both == sorted(each for each in control if first <= each <= last)
-    assert [epoch for _, epoch, _, _ in ours] == sorted(epoch for _, epoch, _, _ in ours)
+    check_each_tick_once(ours, decided(desk, "control"))
     gaps = _gaps(ours)
     assert len(gaps) == 3
     measured("between two revisions' decisions, at most", max(gaps))

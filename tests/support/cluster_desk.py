@@ -322,6 +322,21 @@ def decided(desk: ClusterDesk, name: str) -> list[tuple[int, int, str, int]]:
     return [(row[0], row[1], row[2], row[3]) for row in rows]
 
 
+def check_each_tick_once(
+    ours: Sequence[tuple[int, int, str, int]], others: Sequence[tuple[int, int, str, int]]
+) -> None:
+    """Of two that say something at every tick, as `decided` has them: while both ran, ours said it
+    once at each tick, in their order, and epochs only rose."""
+    sequences, control = [each[0] for each in ours], [each[0] for each in others]
+    assert len(sequences) == len(set(sequences)), "a tick was decided twice"
+    first, last = max(sequences[0], control[0]), min(sequences[-1], control[-1])
+    both = [each for each in sequences if first <= each <= last]
+    assert both
+    assert both == sorted(each for each in control if first <= each <= last)
+    epochs = [each[1] for each in ours]
+    assert epochs == sorted(epochs)
+
+
 def edit(desk: ClusterDesk, name: str, shade: int) -> dict[str, Any]:
     """Its status, once the new revision is armed and the old one gone."""
     before = desk.status(name)
