@@ -22,7 +22,7 @@ class Batches:
         self._view = view
         self._out = out
         self._ways: Mapping[Passage, Callable[[Run, Batch], None]] = {
-            Passage.REFUSED: self._refuse,
+            Passage.REFUSED: lambda run, batch: self.refuse(run.instance, batch),
             Passage.REPEATED: self._acknowledge_again,
             Passage.PENDING: lambda run, batch: None,  # acknowledged when it is durable
             Passage.GAP: self._hang_up,
@@ -65,11 +65,11 @@ class Batches:
 
     # ---- ways
 
-    def _refuse(self, run: Run, batch: Batch) -> None:
+    def refuse(self, instance: str, batch: Batch) -> None:
         signals = len(batch.signals)
         self.refused += signals
-        self._out.send(run.instance, Refused(batch.number, signals, Reason.FENCED, batch.epoch))
-        self._out.note("refused", instance=run.instance, epoch=batch.epoch, signals=signals)
+        self._out.send(instance, Refused(batch.number, signals, Reason.FENCED, batch.epoch))
+        self._out.note("refused", instance=instance, epoch=batch.epoch, signals=signals)
 
     def _acknowledge_again(self, run: Run, batch: Batch) -> None:
         verdicts = self._view.verdicts(batch.epoch, batch.number)
@@ -81,7 +81,7 @@ class Batches:
         self._out.close(run.instance, Why.BATCH_GAP)
 
     def _break(self, run: Run, batch: Batch) -> None:
-        self._refuse(run, batch)
+        self.refuse(run.instance, batch)
         if self._scene.tenure:
             self._scene.tenure.broken = Why.WENT_BACK
 

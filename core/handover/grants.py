@@ -120,7 +120,9 @@ class Grants:
     def message(self, instance: str, message: RunnerMessage) -> list[Effect]:
         """Anything else that came over the current stream of `instance`."""
         run = self._scene.runs.get(instance)
-        if run is None or not run.connected:
+        if run is None:
+            return self._from_nobody(instance, message)
+        if not run.connected:
             return []
         run.seen = self._scene.now
         _MESSAGES[type(message)](self, run, message)
@@ -272,6 +274,12 @@ class Grants:
         return None if revision and (expected or former or predecessor) else Why.NOT_WANTED
 
     # ---- messages
+
+    def _from_nobody(self, instance: str, message: RunnerMessage) -> list[Effect]:
+        """It was dismissed, and may not have heard of that yet."""
+        if isinstance(message, Batch):
+            self._batches.refuse(instance, message)
+        return self._out.taken()
 
     def _on_subscribed(self, run: Run, message: Subscribed) -> None:
         run.subscription = message.subscription

@@ -12,7 +12,14 @@ import grpc
 import grpc.aio
 from google.protobuf.message import DecodeError
 
-from risk_gateway.callers import CallerRefused, NotNow, NotPermitted, RefusalLog, UnknownCaller
+from risk_gateway.callers import (
+    CallerRefused,
+    NotNow,
+    NotPermitted,
+    NotWanted,
+    RefusalLog,
+    UnknownCaller,
+)
 from risk_gateway.desk import LowerTerm, NotAllowed, NotDeployed
 from risk_gateway.sessions import Context
 from stratops_wire import InvalidMessage
@@ -24,6 +31,7 @@ _STATUS: dict[type[Exception], grpc.StatusCode] = {
     InvalidMessage: grpc.StatusCode.INVALID_ARGUMENT,
     UnknownCaller: grpc.StatusCode.UNAUTHENTICATED,
     NotPermitted: grpc.StatusCode.PERMISSION_DENIED,
+    NotWanted: grpc.StatusCode.FAILED_PRECONDITION,
     NotNow: grpc.StatusCode.UNAVAILABLE,
     NotDeployed: grpc.StatusCode.FAILED_PRECONDITION,
     LowerTerm: grpc.StatusCode.FAILED_PRECONDITION,

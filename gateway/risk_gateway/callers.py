@@ -45,6 +45,7 @@ class Refusal(StrEnum):
     WRONG_POD = "wrong_pod"  # none that was named for this revision
     WRONG_INSTANCE = "wrong_instance"
     UNKNOWN_STRATEGY = "unknown_strategy"
+    NOT_WANTED = "not_wanted"  # its revision was replaced, or withdrawn
     # Of nobody: it cannot be told now.
     KEYS_UNAVAILABLE = "keys_unavailable"
 
@@ -61,6 +62,10 @@ class UnknownCaller(CallerRefused):
 
 class NotPermitted(CallerRefused):
     """It is known who it is, and that one may not do this."""
+
+
+class NotWanted(CallerRefused):
+    """It was permitted, and what it runs is over."""
 
 
 class NotNow(CallerRefused):

@@ -28,7 +28,7 @@ from handover.messages import Batch, Hello, Outcome, RunnerMessage, Trouble
 from handover.timing import Timing
 from risk_gateway.admission import Admission
 from risk_gateway.bounds import Bounds
-from risk_gateway.callers import Caller, Refusal, Runners, UnknownCaller
+from risk_gateway.callers import Caller, NotWanted, Refusal, Runners, UnknownCaller
 from risk_gateway.content import Mode, parse_content
 from risk_gateway.execution import Execution
 from risk_gateway.fill_book import FillBook
@@ -37,7 +37,14 @@ from risk_gateway.journal import Record
 from risk_gateway.queue import PriorityQueue
 from risk_gateway.records import Deployed, Flatten, Kind, Term, record
 from risk_gateway.state import State
-from risk_gateway.strategy import Deployment, Flattening, Session, Strategy, SubmissionDone
+from risk_gateway.strategy import (
+    Deployment,
+    Flattening,
+    Link,
+    Session,
+    Strategy,
+    SubmissionDone,
+)
 from risk_gateway.told import Told
 from stratops_wire import InvalidMessage
 from stratops_wire.scalars import text_from
@@ -51,7 +58,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,199}")
 
 
 class NotDeployed(Exception):
-    """The revision is not, or no longer, one of the strategy's."""
+    """There is no such strategy."""
 
 
 class LowerTerm(Exception):
@@ -89,14 +96,15 @@ class Desk:
     # ---- runners
 
     def connect(self, session: Session, hello: Hello, caller: Caller) -> Strategy:
-        """Raises UnknownCaller, NotPermitted, NotDeployed."""
+        """Raises UnknownCaller, NotPermitted, NotWanted."""
         strategy = self.permitted(caller, hello.strategy, hello.revision, hello.instance)
         if not strategy.expects(hello.revision):
-            raise NotDeployed(f"{hello.strategy}: revision {hello.revision} is not deployed")
-        former = strategy.sessions.pop(hello.instance, None)
+            message = f"{hello.strategy}: revision {hello.revision} is wanted no more"
+            raise NotWanted(Refusal.NOT_WANTED, message)
+        former = strategy.links.pop(hello.instance, None)
         if former is not None:
-            former.close("the instance connected again")
-        strategy.sessions[hello.instance] = session
+            former.session.close("the instance connected again")
+        strategy.links[hello.instance] = Link(session, caller, hello.revision)
         self.carry_out(strategy, strategy.grants.connected(hello.instance, hello))
         return strategy
 
@@ -116,9 +124,13 @@ class Desk:
 
     def disconnect(self, strategy: Strategy, instance: str, session: Session) -> None:
         """Nothing, when the instance has a newer session."""
-        if strategy.sessions.get(instance) is session:
-            del strategy.sessions[instance]
-            self.carry_out(strategy, strategy.grants.disconnected(instance))
+        link = strategy.links.get(instance)
+        if link is not None and link.session is session:
+            self._unlink(strategy, instance)
+
+    def _unlink(self, strategy: Strategy, instance: str) -> None:
+        del strategy.links[instance]
+        self.carry_out(strategy, strategy.grants.disconnected(instance))
 
     def permitted(self, caller: Caller, name: str, revision: str, instance: str = "") -> Strategy:
         """The strategy, if the caller may run that revision. Raises UnknownCaller, NotPermitted.
@@ -164,14 +176,14 @@ class Desk:
     def carry_out(self, strategy: Strategy, effects: list[Effect]) -> None:
         for effect in effects:
             match effect:
-                case Send(instance, message) if instance in strategy.sessions:
-                    strategy.sessions[instance].send(message)
+                case Send(instance, message) if instance in strategy.links:
+                    strategy.links[instance].session.send(message)
                 case Persist(token, changes):
                     self._persist(strategy, token, changes)
                 case Take(_, batch):
                     self.admission.take(strategy, batch, strategy.grants.revision)
-                case Close(instance, reason) if instance in strategy.sessions:
-                    strategy.sessions[instance].close(reason)  # `disconnect` follows
+                case Close(instance, reason) if instance in strategy.links:
+                    strategy.links[instance].session.close(reason)  # `disconnect` follows
                 case Note(event, fields):
                     log.info(event, strategy=strategy.name, **fields)
 
@@ -215,6 +227,9 @@ class Desk:
             )
             self._note(Kind.DEPLOYED, body, strategy)
             known.deploy(deployment)
+            for instance, why in known.shut_out(deployment).items():
+                known.links[instance].session.close(why)
+                self._unlink(known, instance)
             self.state.counts.deployments[strategy,] += 1
         self.carry_out(known, known.grants.deploy(deployment.revision))
 

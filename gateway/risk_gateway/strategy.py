@@ -11,7 +11,7 @@ from typing import Protocol
 from handover.effects import Armed, Ended, GrantChange, Wanted
 from handover.grants import Grants
 from handover.messages import Batch, GatewayMessage
-from risk_gateway.callers import NOBODY, Runners
+from risk_gateway.callers import NOBODY, Caller, CallerRefused, Runners
 from risk_gateway.content import Content, Mode, tighter
 from risk_gateway.policies import Policies
 from risk_gateway.records import Decided, OrderEnded
@@ -33,6 +33,15 @@ class Session(Protocol):
     def send(self, message: GatewayMessage) -> None: ...
 
     def close(self, reason: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """An instance's session, and who opened it."""
+
+    session: Session
+    caller: Caller
+    revision: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +169,7 @@ class Strategy:
         self.account = StrategyAccount(name, first.content.terms, instruments)
         self.mode = first.content.mode
         self.deployments: dict[str, Deployment] = {}
-        self.sessions: dict[str, Session] = {}
+        self.links: dict[str, Link] = {}  # by instance
         self.submissions: deque[Submission] = deque()  # taken, not yet appended, by number
         self.parked: deque[Waiting] = deque()  # until a cause arrives, and what came after it
         self.tally = Tally()
@@ -182,6 +191,17 @@ class Strategy:
         self.wanted_revision = deployment.revision
         self.flattening = None
         self.adopt_terms()
+
+    def shut_out(self, deployment: Deployment) -> dict[str, str]:
+        """Instances that it permits no more, and why."""
+        found = {}
+        for instance, link in self.links.items():
+            if link.revision == deployment.revision:
+                try:
+                    deployment.runners.check(link.caller, instance)
+                except CallerRefused as refused:
+                    found[instance] = str(refused)
+        return found
 
     def stands(self, deployment: Deployment) -> bool:
         """Whether it is deployed just so already."""

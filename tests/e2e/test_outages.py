@@ -16,7 +16,7 @@ from cluster_desk import (
 pytestmark = pytest.mark.cluster
 
 
-def test_an_old_pod_that_wakes_after_the_switch_trades_no_more(desk: ClusterDesk) -> None:
+def test_an_old_pod_that_wakes_after_the_switch_is_refused_and_counted(desk: ClusterDesk) -> None:
     desk.apply(every_tick("sleeper"))
     before = desk.until_ready("sleeper")
     (old,) = desk.pods("sleeper")
@@ -28,6 +28,7 @@ def test_an_old_pod_that_wakes_after_the_switch_trades_no_more(desk: ClusterDesk
         new = desk.status("sleeper")["epoch"]
     finally:
         process.resume()
+    until(lambda: _fenced(desk, "sleeper"), "what it said on waking was refused", within_s=15)
     until(lambda: old["metadata"]["uid"] not in _uids(desk, "sleeper"), "the old pod is gone")
     late = [each for each in decided(desk, "sleeper") if each[1] < new]
     switched_ns = min(each[3] for each in decided(desk, "sleeper") if each[1] >= new)
@@ -100,6 +101,12 @@ def _policy(*, halted: bool) -> dict[str, object]:
 
 def _operators(desk: ClusterDesk) -> int:
     return len(desk.listed("pods", "app.kubernetes.io/name=stratops-operator"))
+
+
+def _fenced(desk: ClusterDesk, name: str) -> float:
+    """Signals of an old epoch that the gateway's page has counted."""
+    labels = {"strategy": f"{desk.namespace}/{name}", "reason": "fenced"}
+    return desk.metric("stratops-gateway-0", "strategy_engine_orders_rejected_total", **labels)
 
 
 def _uids(desk: ClusterDesk, name: str) -> set[str]:

@@ -65,6 +65,19 @@ async def test_a_replaced_run_is_fenced_off(desk: DeskDriver) -> None:
     assert desk.orders == []
 
 
+async def test_a_run_that_wakes_after_the_switch_is_refused_and_counted(desk: DeskDriver) -> None:
+    old = await desk.armed()
+    await desk.deploy("r2")
+    await desk.settled(3)  # not a word of it
+    new = desk.runner("b", "r2")
+    new.connect()
+    await desk.settled()
+    old.batch(buy("late"))
+    assert [(r.signals, r.reason) for r in old.refusals] == [(1, Reason.FENCED)]
+    assert desk.state.counts.rejected == {("s", "fenced"): 1}
+    assert (new.epoch, desk.orders) == (2, [])
+
+
 # ---- duplicates
 
 

@@ -208,6 +208,19 @@ async def test_any_other_runner_is_refused(
     assert lone_desk.refusals() - before == {reason: 1}
 
 
+async def test_a_pod_that_is_named_no_more_is_hung_up_on(desk: Desk) -> None:
+    await desk.deploy(runner_pods=["uid-of-s-1"])
+    runner = desk.runner_of("s-1")
+    await runner.connect()
+    await runner.armed()
+    await desk.deploy(runner_pods=["uid-of-s-2"])
+    code, why = await runner.status()
+    assert code is grpc.StatusCode.ABORTED
+    assert why == "pod s-1 (uid-of-s-1) is not named for this revision"
+    await runner.connect()
+    assert (await runner.status())[0] is grpc.StatusCode.PERMISSION_DENIED
+
+
 async def test_a_pod_may_be_named_after_it_has_knocked(lone_desk: Desk) -> None:
     async with lone_desk.client() as client:
         await client.begin_term("leader")

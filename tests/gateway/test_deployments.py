@@ -11,6 +11,7 @@ from handover.messages import Arm, Hello, Release
 from risk_gateway.callers import (
     Caller,
     NotPermitted,
+    NotWanted,
     Pod,
     Runners,
     UnknownCaller,
@@ -18,7 +19,7 @@ from risk_gateway.callers import (
     runners_by_token,
 )
 from risk_gateway.content import Mode, parse_content, tighter
-from risk_gateway.desk import LowerTerm, NotAllowed, NotDeployed, deployment_of
+from risk_gateway.desk import LowerTerm, NotAllowed, deployment_of
 from risk_gateway.journal import Record
 from stratops_wire import InvalidMessage
 
@@ -103,6 +104,18 @@ async def test_only_a_named_pod_is_let_in(desk: DeskDriver) -> None:
         desk.desk.connect(desk.runner(), hello, caller)
     await deployed_to(desk, "u-1", "u-2")
     assert desk.desk.connect(desk.runner("s-1.0"), hello, caller) is desk.strategy
+
+
+async def test_a_pod_that_is_named_no_more_has_no_session(desk: DeskDriver) -> None:
+    await deployed_to(desk, "u-1", "u-2")
+    stays, goes = desk.runner("s-1.0"), desk.runner("s-2.0")
+    for runner, uid in ((stays, "u-1"), (goes, "u-2")):
+        caller = Caller(subject="x", is_runner=True, pod=Pod(runner.instance[:3], uid))
+        desk.desk.connect(runner, Hello("s", "r1", runner.instance, ""), caller)
+    await deployed_to(desk, "u-1")
+    assert not stays.closed
+    assert goes.closed.startswith("pod s-2 (u-2) is not named")
+    assert [each.connected for each in desk.strategy.grants.runners] == [True, False]
 
 
 async def test_a_pod_of_one_strategy_is_nobody_at_another(desk: DeskDriver) -> None:
@@ -190,8 +203,9 @@ async def test_a_revision_long_gone_is_not_deployed_any_more(desk: DeskDriver) -
     (await desk.armed()).leave()
     await desk.deploy("r2")
     await desk.settled(3)
-    with pytest.raises(NotDeployed):
+    with pytest.raises(NotWanted) as refused:
         desk.runner("c", "r1").connect()
+    assert refused.value.refusal == "not_wanted"
 
 
 async def test_a_restart_keeps_grant_and_wanted_revision(desk: DeskDriver) -> None:

@@ -92,6 +92,14 @@ def test_another_runner_is_refused_even_with_the_right_epoch() -> None:
     assert told(grants.message("spare", batch(2, 5))) == [m.Refused(2, 1, Reason.FENCED, 1)]
 
 
+def test_one_that_was_dismissed_is_refused_what_it_says_before_it_knows() -> None:
+    grants = armed()
+    *_, ended = persist(grants, grants.withdraw("enough"))
+    assert m.Release("withdrawn") in told(persist(grants, [ended]))
+    assert told(grants.message("i", batch(2, 5))) == [m.Refused(2, 1, Reason.FENCED, 1)]
+    assert grants.refused == 1
+
+
 def test_what_is_durable_is_acknowledged_again_and_what_is_not_is_not() -> None:
     grants = armed()
     grants.message("i", batch(2, 5))
