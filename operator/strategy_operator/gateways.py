@@ -99,6 +99,9 @@ class Gateway:
     async def withdraw(self, name: str, reason: str, *, flatten: bool) -> None:
         ref = f"{self._namespace}/{name}"
         await self._asked(name, self._client.withdraw(ref, reason, flatten=flatten))
+        before = self._views.get(name, GatewayView(halted=self._halted))
+        to_close = before.flattening or ("to be closed" if flatten else "")
+        self._views[name] = replace(before, known=True, wanted="", flattening=to_close)
 
     async def _asked(self, name: str, call: Awaitable[None]) -> None:
         self._asked_at = time.monotonic()

@@ -94,6 +94,11 @@ async def until(fact: Callable[[], bool], within_s: float = 30.0) -> None:
         await asyncio.sleep(0.02)
 
 
+def _flattening(gateway: Gateway) -> str:
+    view, _ = gateway.view("btc")
+    return view.flattening if view else "?"
+
+
 def wanted(gateway: Gateway) -> str:
     view, _ = gateway.view("btc")
     return view.wanted if view else "?"
@@ -120,12 +125,17 @@ async def test_what_it_was_told_is_seen_at_once_and_stays(process: Process) -> N
         assert wanted(gateway) == REVISION
 
 
-async def test_a_withdrawal_is_seen_soon(process: Process) -> None:
+@pytest.mark.parametrize("flatten", [False, True])
+async def test_a_withdrawal_is_seen_at_once_and_stays(process: Process, flatten: bool) -> None:
     async with serving(process, World()) as gateway:
         await until(lambda: gateway.reachable)
         await gateway.deploy("btc", REVISION, content(), ())
-        await gateway.withdraw("btc", "deleted", flatten=False)
-        await until(lambda: wanted(gateway) == "")
+        await gateway.withdraw("btc", "deleted", flatten=flatten)
+        view, _ = gateway.view("btc")
+        assert view is not None
+        assert (view.wanted, bool(view.flattening)) == ("", flatten)
+        await until(lambda: not _flattening(gateway))
+        assert wanted(gateway) == ""
 
 
 async def test_nothing_is_asked_for_before_there_is_a_term(process: Process) -> None:
