@@ -19,7 +19,7 @@ from cluster_desk import (
 )
 from operator_deaths import MortalOperator, around
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]  # many hand-overs, one by one
 
 HISTORY = 1  # revisions kept beside the one that trades and the one before
 
@@ -62,18 +62,17 @@ def test_a_hand_over_survives_a_kill_around_all_that_it_does(
 ) -> None:
     desk = own_desk
     desk.apply(trading("edited"), every_tick("control"))
-    for name in ("edited", "control"):
-        desk.until_ready(name)
+    desk.until_ready("control")
+    status = desk.until_ready("edited")
     control = [pod["metadata"]["uid"] for pod in desk.pods("control")]
     deaths: list[Sequence[str]] = [around(effect) for effect in HAND_OVER]
     deaths.append(("before 1 deploy", *around("1 begin_term")))  # of each life that leads
     for shade, ordered in enumerate(deaths, 1):
-        before = desk.status("edited")
         operator.order("edited", *ordered)
         desk.patch("edited", {"parameters": {"shade": shade}})
         operator.until_dead(*ordered)
-        after = until_at_rest(desk, "edited")
-        assert after["handovers"] == before["handovers"] + 1
+        before, status = status, until_at_rest(desk, "edited")
+        assert status["handovers"] == before["handovers"] + 1
         check_done(operator, HAND_OVER)
     assert [pod["metadata"]["uid"] for pod in desk.pods("control")] == control
     check_each_tick_once(decided(desk, "edited"), decided(desk, "control"))
@@ -121,17 +120,20 @@ def trading(name: str) -> dict[str, Any]:
 def until_at_rest(desk: ClusterDesk, name: str) -> dict[str, Any]:
     """Its status, once what it asks for trades in one pod, and nothing is left of what it was."""
     status = desk.until_ready(name)
-    until(lambda: _is_tidy(desk, name), f"of {name} is there what it needs")
-    (pod,) = desk.pods(name)
+    pod = until(lambda: _only_pod(desk, name), f"of {name} is there what it needs")
     claimed = f"{name}-{status['revision']}-{status['attempt']}"
     assert pod["metadata"]["name"] == claimed, "a pod of a number that the status does not claim"
     return status
 
 
-def _is_tidy(desk: ClusterDesk, name: str) -> bool:
-    kinds = Counter(each["kind"] for each in all_of(desk, name))
+def _only_pod(desk: ClusterDesk, name: str) -> dict[str, Any] | None:
+    """None: there is more of it than it needs, or less."""
+    there = all_of(desk, name)
+    kinds = Counter(each["kind"] for each in there)
     revisions = kinds.pop("StrategyRevision", 0)
-    return kinds == {"Strategy": 1, "Pod": 1, "ConfigMap": 1} and revisions <= 2 + HISTORY
+    if kinds != {"Strategy": 1, "Pod": 1, "ConfigMap": 1} or revisions > 2 + HISTORY:
+        return None
+    return next(each for each in there if each["kind"] == "Pod")
 
 
 def all_of(desk: ClusterDesk, name: str) -> list[dict[str, Any]]:
