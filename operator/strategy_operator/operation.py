@@ -56,7 +56,13 @@ class Operator:
             self._cache, cluster, clocks, self._sources, self._keys.add, self._desk_changed
         )
         ties = Ties(self._keys, self._strategies, self._orphaned)
-        self._desks = Desks(self._intake, ties, settings.gateway_token, settings.identity)
+        self._desks = Desks(
+            self._intake,
+            ties,
+            settings.gateway_token,
+            settings.identity,
+            plain=settings.plain_gateways,
+        )
         self._events = Events(cluster, self._counts, settings.identity)
         self._worker = Worker(self._parts(), self._keys, decide, self._may_act, self._pulse.felt)
         self._watching = Watching(
