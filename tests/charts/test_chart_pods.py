@@ -126,6 +126,14 @@ def test_what_serves_pages_is_asked_for_health_and_readiness(pod: str) -> None:
     assert {"name": "http", "containerPort": 9092} in container["ports"]
 
 
+@pytest.mark.parametrize(("pod", "within_s"), [("gateway", 3600), ("operator", 120)])
+def test_nobody_is_killed_while_it_starts(pod: str, within_s: int) -> None:
+    """A gateway reads its whole journal: 50 us for an order and its fill."""
+    (container,) = rendered("demo").pods()[f"stratops-{pod}"]["spec"]["containers"]
+    probe = container["startupProbe"]
+    assert probe["periodSeconds"] * probe["failureThreshold"] == within_s
+
+
 @pytest.mark.parametrize("pod", SERVERS)
 def test_the_servers_are_probed(pod: str) -> None:
     (container,) = rendered("demo").pods()[pod]["spec"]["containers"]
