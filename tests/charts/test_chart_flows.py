@@ -68,6 +68,12 @@ def test_an_operator_elsewhere_reaches_the_desk_s_gateway() -> None:
     assert not lets(policies, gateway, other, 9090, "ingress")
 
 
+def test_the_hook_of_a_desk_without_an_operator_reaches_the_api_server() -> None:
+    found = flows(rendered("desk-only"))
+    assert ("strategies-gone", OUTSIDE, 6443) in found
+    assert ("strategies-gone", "gateway", 9090) not in found
+
+
 def test_a_cluster_wide_operator_reaches_gateways_everywhere() -> None:
     policies = rendered("operator-only").of_kind("NetworkPolicy")
     (labels,) = (
