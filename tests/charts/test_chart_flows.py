@@ -54,9 +54,10 @@ def test_nobody_outside_may_open_anything_but_metrics(values: str) -> None:
 
 
 def test_metrics_are_read_from_where_the_values_say() -> None:
-    everybody = {flow for flow in flows(rendered("demo")) if flow[0] == STRANGER}
+    everybody = {flow for flow in flows(rendered("monitoring")) if flow[0] == STRANGER}
     assert (STRANGER, "gateway", 9092) in everybody
-    assert not [flow for flow in flows(rendered("everything-set")) if flow[0] == STRANGER]
+    for values in ("demo", "everything-set"):
+        assert not [flow for flow in flows(rendered(values)) if flow[0] == STRANGER]
 
 
 def test_an_operator_elsewhere_reaches_the_desk_s_gateway() -> None:
