@@ -206,7 +206,7 @@ def _of_parameters(problems: list[parameters.Problem], spec: Spec) -> Refusal:
 def the_desk_is_there(_: Spec, observed: Observed) -> Refusal | None:
     if observed.desk is not None:
         return None
-    value = f"no ConfigMap {names.DESK} in this namespace"
+    value = f"no ConfigMaps {names.DESK} and {names.GATEWAY_CA} in this namespace"
     return Refusal(Reason.NO_DESK, "", value, "a desk, installed by its chart")
 
 

@@ -1,7 +1,8 @@
 """The desks that this operator serves, each with its gateway, while it leads.
 
 A desk is a namespace with the ConfigMap `stratops-desk`; how its gateway proves itself is in
-`stratops-gateway-ca`. Both may change at any time.
+`stratops-gateway-ca`. Both may change at any time. Whoever writes the first names who gets our
+token: without the second nobody gets it, unless plain gateways are allowed.
 """
 
 import asyncio
@@ -33,7 +34,7 @@ class Shelf(Protocol):
 class Address:
     gateway: str
     feed: str
-    ca: str  # PEM; empty: it speaks plain
+    ca: str  # PEM; empty: it speaks plain, where that is allowed
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +45,14 @@ class _Served:
 
 
 class Desks:
-    def __init__(self, shelf: Shelf, ties: Ties, token: Path, identity: str) -> None:
+    def __init__(
+        self, shelf: Shelf, ties: Ties, token: Path, identity: str, *, plain: bool
+    ) -> None:
         self._shelf = shelf
         self._ties = ties
         self._token = token
         self._identity = identity
+        self._plain = plain
         self._served: dict[str, _Served] = {}
         self._unread: set[str] = set()
         self._faults: list[BaseException] = []
@@ -128,8 +132,11 @@ class Desks:
         desk = await self._data(namespace, names.DESK)
         if not desk.get("gateway"):
             return None
-        ca = await self._data(namespace, names.GATEWAY_CA)
-        return Address(desk["gateway"].strip(), desk.get("feed", "").strip(), ca.get("ca.crt", ""))
+        ca = (await self._data(namespace, names.GATEWAY_CA)).get("ca.crt", "").strip()
+        if not ca and not self._plain:
+            log.warning("desk_without_ca", namespace=namespace, expected=names.GATEWAY_CA)
+            return None
+        return Address(desk["gateway"].strip(), desk.get("feed", "").strip(), ca)
 
     async def _data(self, namespace: str, name: str) -> Mapping[str, str]:
         found = await self._shelf.fetched((namespace, name))

@@ -1,8 +1,8 @@
 """One desk's risk gateway: what it says, and what it is asked for.
 
 While this operator leads it holds a term there, and asks what the desk looks like: often while
-something is in flight, else once a second. Whoever finds a higher term there than its own has been
-followed by somebody else.
+something is in flight, else once a second. A higher term there than its own closes this desk and no
+other: the Lease says who leads, a gateway only whom it obeys.
 """
 
 import asyncio
@@ -22,7 +22,6 @@ from stratops_wire.gateway_client import (
     GatewayClient,
     GatewayRefused,
     GatewayUnavailable,
-    LowerTerm,
 )
 
 QUICK_S, CALM_S = 0.25, 1.0
@@ -30,6 +29,7 @@ _LEAST_S = 0.05  # between two questions
 _QUICK_FOR_S = 30.0  # after the last change: what stands still is no longer waited for so eagerly
 _ASKED_FOR_S = 3.0  # after something was asked of it
 _SHARE = 0.1  # of the time, at most, goes into reading answers
+_FOLLOWED_S = 15.0  # more than a leader goes on without renewing its Lease
 _LOST_S = 3.0  # without an answer; before that the last one counts
 _BACK_OFF_S = (0.25, 0.5, 1.0, 2.0, 5.0)
 _COUNTS_EVERY_S = 60.0
@@ -53,7 +53,6 @@ class Ties:
     attention: Attention
     strategies: Callable[[str], Iterable[Key]]  # of a namespace
     orphaned: Callable[[Key], Awaitable[bool]]  # whether there is no such strategy, for certain
-    step_down: Callable[[], None]
 
 
 class Gateway:
@@ -68,6 +67,7 @@ class Gateway:
         self._halted = ""
         self._lost_at: float | None = time.monotonic()  # nothing was heard yet
         self._reachable = False
+        self._followed_at: float | None = None  # when a higher term was seen
         self._changed_at = self._asked_at = _NEVER
         self._poke = asyncio.Event()
 
@@ -140,19 +140,28 @@ class Gateway:
         """Returns for how long what it said is good."""
         if not self._client.term:
             term = await self._client.begin_term(self._identity)
+            self._followed_at = None
             log.info("term_begun", namespace=self._namespace, term=term)
         began, reading = time.monotonic(), time.thread_time()
         desk = await self._client.get_desk()
         if desk.term > self._client.term:
-            log.warning("term_ended", namespace=self._namespace, term=desk.term)
-            self._ties.step_down()
-            return CALM_S
+            raise self._followed_by(desk.term)
         if desk.term < self._client.term:  # it lost its journal, and our term with it
             self._client.term = 0
             return 0.0
         await self._take(desk, began)
         spent_s = time.thread_time() - reading
         return max(QUICK_S if self._is_quick() else CALM_S, spent_s / _SHARE)
+
+    def _followed_by(self, term: int) -> GatewayUnavailable:
+        """Whoever still leads a while later has renewed its Lease since: it may begin again."""
+        now = time.monotonic()
+        if self._followed_at is None:
+            self._followed_at = now
+            log.warning("term_ended", namespace=self._namespace, term=term)
+        if now - self._followed_at >= _FOLLOWED_S:
+            self._client.term = 0
+        return GatewayUnavailable(f"risk gateway: it obeys term {term}, not ours")
 
     def _is_quick(self) -> bool:
         now = time.monotonic()
@@ -166,8 +175,6 @@ class Gateway:
         if self._lost_at is None or not failures:
             self._lost_at = self._lost_at or now
             log.warning("gateway_lost", namespace=self._namespace, why=str(error))
-        if isinstance(error, LowerTerm):
-            self._client.term = 0
         if self._reachable and now - self._lost_at >= _LOST_S:
             self._reachable = False
             self._all()

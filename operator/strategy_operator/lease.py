@@ -25,7 +25,6 @@ NAME = "stratops-operator"
 # Whoever uninstalls takes the Lease under this name: operators that see that happen act no more.
 UNINSTALLER = "uninstall"
 _ATTEMPT_S = 4.0
-_STEP_DOWN_S = 5.0
 _RETIRED_S = 120.0  # by then whatever was uninstalled is gone, or it was not uninstalled
 _MICRO_TIME = "%Y-%m-%dT%H:%M:%S.%fZ"  # exactly six digits, else the API server refuses it
 
@@ -250,17 +249,9 @@ class Leadership:
 
     # ---- ends
 
-    async def step_down(self) -> None:
-        """Somebody else supervises already: leaves it to them for a while."""
-        await self._leave(self._monotonic() + _STEP_DOWN_S)
-
     async def release(self) -> None:
-        """For good, and so that another one need not wait."""
-        await self._leave(math.inf)
-
-    async def _leave(self, contend_from: float) -> None:
-        """Stops acting, then says so."""
-        self._contend_from, self._held_until = contend_from, 0.0
+        """For good: stops acting, then says so, and another one need not wait."""
+        self._contend_from, self._held_until = math.inf, 0.0
         await self._tell()
         with contextlib.suppress(Refused, TimeoutError):
             async with asyncio.timeout(_ATTEMPT_S), self._looking:

@@ -55,8 +55,14 @@ class Operator:
         self._intake = Intake(
             self._cache, cluster, clocks, self._sources, self._keys.add, self._desk_changed
         )
-        ties = Ties(self._keys, self._strategies, self._orphaned, self._step_down)
-        self._desks = Desks(self._intake, ties, settings.gateway_token, settings.identity)
+        ties = Ties(self._keys, self._strategies, self._orphaned)
+        self._desks = Desks(
+            self._intake,
+            ties,
+            settings.gateway_token,
+            settings.identity,
+            plain=settings.plain_gateways,
+        )
         self._events = Events(cluster, self._counts, settings.identity)
         self._worker = Worker(self._parts(), self._keys, decide, self._may_act, self._pulse.felt)
         self._watching = Watching(
@@ -70,7 +76,6 @@ class Operator:
             MetadataWatch(cluster, resource, settings.watched_namespace, self._intake, clocks)
             for resource in (REVISION, CONFIG_MAP)
         ]
-        self._stepping_down: asyncio.Task[None] | None = None
 
     def _parts(self) -> Parts:
         runners = Runners(self._settings.runner_image, self._settings.pull_policy)
@@ -159,10 +164,6 @@ class Operator:
 
     def _desk_changed(self, namespace: str) -> None:
         self._desks.changed(namespace)
-
-    def _step_down(self) -> None:
-        if self._stepping_down is None or self._stepping_down.done():
-            self._stepping_down = asyncio.create_task(self._leadership.step_down())
 
     async def _orphaned(self, key: Key) -> bool:
         if not self._intake.complete or self._cache.strategies.get(key) is not None:

@@ -56,6 +56,11 @@ class Settings:
         )
 
     @property
+    def plain_gateways(self) -> bool:
+        """Whether one without a CA is spoken to: in a pod it would get a token that others take."""
+        return self.kubeconfig is not None
+
+    @property
     def watched_namespace(self) -> str:
         """Empty: all of them."""
         return self.namespace if self.watch is Watch.NAMESPACE else ""

@@ -134,6 +134,9 @@ class Farewell:
             _tell(f"namespace {namespace}: no gateway to withdraw from")
             return 0
         ca = (await self._data(namespace, names.GATEWAY_CA)).get("ca.crt", "")
+        if not ca and not self._settings.plain_gateways:
+            _tell(f"namespace {namespace}: no {names.GATEWAY_CA}, its gateway is not spoken to")
+            return 0
         async with AsyncExitStack() as stack:
             client = GatewayClient(
                 desk["gateway"].strip(),

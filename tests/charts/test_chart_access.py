@@ -9,6 +9,7 @@ API_CLIENTS = {
     "stratops-gateway",
     "stratops-certificates",
     "stratops-removal",
+    "stratops-strategies-gone",
     "stratops-uninstall",
 }
 FILES = sorted(path.stem for path in VALUES.glob("*.yaml"))

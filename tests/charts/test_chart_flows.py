@@ -54,9 +54,10 @@ def test_nobody_outside_may_open_anything_but_metrics(values: str) -> None:
 
 
 def test_metrics_are_read_from_where_the_values_say() -> None:
-    everybody = {flow for flow in flows(rendered("demo")) if flow[0] == STRANGER}
+    everybody = {flow for flow in flows(rendered("monitoring")) if flow[0] == STRANGER}
     assert (STRANGER, "gateway", 9092) in everybody
-    assert not [flow for flow in flows(rendered("everything-set")) if flow[0] == STRANGER]
+    for values in ("demo", "everything-set"):
+        assert not [flow for flow in flows(rendered(values)) if flow[0] == STRANGER]
 
 
 def test_an_operator_elsewhere_reaches_the_desk_s_gateway() -> None:
@@ -66,6 +67,12 @@ def test_an_operator_elsewhere_reaches_the_desk_s_gateway() -> None:
     there, other = (Place("operator", labels, name) for name in ("stratops-system", "elsewhere"))
     assert lets(policies, gateway, there, 9090, "ingress")
     assert not lets(policies, gateway, other, 9090, "ingress")
+
+
+def test_the_hook_of_a_desk_without_an_operator_reaches_the_api_server() -> None:
+    found = flows(rendered("desk-only"))
+    assert ("strategies-gone", OUTSIDE, 6443) in found
+    assert ("strategies-gone", "gateway", 9090) not in found
 
 
 def test_a_cluster_wide_operator_reaches_gateways_everywhere() -> None:

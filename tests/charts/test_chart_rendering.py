@@ -64,6 +64,24 @@ def test_the_packaged_chart_has_all_it_needs(tmp_path: Path) -> None:
     assert packaged == plain
 
 
+@pytest.mark.parametrize(
+    ("values", "hooks"),
+    [
+        ("demo", {"stratops-uninstall"}),
+        ("desk-only", {"stratops-strategies-gone"}),
+        ("operator-only", {"stratops-uninstall"}),
+    ],
+)
+def test_no_uninstall_leaves_anybody_armed(values: str, hooks: set[str]) -> None:
+    jobs = rendered(values).of_kind("Job")
+    before = {
+        each["metadata"]["name"]
+        for each in jobs
+        if each["metadata"]["annotations"]["helm.sh/hook"] == "pre-delete"
+    }
+    assert before == hooks
+
+
 def test_no_object_is_rendered_twice() -> None:
     names = [(each["kind"], each["metadata"]["name"]) for each in rendered("demo").objects]
     assert len(names) == len(set(names))

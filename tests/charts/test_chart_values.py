@@ -48,6 +48,7 @@ def test_an_unknown_value_is_refused_with_its_name(version: int) -> None:
         ("feed.url", "http://redis:6379"),
         ("nats.url", "nats://token@nats:4222"),
         ("venue.address", "venue"),
+        ("venue.kind", "live"),
         ("tls.mode", "none"),
         ("tls.ca", "not a certificate"),
         ("image.tag", "1 2"),
@@ -92,6 +93,35 @@ def test_an_address_replaces_the_demo_s_part() -> None:
     names = set(rendered("demo", ['nats.url="nats://nats.example:4333"']).pods())
     assert "stratops-nats" not in names
     assert {"stratops-redis", "stratops-feed", "stratops-venue"} <= names
+
+
+@pytest.mark.parametrize(
+    ("values", "sets", "why"),
+    [
+        ("external", ['venue.kind=""'], "venue.kind: empty, expected paper or real"),
+        ("demo", ['venue.kind="real"'], "venue.kind: real, but venue.address is empty"),
+        ("external", ['feed.url=""', "demo.enabled=true"], "venue.kind: real, but feed.url"),
+    ],
+    ids=["an address without a kind", "the demo's venue", "recorded prices"],
+)
+def test_a_venue_is_real_only_where_that_is_said_and_can_be(
+    values: str, sets: list[str], why: str
+) -> None:
+    with pytest.raises(HelmFailed, match=re.escape(why)):
+        rendered(values, sets)
+
+
+@pytest.mark.parametrize(
+    ("values", "sets", "kind"),
+    [
+        ("demo", [], "paper"),
+        ("external", [], "real"),
+        ("external", ['venue.kind="paper"'], "paper"),
+        ("external", ['venue.kind="paper"', 'feed.url=""', "demo.enabled=true"], "paper"),
+    ],
+)
+def test_the_gateway_is_told_what_its_venue_is(values: str, sets: list[str], kind: str) -> None:
+    assert rendered(values, sets).env("stratops-gateway")["STRATOPS_VENUE_KIND"] == kind
 
 
 def test_a_cert_manager_desk_needs_its_issuer() -> None:

@@ -12,6 +12,7 @@ import pytest
 from desk_driver import content
 from gateway_driver import Process
 from identity_driver import AUDIENCE, NAMESPACE, OPERATOR, KeyServer, Signer
+from strategy_operator import gateways
 from strategy_operator.gateways import Gateway, Ties
 from strategy_operator.observed import GatewayView
 from strategy_operator.queue import Key
@@ -30,7 +31,6 @@ class World:
 
     strategies: list[Key] = field(default_factory=lambda: [BTC])
     looked_at: list[Key] = field(default_factory=list)
-    stepped_down: bool = False
 
     def add(self, key: Key, after_s: float = 0.0) -> None:
         if not after_s:
@@ -39,11 +39,8 @@ class World:
     async def orphaned(self, key: Key) -> bool:
         return key not in self.strategies
 
-    def step_down(self) -> None:
-        self.stepped_down = True
-
     def ties(self) -> Ties:
-        return Ties(self, lambda _: self.strategies, self.orphaned, self.step_down)
+        return Ties(self, lambda _: self.strategies, self.orphaned)
 
 
 @pytest.fixture
@@ -144,17 +141,31 @@ async def test_nothing_is_asked_for_before_there_is_a_term(process: Process) -> 
         await gateway.deploy("btc", REVISION, content(), ())
 
 
-async def test_who_is_followed_by_another_leader_steps_down(process: Process) -> None:
+async def test_a_desk_that_obeys_a_higher_term_is_closed(process: Process) -> None:
     first, second = World(), World()
     async with serving(process, first) as gateway:
         await until(lambda: gateway.reachable)
         async with serving(process, second, "two") as follower:
             await until(lambda: follower.reachable)
-            await until(lambda: first.stepped_down)
+            await until(lambda: not gateway.reachable)
             with pytest.raises(LowerTerm):
                 await gateway.deploy("btc", REVISION, content(), ())
             await follower.deploy("btc", REVISION, content(), ())
-    assert not second.stepped_down
+            assert follower.reachable
+
+
+async def test_who_still_leads_a_while_after_a_higher_term_begins_a_new_one(
+    process: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gateways, "_FOLLOWED_S", 1.0)
+    async with serving(process, World()) as gateway:
+        await until(lambda: gateway.reachable)
+        async with client(process) as stranger:
+            await stranger.begin_term("stranger")
+        with pytest.raises(LowerTerm):
+            await gateway.deploy("btc", REVISION, content(), ())
+        await _deployed(gateway)
+        assert gateway.reachable
 
 
 async def test_a_gateway_that_falls_silent_is_lost_after_a_while_and_comes_back(
@@ -176,7 +187,6 @@ async def test_a_gateway_that_falls_silent_is_lost_after_a_while_and_comes_back(
         await process.start_again()
         await until(lambda: gateway.reachable)
         assert wanted(gateway) == REVISION  # its journal has it
-    assert not world.stepped_down
 
 
 async def test_a_gateway_that_lost_its_journal_gets_a_new_term(process: Process) -> None:
@@ -189,7 +199,6 @@ async def test_a_gateway_that_lost_its_journal_gets_a_new_term(process: Process)
         await process.start_again()
         await until(lambda: wanted(gateway) == "")
         await _deployed(gateway)
-    assert not world.stepped_down
 
 
 async def _deployed(gateway: Gateway) -> None:

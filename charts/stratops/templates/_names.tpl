@@ -49,6 +49,23 @@ stratops-venue.{{ .Release.Namespace }}.svc:9091
 {{- end -}}
 {{- end }}
 
+{{/* paper or real. Nobody's orders reach a market because a word was left out. */}}
+{{- define "stratops.venue.kind" -}}
+{{- $address := include "stratops.venue.address" . -}}
+{{- $kind := .Values.venue.kind -}}
+{{- if include "stratops.demo.venue" . -}}
+{{- if eq $kind "real" -}}
+{{- fail "venue.kind: real, but venue.address is empty, and the demo's venue is paper; expected the address of the real one" -}}
+{{- end -}}
+{{- $kind = "paper" -}}
+{{- else if not $kind -}}
+{{- fail (printf "venue.kind: empty, expected paper or real: whether orders at venue.address %s reach a market" $address) -}}
+{{- else if and (eq $kind "real") (include "stratops.demo.feed" .) -}}
+{{- fail "venue.kind: real, but feed.url is empty, and the demo's feed replays recorded prices; expected a feed.url of its market" -}}
+{{- end -}}
+{{- $kind -}}
+{{- end }}
+
 {{- define "stratops.gateway.address" -}}
 stratops-gateway.{{ .Release.Namespace }}.svc:9090
 {{- end }}

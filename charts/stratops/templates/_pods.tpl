@@ -45,13 +45,14 @@ securityContext:
 terminationMessagePolicy: FallbackToLogsOnError
 {{- end }}
 
-{{/* Of a component that serves /health and /ready on the port named http. A loaded node answers late. */}}
+{{/* Of a component that serves /health and /ready on the port named http. A loaded node answers late.
+     (dict "starts_within_s" 120) */}}
 {{- define "stratops.probes" -}}
 startupProbe:
   httpGet: {path: /health, port: http}
   periodSeconds: 1
   timeoutSeconds: 2
-  failureThreshold: 120
+  failureThreshold: {{ .starts_within_s }}
 livenessProbe:
   httpGet: {path: /health, port: http}
   periodSeconds: 10
