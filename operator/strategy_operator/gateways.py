@@ -177,17 +177,21 @@ class Gateway:
     # ---- What an answer says
 
     async def _take(self, desk: pb.Desk, asked_at: float) -> None:
-        is_back, self._reachable, self._lost_at = not self._reachable, True, None
         halted, self._halted = self._halted, desk.halted
+        await self._read(desk, asked_at)
+        # Not before all is read: who is not noted yet looks disarmed and flat.
+        is_back, self._reachable, self._lost_at = not self._reachable, True, None
+        if is_back or halted != desk.halted:
+            self._all()
+        await self._withdraw_orphans(desk)
+
+    async def _read(self, desk: pb.Desk, asked_at: float) -> None:
         for number, status in enumerate(desk.strategies, 1):
             name = self._name(status)
             if name and self._written_at.get(name, _NEVER) < asked_at:
                 self._note(name, status)
             if number % _CHUNK == 0:
                 await asyncio.sleep(0)
-        if is_back or halted != desk.halted:
-            self._all()
-        await self._withdraw_orphans(desk)
 
     def _name(self, status: pb.StrategyStatus) -> str:
         """Empty: it is of no namespace, or of another."""

@@ -12,7 +12,7 @@ import pytest
 from desk_driver import content
 from gateway_driver import Process
 from identity_driver import AUDIENCE, NAMESPACE, OPERATOR, KeyServer, Signer
-from strategy_operator.gateways import Gateway, Ties
+from strategy_operator.gateways import _CHUNK, Gateway, Ties
 from strategy_operator.observed import GatewayView
 from strategy_operator.queue import Key
 from stratops_wire.gateway_client import GatewayClient, GatewayUnavailable, LowerTerm
@@ -190,6 +190,21 @@ async def test_a_gateway_that_lost_its_journal_gets_a_new_term(process: Process)
         await until(lambda: wanted(gateway) == "")
         await _deployed(gateway)
     assert not world.stepped_down
+
+
+async def test_a_gateway_is_believed_only_when_its_answer_was_read_to_the_end(
+    process: Process,
+) -> None:
+    many = [f"btc-{number}" for number in range(_CHUNK + 1)]
+    world = World([(NAMESPACE, name) for name in many])
+    async with serving(process, world) as gateway:
+        await until(lambda: gateway.reachable)
+        await asyncio.gather(*(gateway.deploy(name, REVISION, content(), ()) for name in many))
+    async with serving(process, world, "two") as gateway, asyncio.timeout(30):
+        while not gateway.reachable:
+            await asyncio.sleep(0)
+        views = [gateway.view(name)[0] for name in many]
+        assert [view.wanted for view in views if view] == [REVISION] * len(many)
 
 
 async def _deployed(gateway: Gateway) -> None:
