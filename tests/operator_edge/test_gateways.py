@@ -192,6 +192,20 @@ async def test_a_gateway_that_lost_its_journal_gets_a_new_term(process: Process)
     assert not world.stepped_down
 
 
+async def test_what_a_gateway_lost_is_known_no_more_and_looked_at(process: Process) -> None:
+    world = World()
+    async with serving(process, world) as gateway:
+        await until(lambda: gateway.reachable)
+        await gateway.deploy("btc", REVISION, content(), ())
+        process.kill()
+        for file in process.folder.glob("journal*"):
+            file.unlink()
+        world.looked_at.clear()
+        await process.start_again()
+        await until(lambda: gateway.view("btc") == (GatewayView(), None))
+        assert BTC in world.looked_at
+
+
 async def test_a_gateway_is_believed_only_when_its_answer_was_read_to_the_end(
     process: Process,
 ) -> None:
