@@ -136,6 +136,7 @@ class Operator:
         for key in self._strategies():
             self._keys.add(key)
         async with asyncio.TaskGroup() as group:
+            # First: it knows which desks are to be read before the worker looks at a strategy.
             group.create_task(self._desks.run(self._desk_namespaces()))
             group.create_task(self._worker.run())
             group.create_task(self._call_waiting())
