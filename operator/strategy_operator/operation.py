@@ -51,7 +51,7 @@ class Operator:
         self._sources = Sources()
         self._slots = Slots(settings.max_starting, settings.max_handovers)
         self._leadership = Leadership(apart, settings.namespace, settings.identity)
-        clocks = Clocks(time.time() - time.monotonic())
+        clocks = Clocks()
         self._intake = Intake(
             self._cache, cluster, clocks, self._sources, self._keys.add, self._desk_changed
         )

@@ -1,7 +1,6 @@
 """A list in pages that is interrupted: it is begun again, and only a whole one counts."""
 
 import asyncio
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -56,7 +55,7 @@ async def test_a_list_that_broke_off_after_its_first_page_is_finished(fault: Fau
         return faults.pop()(request) if request.query.get("continue") and faults else None
 
     api.instead = once_on_the_second_page
-    clocks = Clocks(time.time() - time.monotonic())
+    clocks = Clocks()
     async with api.serving() as access, Cluster(access) as cluster:
         watch = asyncio.create_task(MetadataWatch(cluster, REVISION, "", told, clocks).run())
         try:
