@@ -55,12 +55,17 @@ class Desks:
         self._plain = plain
         self._served: dict[str, _Served] = {}
         self._unread: set[str] = set()
+        self._unknown: set[str] = set()  # neither served nor read since they changed
         self._faults: list[BaseException] = []
         self._wake = asyncio.Event()
 
     def desk(self, namespace: str) -> Desk | None:
         served = self._served.get(namespace)
         return Desk(served.address.gateway, served.address.feed) if served else None
+
+    def known(self, namespace: str) -> bool:
+        """Whether its desk was read, or there is none to read."""
+        return namespace not in self._unknown
 
     def view(self, key: Key) -> tuple[GatewayView | None, float | None]:
         """What the gateway says about a strategy; since when it says nothing."""
@@ -81,12 +86,17 @@ class Desks:
 
     def changed(self, namespace: str) -> None:
         """Its ConfigMaps may be others now."""
+        self._unknown |= {namespace} - self._served.keys()
+        self._read_again(namespace)
+
+    def _read_again(self, namespace: str) -> None:
         self._unread.add(namespace)
         self._wake.set()
 
     async def run(self, namespaces: Iterable[str]) -> None:
         """Serves these and those that change. Raises what nobody expected of a gateway's task."""
-        self._unread.update(namespaces)
+        for namespace in namespaces:
+            self.changed(namespace)
         try:
             while True:
                 self._wake.clear()
@@ -103,16 +113,23 @@ class Desks:
             address = await self._address(namespace)
         except Refused as refused:
             log.warning("desk_unread", namespace=namespace, why=str(refused))
-            asyncio.get_running_loop().call_later(_AGAIN_S, self.changed, namespace)
+            asyncio.get_running_loop().call_later(_AGAIN_S, self._read_again, namespace)
+            if not refused.no.passing:  # we may not read it: for its strategies it is not there
+                self._learned(namespace)
             return
         served = self._served.get(namespace)
-        if (served.address if served else None) == address:
-            return
-        await self._close(*({namespace} & self._served.keys()))
-        if address is not None:
-            self._open(namespace, address)
-        for key in self._ties.strategies(namespace):
-            self._ties.attention.add(key)
+        moved = (served.address if served else None) != address
+        if moved:
+            await self._close(*({namespace} & self._served.keys()))
+            if address is not None:
+                self._open(namespace, address)
+        self._learned(namespace, moved=moved)
+
+    def _learned(self, namespace: str, *, moved: bool = False) -> None:
+        if moved or not self.known(namespace):
+            self._unknown.discard(namespace)
+            for key in self._ties.strategies(namespace):
+                self._ties.attention.add(key)
 
     def _open(self, namespace: str, address: Address) -> None:
         ca = address.ca.encode() if address.ca else None

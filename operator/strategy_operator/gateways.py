@@ -184,17 +184,36 @@ class Gateway:
     # ---- What an answer says
 
     async def _take(self, desk: pb.Desk, asked_at: float) -> None:
-        is_back, self._reachable, self._lost_at = not self._reachable, True, None
         halted, self._halted = self._halted, desk.halted
-        for number, status in enumerate(desk.strategies, 1):
-            name = self._name(status)
-            if name and self._written_at.get(name, _NEVER) < asked_at:
-                self._note(name, status)
-            if number % _CHUNK == 0:
-                await asyncio.sleep(0)
+        await self._read(desk, asked_at)
+        # Not before all is read: who is not noted yet looks disarmed and flat.
+        is_back, self._reachable, self._lost_at = not self._reachable, True, None
         if is_back or halted != desk.halted:
             self._all()
         await self._withdraw_orphans(desk)
+
+    async def _read(self, desk: pb.Desk, asked_at: float) -> None:
+        there = set()
+        for number, status in enumerate(desk.strategies, 1):
+            name = self._name(status)
+            there.add(name)
+            if name and self._is_untouched(name, asked_at):
+                self._note(name, status)
+            if number % _CHUNK == 0:
+                await asyncio.sleep(0)
+        for name in self._views.keys() - there:
+            if self._is_untouched(name, asked_at):
+                self._forget(name)
+
+    def _is_untouched(self, name: str, since: float) -> bool:
+        return self._written_at.get(name, _NEVER) < since
+
+    def _forget(self, name: str) -> None:
+        """Its journal was lost, or is an older one."""
+        log.warning("strategy_unknown_to_gateway", strategy=f"{self._namespace}/{name}")
+        del self._views[name]
+        self._changed_at = time.monotonic()
+        self._ties.attention.add((self._namespace, name))
 
     def _name(self, status: pb.StrategyStatus) -> str:
         """Empty: it is of no namespace, or of another."""

@@ -100,12 +100,13 @@ class MetadataWatch:
             page = [brought(self._resource, each, self._clocks) for each in answer["items"] or ()]
             uids.update(each.uid for each in page)
             self._sink.took(page)
-            self._version = answer["metadata"]["resourceVersion"]
             query["continue"] = answer["metadata"].get("continue", "")
             if not query["continue"]:
                 break
             await asyncio.sleep(0)
-        self._sink.listed(self._resource, uids, int(self._version))
+        version = answer["metadata"]["resourceVersion"]
+        self._sink.listed(self._resource, uids, int(version))
+        self._version = version  # not before: a list that broke off is begun again
 
     async def _page(self, query: Mapping[str, str]) -> dict[str, Any]:
         async with self._request("List", query, whole_s=60.0) as response:

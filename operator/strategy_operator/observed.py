@@ -45,7 +45,7 @@ class Pod:
     attempt: int
     phase: PodPhase
     image: str  # of its container `runner`, as written
-    created_at: float
+    created_at: float = field(compare=False)  # a little different each time that it is read
     ready: bool = False
     deleting: bool = False
     restarts: int = 0

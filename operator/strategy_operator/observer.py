@@ -15,6 +15,8 @@ from strategy_operator.sources import Shelf, Sources
 
 
 class Desks(Protocol):
+    def known(self, namespace: str) -> bool: ...
+
     def desk(self, namespace: str) -> Desk | None: ...
 
     def view(self, key: Key) -> tuple[GatewayView | None, float | None]: ...
@@ -88,7 +90,7 @@ class Observer:
             gateway=view,
             gateway_lost_at=lost_at,
             obstacles=obstacles,
-            complete=self._complete(),
+            complete=self._complete() and self._desks.known(key[0]),
         )
 
     def _revisions(self, key: Key) -> tuple[StoredRevision, ...]:

@@ -51,7 +51,7 @@ class Operator:
         self._sources = Sources()
         self._slots = Slots(settings.max_starting, settings.max_handovers)
         self._leadership = Leadership(apart, settings.namespace, settings.identity)
-        clocks = Clocks(time.time() - time.monotonic())
+        clocks = Clocks()
         self._intake = Intake(
             self._cache, cluster, clocks, self._sources, self._keys.add, self._desk_changed
         )
@@ -141,6 +141,7 @@ class Operator:
         for key in self._strategies():
             self._keys.add(key)
         async with asyncio.TaskGroup() as group:
+            # First: it knows which desks are to be read before the worker looks at a strategy.
             group.create_task(self._desks.run(self._desk_namespaces()))
             group.create_task(self._worker.run())
             group.create_task(self._call_waiting())

@@ -75,16 +75,17 @@ class Farewell:
 
     async def say(self) -> bool:
         """Whether everything is let go."""
+        await self._stop_operators()
         strategies = await self._strategies()
         if not strategies:
             _tell("no Strategy: nothing to let go")
             return True
-        await self._stop_operators()
-        disarmed = await self._withdraw(strategies)
+        disarmed = await self._withdraw(_ours(strategies))
         pods, left = await self._clear_pods()
-        dropped = [await self._let_go(each) for each in strategies]
+        held = _ours(await self._strategies())  # nobody takes on another any more
+        dropped = [await self._let_go(each) for each in held]
         _tell(
-            f"{len(strategies)} strategies: {disarmed} withdrawn, {pods} runner pods deleted, "
+            f"{len(held)} strategies: {disarmed} withdrawn, {pods} runner pods deleted, "
             f"{dropped.count(True)} finalizers dropped; {left} pods still ending"
         )
         return all(dropped)
@@ -125,8 +126,8 @@ class Farewell:
         for each in strategies:
             metadata = each["metadata"]
             by_namespace.setdefault(metadata["namespace"], []).append(metadata["name"])
-        done = [await self._withdraw_of(space, each) for space, each in by_namespace.items()]
-        return sum(done)
+        asked = (self._withdraw_of(space, each) for space, each in by_namespace.items())
+        return sum(await asyncio.gather(*asked))
 
     async def _withdraw_of(self, namespace: str, strategies: Iterable[str]) -> int:
         desk = await self._data(namespace, names.DESK)
@@ -199,6 +200,13 @@ class Farewell:
             else:
                 return True
         return False
+
+
+def _ours(strategies: Iterable[Object]) -> list[Object]:
+    """Those that have our finalizer: the others were never taken on, or are let go already."""
+    return [
+        each for each in strategies if names.FINALIZER in each["metadata"].get("finalizers", ())
+    ]
 
 
 async def _withdrawn(

@@ -13,7 +13,7 @@ from desk_driver import content
 from gateway_driver import Process
 from identity_driver import AUDIENCE, NAMESPACE, OPERATOR, KeyServer, Signer
 from strategy_operator import gateways
-from strategy_operator.gateways import Gateway, Ties
+from strategy_operator.gateways import _CHUNK, Gateway, Ties
 from strategy_operator.observed import GatewayView
 from strategy_operator.queue import Key
 from stratops_wire.gateway_client import GatewayClient, GatewayUnavailable, LowerTerm
@@ -199,6 +199,35 @@ async def test_a_gateway_that_lost_its_journal_gets_a_new_term(process: Process)
         await process.start_again()
         await until(lambda: wanted(gateway) == "")
         await _deployed(gateway)
+
+
+async def test_what_a_gateway_lost_is_known_no_more_and_looked_at(process: Process) -> None:
+    world = World()
+    async with serving(process, world) as gateway:
+        await until(lambda: gateway.reachable)
+        await gateway.deploy("btc", REVISION, content(), ())
+        process.kill()
+        for file in process.folder.glob("journal*"):
+            file.unlink()
+        world.looked_at.clear()
+        await process.start_again()
+        await until(lambda: gateway.view("btc") == (GatewayView(), None))
+        assert BTC in world.looked_at
+
+
+async def test_a_gateway_is_believed_only_when_its_answer_was_read_to_the_end(
+    process: Process,
+) -> None:
+    many = [f"btc-{number}" for number in range(_CHUNK + 1)]
+    world = World([(NAMESPACE, name) for name in many])
+    async with serving(process, world) as gateway:
+        await until(lambda: gateway.reachable)
+        await asyncio.gather(*(gateway.deploy(name, REVISION, content(), ()) for name in many))
+    async with serving(process, world, "two") as gateway, asyncio.timeout(30):
+        while not gateway.reachable:
+            await asyncio.sleep(0)
+        views = [gateway.view(name)[0] for name in many]
+        assert [view.wanted for view in views if view] == [REVISION] * len(many)
 
 
 async def _deployed(gateway: Gateway) -> None:

@@ -4,11 +4,12 @@ from typing import Any
 
 import pytest
 
-from strategy_operator.cluster import CONFIG_MAP, POD, POLICY, STRATEGY
+from strategy_operator.cluster import CONFIG_MAP, POD, POLICY, STRATEGY, Resource
 from strategy_operator.objects import Clocks, PodObject, StrategyObject, brought, pod, strategy
 from strategy_operator.observed import PodPhase, Policy, Trouble
 
-CLOCKS = Clocks(difference_s=1_795_000_000.0)
+CREATED = 1_795_262_400.0  # on the wall
+CLOCKS = Clocks(lambda: CREATED + 30.0, lambda: 500.0)
 OWNER = {"kind": "Strategy", "name": "btc", "uid": "s1", "controller": True}
 METADATA = {
     "name": "btc-0123456789-2",
@@ -97,10 +98,29 @@ def test_a_pod_of_somebody_else_with_our_labels_is_not_ours() -> None:
     assert (found.strategy, found.pod.owner_uid) == ("btc", "j1")
 
 
-def test_a_moment_on_the_wall_is_the_same_on_our_clock_each_time() -> None:
-    first, again = pod(runner_pod(), CLOCKS), pod(runner_pod(), CLOCKS)
-    assert first == again
-    assert first.pod.created_at == pytest.approx(1_795_262_400.0 - 1_795_000_000.0)
+def at(wall: float, monotonic: float) -> Clocks:
+    return Clocks(lambda: wall, lambda: monotonic)
+
+
+@pytest.mark.parametrize(
+    ("clocks", "created_at"),
+    [
+        (CLOCKS, 470.0),
+        (at(CREATED + 3_630.0, 500.0), 500.0 - 3_630.0),
+        (at(CREATED - 60.0, 500.0), 500.0),
+    ],
+    ids=["half a minute ago", "after an hour's sleep", "the API server's clock is ahead"],
+)
+def test_a_pod_was_created_as_long_ago_as_both_clocks_say_now(
+    clocks: Clocks, created_at: float
+) -> None:
+    assert pod(runner_pod(), clocks).pod.created_at == pytest.approx(created_at)
+
+
+@pytest.mark.parametrize("resource", [POD, CONFIG_MAP], ids=lambda each: each.kind)
+def test_the_same_object_read_a_moment_later_is_no_news(resource: Resource) -> None:
+    later = at(CREATED + 31.000_1, 501.0)
+    assert brought(resource, runner_pod(), CLOCKS) == brought(resource, runner_pod(), later)
 
 
 def an_object(**parts: Any) -> dict[str, Any]:

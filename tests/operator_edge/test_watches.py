@@ -67,7 +67,7 @@ class Seen:
 
 @asynccontextmanager
 async def watching(access: Access, namespace: str) -> AsyncIterator[Seen]:
-    cache, clocks, keys = Cache(), Clocks(time.time() - time.monotonic()), list[Key]()
+    cache, clocks, keys = Cache(), Clocks(), list[Key]()
     async with ApiServer(access) as server:
         intake = Intake(cache, server, clocks, Sources(), keys.append, lambda _: None)
         loop = asyncio.get_running_loop()

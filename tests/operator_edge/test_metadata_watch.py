@@ -1,0 +1,68 @@
+"""A list in pages that is interrupted: it is begun again, and only a whole one counts."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import pytest
+from aiohttp import web
+
+from small_api import SmallApi
+from strategy_operator.cluster import REVISION, Cluster, Resource
+from strategy_operator.metadata_watch import PAGE, MetadataWatch
+from strategy_operator.objects import Brought, Clocks
+
+MANY = PAGE + 1  # two pages
+Fault = Callable[[web.Request], web.Response]
+
+
+@dataclass
+class Told:
+    """What a watch said, until a list was whole."""
+
+    taken: set[str] = field(default_factory=set)
+    uids: set[str] = field(default_factory=set)
+    whole: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def took(self, brought: Sequence[Brought]) -> None:
+        self.taken.update(each.uid for each in brought)
+
+    def listed(self, resource: Resource, uids: set[str], version: int) -> None:
+        self.uids = uids
+        self.whole.set()
+
+    def unlisted(self, resource: Resource) -> None: ...
+
+    def reached(self, resource: Resource, refusal: str = "") -> None: ...
+
+
+def _broken(request: web.Request) -> web.Response:
+    return web.Response(status=500)
+
+
+def _too_old(request: web.Request) -> web.Response:
+    return web.Response(status=410)
+
+
+@pytest.mark.parametrize("fault", [_broken, _too_old])
+async def test_a_list_that_broke_off_after_its_first_page_is_finished(fault: Fault) -> None:
+    api, told = SmallApi(), Told()
+    for number in range(MANY):
+        api.has(REVISION, "desk", f"btc-{number:010}")
+    faults = [fault]
+
+    def once_on_the_second_page(request: web.Request) -> web.Response | None:
+        return faults.pop()(request) if request.query.get("continue") and faults else None
+
+    api.instead = once_on_the_second_page
+    clocks = Clocks()
+    async with api.serving() as access, Cluster(access) as cluster:
+        watch = asyncio.create_task(MetadataWatch(cluster, REVISION, "", told, clocks).run())
+        try:
+            async with asyncio.timeout(10):
+                await told.whole.wait()
+        finally:
+            watch.cancel()
+            await asyncio.gather(watch, return_exceptions=True)
+    assert not faults
+    assert len(told.uids) == MANY == len(told.taken)
