@@ -67,6 +67,9 @@ class StoredRevision:
     state_key: str = ""
 
 
+FEED_LOST = float("inf")  # older than any
+
+
 @dataclass(frozen=True, slots=True)
 class RunnerSeen:
     """A runner's session, as the gateway has it."""
@@ -76,7 +79,7 @@ class RunnerSeen:
     armed: bool
     connected: bool
     ready: bool
-    feed_age_s: float | None
+    feed_age_s: float | None  # None: not told yet; FEED_LOST: it has no link
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,7 @@ from strategy_operator.desired import wish
 from strategy_operator.names import FINALIZER, pod_name
 from strategy_operator.names import labels as labels_of
 from strategy_operator.observed import (
+    FEED_LOST,
     Desk,
     GatewayView,
     Observed,
@@ -154,7 +155,7 @@ class Gateway:
         )
 
     def _seen(self, session: Session) -> RunnerSeen:
-        armed, age_s = session is self.armed, None if session.revision in self.deaf else 0.1
+        armed, age_s = session is self.armed, FEED_LOST if session.revision in self.deaf else 0.1
         return RunnerSeen(session.pod, session.revision, armed, True, session.ready, age_s)
 
     # ---- its moves
