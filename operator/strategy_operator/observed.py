@@ -94,7 +94,7 @@ class GatewayView:
     none_reason: str = ""  # why nobody is armed
     given_up: str = ""  # the wanted revision, when it is no longer tried
     policy: str | None = None  # that the wanted revision names; None: not told
-    flattening: str = ""  # what a withdrawal still has to close
+    flattening: str = ""  # what a withdrawal still has to cancel or to close
     runners: tuple[RunnerSeen, ...] = ()
     handovers: int = 0
     signals: int = 0
