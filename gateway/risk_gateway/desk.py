@@ -220,6 +220,9 @@ class Desk:
         self._check_term(term)
         if deployment.content.mode is Mode.LIVE and not self.allow_live:
             raise NotAllowed(f"{strategy}: mode live, this desk allows observation and simulation")
+        if deployment.content.mode is Mode.SIMULATION and self.state.policies.real_venue:
+            expected = "observation or live" if self.allow_live else "observation"
+            raise NotAllowed(f"{strategy}: mode simulation, the venue is real: expected {expected}")
         known = self.state.strategies.get(strategy) or self._new(strategy, deployment)
         if not known.stands(deployment):
             runners = deployment.runners
