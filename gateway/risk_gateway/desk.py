@@ -35,9 +35,10 @@ from risk_gateway.fill_book import FillBook
 from risk_gateway.flatten import Flattener
 from risk_gateway.journal import Record
 from risk_gateway.queue import PriorityQueue
-from risk_gateway.records import Deployed, Flatten, Kind, Term, record
+from risk_gateway.records import Deployed, Flatten, Kind, Term, Withdrawn, record
 from risk_gateway.state import State
 from risk_gateway.strategy import (
+    CANCELS_ONLY,
     Deployment,
     Flattening,
     Link,
@@ -219,6 +220,9 @@ class Desk:
         self._check_term(term)
         if deployment.content.mode is Mode.LIVE and not self.allow_live:
             raise NotAllowed(f"{strategy}: mode live, this desk allows observation and simulation")
+        if deployment.content.mode is Mode.SIMULATION and self.state.policies.real_venue:
+            expected = "observation or live" if self.allow_live else "observation"
+            raise NotAllowed(f"{strategy}: mode simulation, the venue is real: expected {expected}")
         known = self.state.strategies.get(strategy) or self._new(strategy, deployment)
         if not known.stands(deployment):
             runners = deployment.runners
@@ -234,7 +238,9 @@ class Desk:
         self.carry_out(known, known.grants.deploy(deployment.revision))
 
     def withdraw(self, term: int, strategy: str, reason: str, *, flatten: bool = False) -> None:
-        """Once disarmed, with `flatten`, it is brought to own nothing; Deploy takes that back.
+        """Once disarmed, what is at work is cancelled and, with `flatten`, what is held is closed.
+
+        Deploy takes that back.
 
         Raises LowerTerm, NotDeployed.
         """
@@ -243,11 +249,14 @@ class Desk:
         if known is None:
             raise NotDeployed(f"{strategy}: not deployed")
         self.carry_out(known, known.grants.withdraw(reason))
-        if flatten and known.flattening is None:
+        if flatten and not (known.flattening and known.flattening.closes):
             known.flattenings += 1
             known.flattening = Flattening(known.flattenings)
             self._note(Kind.FLATTEN, Flatten(known.flattenings, reason), strategy)
             log.info("flattening", strategy=strategy, number=known.flattenings, reason=reason)
+        elif known.flattening is None:
+            known.flattening = Flattening(CANCELS_ONLY)
+            self._note(Kind.WITHDRAWN, Withdrawn(reason), strategy)
 
     def _check_term(self, term: int) -> None:
         if term != self.state.term or not term:

@@ -1,4 +1,4 @@
-"""A withdrawn strategy on its way to owning nothing: its orders cancelled, its positions closed.
+"""A withdrawn strategy on its way: its orders cancelled and, to own nothing, its positions closed.
 
 Level-triggered: each look does the next thing that can be done now, so a restart goes on where the
 journal is. The closing orders are the gateway's own: market orders on the way of every other, with
@@ -44,7 +44,7 @@ class Flattener:
         if strategy.account.orders:
             self._cancel(strategy, flattening, now)
             return f"orders at work: {len(strategy.account.orders)}"
-        held = dict(_held(strategy))
+        held = dict(_held(strategy)) if flattening.closes else {}
         left = [self._close(strategy, flattening, symbol, held[symbol], now) for symbol in held]
         return "; ".join(left)
 

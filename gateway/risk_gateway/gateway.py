@@ -27,7 +27,7 @@ from risk_gateway.positions import PositionPublisher
 from risk_gateway.report import FeedView, Surroundings, levels
 from risk_gateway.restore import Restoration
 from risk_gateway.service import Service
-from risk_gateway.settings import InvalidSettings, Settings
+from risk_gateway.settings import InvalidSettings, Settings, VenueKind
 from risk_gateway.settle import Settler
 from risk_gateway.state import State
 from risk_gateway.tls import server_credentials
@@ -80,7 +80,10 @@ class Gateway:
         intake = Intake(settings.symbols)
         self.settings = settings
         market = MarketView(intake, settings.clock)
-        policies = Policies(asked_for=settings.cluster is not None)
+        policies = Policies(
+            asked_for=settings.cluster is not None,
+            real_venue=settings.venue_kind is VenueKind.REAL,
+        )
         self.state = State(journal, archive, market, instruments, policies=policies)
         Restoration(self.state, timing).run()
         self.desk = Desk(self.state, loop, allow_live=settings.allow_live, timing=timing)

@@ -48,6 +48,7 @@ class Policies:
     """The fold of its changes."""
 
     asked_for: bool = False
+    real_venue: bool = False  # where a simulation would cost money
     known: bool = False  # were read once
     specs: dict[str, dict[str, Any]] = field(default_factory=dict)
     _policies: dict[str, Policy] = field(default_factory=dict)
@@ -85,6 +86,8 @@ class Policies:
 
     def objection(self, content: Content) -> str:
         """Why a strategy of that content may only close; empty: it may trade."""
+        if self.real_venue and content.mode is Mode.SIMULATION:
+            return "mode simulation, the venue is real"
         if not self.asked_for:
             return ""
         if not self.known:

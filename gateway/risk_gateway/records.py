@@ -34,6 +34,7 @@ class Kind(StrEnum):
     HALTED = "halted"
     RESUMED = "resumed"
     POLICY = "policy"
+    WITHDRAWN = "withdrawn"
     FLATTEN = "flatten"
     BATCH = "batch"
     DECIDED = "decided"
@@ -54,6 +55,16 @@ class Deployed:
     content: str
     runner_token_sha256: str = ""
     runner_pods: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawn:
+    """A strategy is to have nothing at work any more, until it is deployed anew.
+
+    A kind of its own: a gateway that knows flattening only would close what is to be kept.
+    """
+
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +142,7 @@ _BODIES: Mapping[str, type] = {
     Kind.HALTED: Latch,
     Kind.RESUMED: Latch,
     Kind.POLICY: PolicyChange,
+    Kind.WITHDRAWN: Withdrawn,
     Kind.FLATTEN: Flatten,
     Kind.BATCH: BatchTaken,
     Kind.DECIDED: Decided,

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from handover.grants import RunnerView
+from market_data import NO_LINK
 from risk_gateway.archive import OrderPlaced
 from risk_gateway.desk import Desk
 from risk_gateway.metrics import Levels, Money
@@ -14,8 +15,6 @@ from stratops_wire.scalars import ORDER_STATES, ORDER_TYPES, SIDES, cause_to_pro
 from stratops_wire.session import PHASES, counters_to_proto
 from stratops_wire.signals import signal_to_proto, verdict_to_proto
 from trading.orders import OrderState
-
-NO_LINK = -1  # as a feed's age
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from risk_gateway.records import (
     outcome_of,
 )
 from risk_gateway.state import State
-from risk_gateway.strategy import Deployment, Flattening, LastTrade, Strategy
+from risk_gateway.strategy import CANCELS_ONLY, Deployment, Flattening, LastTrade, Strategy
 from risk_gateway.told import Told, batch_of
 from trading.fills import Fill
 from trading.ids import client_order_id
@@ -94,6 +94,9 @@ class Restoration:
 
     def _policy(self, row: Row) -> None:
         self._state.take_policy(body_of(row))
+
+    def _withdrawn(self, row: Row) -> None:
+        self._state.strategies[row.strategy].flattening = Flattening(CANCELS_ONLY)
 
     def _flatten(self, row: Row) -> None:
         strategy = self._state.strategies[row.strategy]
@@ -169,6 +172,7 @@ _STEPS: Mapping[str, Callable[[Any, Row], None]] = {
     Kind.HALTED: Restoration._halted,
     Kind.RESUMED: Restoration._resumed,
     Kind.POLICY: Restoration._policy,
+    Kind.WITHDRAWN: Restoration._withdrawn,
     Kind.FLATTEN: Restoration._flatten,
     Kind.BATCH: Restoration._batch,
     Kind.DECIDED: Restoration._decided,

@@ -24,6 +24,13 @@ class Identity(StrEnum):
     CLUSTER = "cluster"  # ServiceAccount tokens of a Kubernetes cluster
 
 
+class VenueKind(StrEnum):
+    """What an order at the venue costs."""
+
+    PAPER = "paper"  # nothing
+    REAL = "real"
+
+
 _PROJECTED = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 
@@ -61,6 +68,7 @@ class Settings:
     consumer: str = "gateway"
     catalogue: Path | None = None  # None: the one that ships with market_data
     allow_live: bool = False
+    venue_kind: VenueKind = VenueKind.PAPER
     metrics_port: int | None = None
     metrics_host: str = ""  # empty: where it listens
     tls_dir: Path | None = None  # tls.crt and tls.key; None: plain
@@ -86,6 +94,7 @@ class Settings:
             consumer=read.text("CONSUMER", "gateway"),
             catalogue=read.path("CATALOGUE"),
             allow_live=read.flag("ALLOW_LIVE"),
+            venue_kind=read.venue_kind(),
             metrics_port=read.port("METRICS_PORT"),
             metrics_host=read.text("METRICS_HOST", ""),
             tls_dir=read.path("TLS_DIR"),
@@ -168,6 +177,12 @@ class _Reader:
         if value not in set(Clock):
             raise InvalidSettings(f"STRATOPS_CLOCK: {value!r}, expected market or wall")
         return Clock(value)
+
+    def venue_kind(self) -> VenueKind:
+        value = self.text("VENUE_KIND", VenueKind.PAPER)
+        if value not in set(VenueKind):
+            raise InvalidSettings(f"STRATOPS_VENUE_KIND: {value!r}, expected paper or real")
+        return VenueKind(value)
 
     def flag(self, name: str) -> bool:
         value = self.text(name, "false").lower()

@@ -25,6 +25,7 @@ from trading.signals import Signal
 
 RECENT = 10
 SubmissionDone = Callable[[Decided], None]
+CANCELS_ONLY = 0  # as a flattening's number
 _ENDED_KEPT = 4_096  # orders whose late fills are still met in memory
 
 
@@ -89,14 +90,19 @@ class LastTrade:
 
 @dataclass(slots=True)
 class Flattening:
-    """How far a withdrawn strategy is on its way to owning nothing."""
+    """How far a withdrawn strategy is on its way to no orders and, if it closes, no positions."""
 
     number: int
     attempts: Counter[str] = field(default_factory=Counter)  # by symbol, as in the journal
     next_at: dict[str, float] = field(default_factory=dict)  # by symbol, monotonic
     told: dict[str, str] = field(default_factory=dict)  # by symbol: why the last one was refused
     placed_at: dict[str, float] = field(default_factory=dict)  # by order
-    left: str = "to be closed"  # what there is still to do; empty: it owns nothing
+    left: str = "just withdrawn"  # what there is still to do; empty: nothing
+
+    @property
+    def closes(self) -> bool:
+        """Or keeps what it holds."""
+        return self.number != CANCELS_ONLY
 
 
 @dataclass(slots=True)

@@ -5,6 +5,6 @@ Imported by the runner, so it stays small: asyncio, hiredis and msgspec, nothing
 
 from market_data.intake import Intake
 from market_data.progress import Heartbeat, Progress
-from market_data.subscription import Subscription, Timing
+from market_data.subscription import NO_LINK, Subscription, Timing
 
-__all__ = ["Heartbeat", "Intake", "Progress", "Subscription", "Timing"]
+__all__ = ["NO_LINK", "Heartbeat", "Intake", "Progress", "Subscription", "Timing"]

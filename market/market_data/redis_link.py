@@ -74,6 +74,7 @@ class RedisLink(asyncio.Protocol):
     ) -> None:
         self.closed: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self.received_ns = monotonic_ns()
+        self.taken = 0
         self.take = take  # may be changed between two messages
         self._reader = hiredis.Reader()
         self._on_other = on_other
@@ -117,6 +118,7 @@ class RedisLink(asyncio.Protocol):
                     and (payload := item[2]).__class__ is bytes
                     and len(payload) <= most
                 ):
+                    self.taken += 1
                     self.take(payload)
                 else:
                     self._on_other(item)

@@ -31,6 +31,7 @@ from market_data.redis_link import Address, RedisLink, command, connect
 _PROGRESS_MESSAGES = 256
 _GOODBYE_LOOKS = 20
 _HEARTBEATS = HEARTBEATS.encode()
+NO_LINK = -1  # as a feed's age, where it is told as a number
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +107,8 @@ class Subscription:
         self._pinged_ns = 0
         self._awaited_since_ns = 0  # of the oldest PING not answered; 0 when none is out
         self._heartbeat_ns = 0
+        self._heard_ns = monotonic_ns()  # of the feed; at first, when we began to listen
+        self._judged = (0, 0)  # messages of this link that were taken, and all that were dropped
         self._rewinding: str | None = None  # the session that is to end before we take messages
         self._in_window = False  # of the replay, as far as we have said
         self._news = 0
@@ -122,8 +125,16 @@ class Subscription:
 
     @property
     def age_ns(self) -> int | None:
-        """Monotonic time since anything came over the link; None while there is no link."""
-        return monotonic_ns() - self._link.received_ns if self._link else None
+        """Monotonic time since the feed's last accepted message or heartbeat; None without a link.
+
+        What Redis says itself is no word of the feed. Before the first it is since we listen.
+        """
+        return monotonic_ns() - self._heard_ns if self._link else None
+
+    @property
+    def read_ns(self) -> int:
+        """Monotonic time since the link was last read; 0 without one."""
+        return monotonic_ns() - self._link.received_ns if self._link else 0
 
     @property
     def stale(self) -> bool:
@@ -210,10 +221,24 @@ class Subscription:
             link.close("given up")
 
     def _make_link(self) -> RedisLink:
-        return RedisLink(self._on_payload, self._on_other, lambda: self._on_drained(), MAX_SIZE)
+        return RedisLink(self._on_payload, self._on_other, self._drained, MAX_SIZE)
+
+    def _drained(self) -> None:
+        self._note_accepted()
+        self._on_drained()
+
+    def _note_accepted(self) -> None:
+        """Where more were taken than dropped, one was accepted: a count per read, none each."""
+        if self._link is None:
+            return
+        taken, dropped = self._judged
+        self._judged = (self._link.taken, self.dropped.total())
+        if self._judged[0] - taken > self._judged[1] - dropped:
+            self._heard_ns = self._link.received_ns
 
     def _subscribe(self, link: RedisLink) -> None:
         self._link = link
+        self._judged = (0, self.dropped.total())
         self._unconfirmed = len(self._channels) + len(self._patterns)
         self._pongs.clear()
         self.unanswered = 0
@@ -292,6 +317,7 @@ class Subscription:
         elif len(item[-1]) > MAX_SIZE:
             self.dropped[Dropped.TOO_LARGE] += 1
         else:
+            link.taken += 1
             link.take(item[-1])
 
     def _on_confirmed(self, link: RedisLink) -> None:
@@ -316,7 +342,7 @@ class Subscription:
         except (msgspec.MsgspecError, RecursionError):
             self.dropped[Dropped.MALFORMED] += 1
             return
-        self._heartbeat_ns = monotonic_ns()
+        self._heartbeat_ns = self._heard_ns = monotonic_ns()
         if self.session != known:
             self.publish_progress()
         if self._rewinding is not None and self.session != self._rewinding and self.connected:

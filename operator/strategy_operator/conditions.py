@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from platform_spec.status import Condition, ConditionStatus, ConditionType
 from strategy_operator.intent import Intent, asked
-from strategy_operator.observed import GatewayView, RunnerSeen
+from strategy_operator.observed import FEED_LOST, GatewayView, RunnerSeen
 from strategy_operator.reasons import Finding, Reason, named
 from strategy_operator.scene import Scene
 
@@ -115,6 +115,8 @@ def feed_healthy(account: Account) -> Says:
         return Says(UNKNOWN, Reason.FEED_UNKNOWN, "its runner has not told yet")
     if runner.feed_age_s < FEED_ALIVE_S:
         return Says(TRUE, Reason.FEED_ALIVE)
+    if runner.feed_age_s == FEED_LOST:
+        return Says(FALSE, Reason.FEED_STALE, "its runner has no link to the feed")
     return Says(FALSE, Reason.FEED_STALE, f"no market data for {FEED_ALIVE_S:.0f} s and more")
 
 

@@ -100,8 +100,8 @@ class Gateway:
         ref = f"{self._namespace}/{name}"
         await self._asked(name, self._client.withdraw(ref, reason, flatten=flatten))
         before = self._views.get(name, GatewayView(halted=self._halted))
-        to_close = before.flattening or ("to be closed" if flatten else "")
-        self._views[name] = replace(before, known=True, wanted="", flattening=to_close)
+        left = before.flattening or ("to be closed" if flatten else "orders to be cancelled")
+        self._views[name] = replace(before, known=True, wanted="", flattening=left)
 
     async def _asked(self, name: str, call: Awaitable[None]) -> None:
         self._asked_at = time.monotonic()

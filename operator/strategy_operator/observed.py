@@ -67,6 +67,9 @@ class StoredRevision:
     state_key: str = ""
 
 
+FEED_LOST = float("inf")  # older than any
+
+
 @dataclass(frozen=True, slots=True)
 class RunnerSeen:
     """A runner's session, as the gateway has it."""
@@ -76,7 +79,7 @@ class RunnerSeen:
     armed: bool
     connected: bool
     ready: bool
-    feed_age_s: float | None
+    feed_age_s: float | None  # None: not told yet; FEED_LOST: it has no link
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +94,7 @@ class GatewayView:
     none_reason: str = ""  # why nobody is armed
     given_up: str = ""  # the wanted revision, when it is no longer tried
     policy: str | None = None  # that the wanted revision names; None: not told
-    flattening: str = ""  # what a withdrawal still has to close
+    flattening: str = ""  # what a withdrawal still has to cancel or to close
     runners: tuple[RunnerSeen, ...] = ()
     handovers: int = 0
     signals: int = 0

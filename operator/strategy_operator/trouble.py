@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from platform_spec.problems import shown
 from platform_spec.status import ConditionStatus, ConditionType
-from strategy_operator.observed import GatewayView, Pod, RunnerSeen
+from strategy_operator.observed import FEED_LOST, GatewayView, Pod, RunnerSeen
 from strategy_operator.reasons import Finding, Reason, named
 from strategy_operator.scene import Scene, has_ended, is_live
 
@@ -141,7 +141,7 @@ def _state(trial: Trial, runner: RunnerSeen | None) -> str:
     """Of the runner of its newest pod."""
     if runner is None:
         return "its runner has not connected"
-    if runner.feed_age_s is not None:
+    if runner.feed_age_s not in (None, FEED_LOST):
         return "its runner is connected, not ready"
     spec = trial.scene.wish.spec
     own = f" at spec.feed.redis.url {shown(spec.feed_url)}" if spec and spec.feed_url else ""

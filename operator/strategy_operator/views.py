@@ -9,7 +9,7 @@ from dataclasses import replace
 from decimal import Decimal, InvalidOperation
 
 from strategy_operator.conditions import FEED_ALIVE_S
-from strategy_operator.observed import GatewayView, RunnerSeen
+from strategy_operator.observed import FEED_LOST, GatewayView, RunnerSeen
 from stratops_api.v1 import risk_gateway_pb2 as pb
 
 _NS = 1e9
@@ -40,15 +40,20 @@ def view_of(status: pb.StrategyStatus, halted: str) -> GatewayView:
 
 
 def _runner(status: pb.RunnerStatus) -> RunnerSeen:
-    age_ns = status.counters.feed_age_ns
     return RunnerSeen(
         pod=status.instance.rpartition(".")[0],
         revision=status.revision,
         armed=status.role == "armed",
         connected=status.connected,
         ready=status.ready,
-        feed_age_s=age_ns / _NS if age_ns > 0 else None,  # 0: nothing arrived yet
+        feed_age_s=_feed_age_s(status.counters.feed_age_ns),
     )
+
+
+def _feed_age_s(age_ns: int) -> float | None:
+    if age_ns < 0:
+        return FEED_LOST
+    return age_ns / _NS if age_ns else None  # 0: it has not told yet
 
 
 def _decimal(text: str) -> Decimal:

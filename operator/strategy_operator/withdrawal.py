@@ -13,6 +13,7 @@ from strategy_operator.performance import holdings
 from strategy_operator.reasons import Finding, Reason
 from strategy_operator.scene import Scene
 
+_SUSPENDED = "nobody is armed, no order is at work, and no runner is left"
 _STUCK_S = 10.0  # behind the deadline, for pods to take their deletion
 
 
@@ -30,9 +31,9 @@ def suspend(scene: Scene) -> Farewell:
     late_s = _unanswered_s(scene) - scene.wish.deletion.deadline_seconds
     if scene.observed.complete and (_is_disarmed(scene) or late_s >= 0):
         actions += _deletions(scene, "suspended")
-    if _is_disarmed(scene) and not scene.live:
+    if _is_over(scene) and not scene.live:
         return Farewell(tuple(actions))
-    waiting = Finding(Reason.SUSPENDING, "waiting until nobody is armed, and no runner is left")
+    waiting = Finding(Reason.SUSPENDING, f"waiting until {_SUSPENDED}")
     return Farewell(tuple(actions), waiting, -late_s if late_s < 0 else None)
 
 
@@ -40,7 +41,7 @@ def delete(scene: Scene) -> Farewell:
     flatten = scene.wish.deletion.position_policy is PositionPolicy.FLATTEN
     actions = list(_withdraw(scene, "deleted", flatten=flatten))
     late_s = scene.since_s(scene.deleted_at) - scene.wish.deletion.deadline_seconds
-    done = _is_disarmed(scene) and (not flatten or _is_flat(scene))
+    done = _is_over(scene) and (not flatten or _is_flat(scene))
     if not scene.observed.complete or not (done or late_s >= 0):
         return Farewell(tuple(actions), _awaited(scene, flatten=flatten), max(-late_s, 1.0))
     actions += _deletions(scene, "its strategy was deleted")
@@ -66,6 +67,12 @@ def _deletions(scene: Scene, why: str) -> list[Action]:
 def _is_disarmed(scene: Scene) -> bool:
     gateway = scene.gateway
     return gateway is not None and not gateway.wanted and not gateway.armed
+
+
+def _is_over(scene: Scene) -> bool:
+    """Nobody is armed, and the gateway has nothing left to cancel or to close."""
+    gateway = scene.gateway
+    return gateway is not None and _is_disarmed(scene) and not gateway.flattening
 
 
 def _is_flat(scene: Scene) -> bool:
@@ -94,7 +101,8 @@ def _parting(scene: Scene, *, confirmed: bool, flatten: bool) -> Finding:
     if scene.gateway is None:
         what = "the gateway did not answer: its runners are deleted, its position is as it was"
         return Finding(Reason.DELETED_UNCONFIRMED, what)
-    what = "not flat" if flatten and _is_disarmed(scene) else "not disarmed"
+    kept = "not flat" if flatten else f"not done ({scene.gateway.flattening})"
+    what = kept if _is_disarmed(scene) else "not disarmed"
     deadline = scene.wish.deletion.deadline_seconds
     left = f"{what} within {deadline} s; position: {holdings(scene.gateway)}"
     return Finding(Reason.DELETED_UNCONFIRMED, left)

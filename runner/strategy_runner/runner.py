@@ -13,7 +13,7 @@ from typing import Any
 from handover.messages import Alive, Counters, GatewayMessage, Phase, Trouble
 from handover.replica import Identity, Replica
 from handover.timing import TIMING
-from market_data import Subscription
+from market_data import NO_LINK, Subscription
 from strategy_runner.desk import Desk, Gateway
 from strategy_runner.exits import Ending, Exit
 from strategy_runner.guard import MOST_IN_A_ROW, Fault, resident_bytes
@@ -125,12 +125,13 @@ class Runner:
         return "; ".join(lacks)
 
     def counters(self) -> Counters:
+        age_ns = self.market.age_ns
         return Counters(
             ticks=self.host.ticks,
             errors=self.host.guard.total,
             dropped=dict(self.host.dropped),
             rss_bytes=self._rss_bytes,
-            feed_age_ns=self.market.age_ns or 0,
+            feed_age_ns=NO_LINK if age_ns is None else age_ns,
             held=self.replica.held,
         )
 
@@ -138,7 +139,7 @@ class Runner:
 
     def _drained(self) -> None:
         if self._phase is Phase.ARMED:
-            self.decided_us.add((self.market.age_ns or 0) // 1000)
+            self.decided_us.add(self.market.read_ns // 1000)
         self.replica.on_drained(self._loop.time())
         self._tell_progress()
 

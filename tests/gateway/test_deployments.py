@@ -22,6 +22,7 @@ from risk_gateway.content import Mode, parse_content, tighter
 from risk_gateway.desk import LowerTerm, NotAllowed, deployment_of
 from risk_gateway.journal import Record
 from stratops_wire import InvalidMessage
+from trading.reasons import Reason
 
 RUNNERS = Runners("0" * 64)
 
@@ -163,6 +164,25 @@ async def test_a_lesser_mode_holds_at_once(desk: DeskDriver) -> None:
     await desk.deploy("r2", content(mode="observation"))
     assert (await runner.decide(buy("x")))[0].accepted
     assert desk.orders == []
+
+
+async def test_a_simulation_is_refused_at_a_real_venue(desk: DeskDriver) -> None:
+    desk.again(real_venue=True)
+    with pytest.raises(
+        NotAllowed, match="mode simulation, the venue is real: expected observation"
+    ):
+        await desk.deploy()
+    await desk.deploy(text=content("observation"))
+
+
+async def test_a_simulation_deployed_before_may_only_close_at_a_real_venue(
+    desk: DeskDriver,
+) -> None:
+    await desk.deploy()
+    desk.again(real_venue=True)
+    (verdict,) = await (await desk.armed()).decide(buy("x"))
+    assert verdict.reason is Reason.REDUCING_ONLY
+    assert "the venue is real" in verdict.message
 
 
 async def test_live_is_refused_where_it_is_not_allowed(desk: DeskDriver) -> None:

@@ -74,6 +74,58 @@ async def test_what_is_withdrawn_as_it_is_keeps_its_position(desk: DeskDriver) -
     assert closing(desk) == []
 
 
+async def working(desk: DeskDriver) -> None:
+    """A strategy that holds 2, and has an order at work."""
+    runner = await desk.armed()
+    await runner.decide(buy("x", quantity="2"), buy("y"))
+    await desk.filled(fill("x", quantity="2"))
+    desk.left.clear()
+
+
+@pytest.mark.parametrize("flatten", [True, False], ids=["flatten", "keep"])
+async def test_every_withdrawal_cancels_what_is_at_work(desk: DeskDriver, *, flatten: bool) -> None:
+    await working(desk)
+    await withdrawn(desk, flatten=flatten)
+    assert desk.strategy.cancelling == {"y-0"}
+    assert left(desk) == "orders at work: 1"
+
+
+async def test_a_withdrawal_is_over_when_nothing_is_at_work(desk: DeskDriver) -> None:
+    await working(desk)
+    await withdrawn(desk, flatten=False)
+    desk.left.clear()
+    answer(desk, "y-0", "CANCELLED")
+    await desk.settled(2)
+    assert (left(desk), closing(desk)) == ("", [])
+    assert desk.strategy.account.positions["BTCUSDT"].quantity == 2
+
+
+async def test_a_restart_goes_on_cancelling_and_closes_nothing(desk: DeskDriver) -> None:
+    await working(desk)
+    await withdrawn(desk, flatten=False)
+    desk.again()
+    await desk.settled()
+    assert desk.strategy.cancelling == {"y-0"}
+    answer(desk, "y-0", "CANCELLED")
+    await desk.settled(2)
+    assert (left(desk), closing(desk)) == ("", [])
+
+
+async def test_a_halt_lets_the_cancels_of_a_withdrawal_pass(desk: DeskDriver) -> None:
+    await working(desk)
+    desk.desk.bounds.halt("drill")
+    await withdrawn(desk, flatten=False)
+    assert desk.strategy.cancelling == {"y-0"}
+
+
+async def test_a_deploy_ends_a_withdrawal(desk: DeskDriver) -> None:
+    await holding(desk)
+    await withdrawn(desk, flatten=False)
+    await desk.deploy()
+    assert desk.strategy.flattening is None
+    assert desk.again().strategy.flattening is None
+
+
 async def test_it_may_be_flattened_later(desk: DeskDriver) -> None:
     await holding(desk)
     await withdrawn(desk, flatten=False)

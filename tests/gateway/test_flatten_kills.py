@@ -37,11 +37,11 @@ async def holds(stack: Stack, quantity: Decimal) -> bool:
     return Decimal(status.positions.get("BTCUSDT", "0")) == quantity
 
 
-async def withdraw(stack: Stack) -> None:
+async def withdraw(stack: Stack, *, flatten: bool = True) -> None:
     """As a supervisor does it: again, when it was not answered."""
     term = await stack.begin_term()
     asked = pb.WithdrawRequest(
-        token=OPERATOR, term=term, strategy="s", reason="deleted", flatten=True
+        token=OPERATOR, term=term, strategy="s", reason="deleted", flatten=flatten
     )
     await stack.stub().Withdraw(asked)
 
@@ -65,6 +65,17 @@ async def test_it_closes_what_is_held_and_cancels_what_works(stack: Stack) -> No
     assert sold(orders) == BOUGHT
     assert await holds(stack, Decimal(0))
     await until(stack.agrees)
+
+
+async def test_a_kill_does_not_leave_a_withdrawn_strategys_order_at_the_venue(stack: Stack) -> None:
+    await holding(stack)
+    stack.market.subscribers = 1  # the venue stays when the gateway goes
+    await withdraw(stack, flatten=False)
+    stack.gateway.kill()
+    await stack.gateway.start_again()
+    await until(lambda: is_closed(stack))
+    assert (await stack.venue_orders())["y-0"].state == types.ORDER_STATE_CANCELLED
+    assert await holds(stack, BOUGHT)
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])

@@ -347,3 +347,15 @@ async def answers(port: int, page: str) -> bool:
         return bool(read(port, page))
     except OSError:
         return False
+
+
+async def test_a_feed_that_says_nothing_grows_old_though_redis_lives(stack: Stack) -> None:
+    async def age_ns() -> int:
+        return (await stack.desk()).feed.age_ns
+
+    async def is_old() -> bool:
+        return await age_ns() > 3e9
+
+    await until(is_old)
+    await stack.market.next()
+    assert await age_ns() < 2e9

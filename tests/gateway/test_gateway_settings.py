@@ -2,7 +2,7 @@
 
 import pytest
 
-from risk_gateway.settings import ApiAccess, Clock, Cluster, InvalidSettings, Settings
+from risk_gateway.settings import ApiAccess, Clock, Cluster, InvalidSettings, Settings, VenueKind
 
 WHOLE = {
     "STRATOPS_LISTEN": "127.0.0.1:0",
@@ -20,6 +20,16 @@ def test_channels_are_made_of_symbols() -> None:
     settings = Settings.from_environment(WHOLE)
     assert settings.channels == ("market:btcusdt", "market:ethusdt")
     assert settings.clock is Clock.MARKET
+
+
+def test_a_venue_is_paper_until_it_is_said_to_be_real() -> None:
+    assert Settings.from_environment(WHOLE).venue_kind is VenueKind.PAPER
+    real = WHOLE | {"STRATOPS_VENUE_KIND": "real"}
+    assert Settings.from_environment(real).venue_kind is VenueKind.REAL
+    with pytest.raises(
+        InvalidSettings, match="STRATOPS_VENUE_KIND: 'Real', expected paper or real"
+    ):
+        Settings.from_environment(WHOLE | {"STRATOPS_VENUE_KIND": "Real"})
 
 
 def test_live_is_off_until_it_is_allowed() -> None:

@@ -45,6 +45,18 @@ async def test_every_message_arrives_once_and_in_order(
     await until(lambda: shortfalls(started) == {"runner": 0, "gateway": 0, "venue": 0})
 
 
+async def test_a_killed_feed_grows_old_though_redis_lives(
+    reader: Any, feed: Any, until: Any
+) -> None:
+    one = await reader("runner")
+    started = feed(repeat="true", speed="1")
+    await until(lambda: one.subscription.session)
+    assert one.subscription.age_ns < 2e9
+    started.kill()
+    await until(lambda: one.subscription.age_ns > 3e9)
+    assert one.subscription.connected
+
+
 def shortfalls(started: Any) -> dict[str, int]:
     consumers = started.report().get("consumers", {})
     return {name: one["shortfall"] for name, one in consumers.items()}

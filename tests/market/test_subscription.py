@@ -186,6 +186,37 @@ async def test_a_feed_without_heartbeats_is_stale(
     assert one.subscription.connected
 
 
+async def test_an_idle_market_is_as_young_as_its_heartbeat(
+    reader: Any, client: Any, until: Any
+) -> None:
+    one = await reader()
+    await until(lambda: one.subscription.age_ns > 1.5e9)  # PING is answered meanwhile
+    await heartbeat(client, "run-1")
+    await until(lambda: one.subscription.age_ns < 1e9)
+
+
+async def test_only_what_is_accepted_keeps_a_feed_young(
+    reader: Any, client: Any, until: Any, quick: Timing
+) -> None:
+    one = await reader(timing=quick)
+    await client.publish("market:btcusdt", tick(1))
+    await until(lambda: one.events)
+    heard_ns = one.subscription._heard_ns
+    await client.publish("market:btcusdt", tick(1))
+    await until(lambda: one.intake.dropped)
+    assert one.subscription._heard_ns == heard_ns
+    await client.publish("market:btcusdt", tick(2))
+    await until(lambda: one.subscription._heard_ns > heard_ns)
+
+
+async def test_without_a_link_the_feed_has_no_age(
+    redis_server: Any, reader: Any, until: Any
+) -> None:
+    one = await reader()
+    redis_server.kill()
+    await until(lambda: one.subscription.age_ns is None)
+
+
 async def test_progress_is_published_to_the_session_of_the_heartbeat(
     reader: Any, client: Any, until: Any
 ) -> None:

@@ -9,7 +9,7 @@ import pytest
 from operator_world import World, spec, text_of
 from platform_spec.status import ConditionStatus, ConditionType, Phase, StrategyStatus
 from strategy_operator.news import news
-from strategy_operator.observed import Observed, Policy
+from strategy_operator.observed import FEED_LOST, Observed, Policy
 from strategy_operator.performance import performance
 from strategy_operator.phases import phase
 from strategy_operator.reconcile import reconcile
@@ -55,7 +55,12 @@ def test_a_lost_session_is_not_ready(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    ("age_s", "expected"), [(5.0, ("False", "FeedStale")), (None, ("False", "FeedUnknown"))]
+    ("age_s", "expected"),
+    [
+        (5.0, ("False", "FeedStale")),
+        (FEED_LOST, ("False", "FeedStale")),
+        (None, ("False", "FeedUnknown")),
+    ],
 )
 def test_a_feed_that_stands_still_is_not_ready(
     world: World, age_s: float | None, expected: tuple[str, str]

@@ -44,6 +44,17 @@ def test_a_suspended_strategy_is_disarmed_before_its_pods_go(world: World) -> No
     assert not world.ours
 
 
+def test_it_is_suspending_while_orders_are_at_work(world: World) -> None:
+    world.gateway.at_work = "orders at work: 1"
+    world.apply(spec(suspend=True))
+    for _ in range(20):
+        world.turn()
+    assert world.condition("Reconciling")["reason"] == "Suspending"
+    world.gateway.at_work = ""
+    world.settle()
+    assert world.condition("Reconciling")["status"] == "False"
+
+
 def test_it_says_that_it_is_paused(world: World) -> None:
     world.apply(spec(suspend=True))
     world.settle()

@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from market_data import NO_LINK
+from strategy_operator.observed import FEED_LOST
 from strategy_operator.views import calls_for_a_look, counts_differ, in_flight, view_of
 from stratops_api.v1 import risk_gateway_pb2 as pb
 
@@ -49,6 +51,12 @@ def test_a_revision_is_armed_only_where_somebody_is() -> None:
 
 def test_a_feed_that_said_nothing_yet_has_no_age() -> None:
     assert view_of(status(runner(age_s=0)), "").runners[0].feed_age_s is None
+
+
+def test_a_runner_without_a_link_has_lost_the_feed() -> None:
+    lost = runner()
+    lost.counters.feed_age_ns = NO_LINK
+    assert view_of(status(lost), "").runners[0].feed_age_s == FEED_LOST
 
 
 @pytest.mark.parametrize(

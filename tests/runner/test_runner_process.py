@@ -14,6 +14,7 @@ import redis
 
 from handover.messages import Alive, Batch, Hello, OrderFill, Outcome, Outcomes, Release, Trouble
 from kube_probe import page
+from market_data import NO_LINK
 from trading.signals import Side
 
 pytestmark = pytest.mark.servers
@@ -98,6 +99,15 @@ async def test_the_first_word_of_a_session_says_who_it_is(desk: Desk) -> None:
     (hello,) = desk.gateway.of(Hello)
     assert (hello.strategy, hello.revision) == ("probe", "0123456789")
     assert (hello.instance, hello.token, hello.state_key) == ("life-1", "secret", "k")
+
+
+async def test_it_tells_of_a_feed_that_is_silent_and_of_one_that_is_lost(
+    desk: Desk, redis_server: Any
+) -> None:
+    await desk.armed(CROSS)
+    await desk.counted("feed_age_ns", 3 * 10**9)
+    redis_server.kill()
+    await desk.gateway.until(lambda: desk.last_counters().feed_age_ns == NO_LINK)
 
 
 async def test_a_fill_is_an_input_of_the_next_batch(desk: Desk) -> None:

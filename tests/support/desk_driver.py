@@ -175,7 +175,12 @@ class DeskDriver:
     """One life of a desk; `again()` is the next one on the same journal."""
 
     def __init__(
-        self, folder: Path, clock: Clock = Clock.MARKET, *, asks_for_policies: bool = False
+        self,
+        folder: Path,
+        clock: Clock = Clock.MARKET,
+        *,
+        asks_for_policies: bool = False,
+        real_venue: bool = False,
     ) -> None:
         loop = asyncio.get_running_loop()
         self.folder, self.clock, self.asks_for_policies = folder, clock, asks_for_policies
@@ -190,7 +195,7 @@ class DeskDriver:
             publish=self.published.append,
             venue_available=lambda: self.venue_available,
         )
-        policies = Policies(asked_for=asks_for_policies)
+        policies = Policies(asked_for=asks_for_policies, real_venue=real_venue)
         self.state = State(
             self.journal, self.archive, self.market, catalogue.load(), outside, policies=policies
         )
@@ -203,10 +208,10 @@ class DeskDriver:
         self.archive.close()
         self.journal.close()
 
-    def again(self) -> "DeskDriver":
+    def again(self, *, real_venue: bool = False) -> "DeskDriver":
         self.close()
         asks = self.asks_for_policies
-        self.__init__(self.folder, self.clock, asks_for_policies=asks)  # type: ignore[misc]  # the same object, a new life
+        self.__init__(self.folder, self.clock, asks_for_policies=asks, real_venue=real_venue)  # type: ignore[misc]  # the same object, a new life
         return self
 
     @property

@@ -34,6 +34,7 @@ from strategy_operator.desired import wish
 from strategy_operator.names import FINALIZER, pod_name
 from strategy_operator.names import labels as labels_of
 from strategy_operator.observed import (
+    FEED_LOST,
     Desk,
     GatewayView,
     Observed,
@@ -101,6 +102,7 @@ class Gateway:
     positions: dict[str, Decimal] = field(default_factory=dict)
     flattening: bool = False
     closes: bool = True  # positions, when it is asked to
+    at_work: str = ""  # orders that a withdrawal has still to cancel
     halted: str = ""
     version: int = 0  # of what it would answer
     ever_armed: set[str] = field(default_factory=set)
@@ -110,6 +112,12 @@ class Gateway:
     @property
     def target(self) -> str:
         return self.former if self.wanted and self.wanted == self.given_up else self.wanted
+
+    @property
+    def left(self) -> str:
+        """What its withdrawal has still to do."""
+        closing = "BTCUSDT" if self.flattening and self.positions else ""
+        return "" if self.wanted else self.at_work or closing
 
     @property
     def revision(self) -> str:
@@ -146,7 +154,7 @@ class Gateway:
             none_reason="" if self.armed else "none_connected",
             given_up=self.given_up if self.given_up == self.wanted else "",
             policy="" if self.wanted else None,
-            flattening="BTCUSDT" if self.flattening and self.positions else "",
+            flattening=self.left,
             runners=tuple(map(self._seen, self.sessions.values())),
             handovers=self.handovers,
             positions=dict(self.positions),
@@ -154,7 +162,7 @@ class Gateway:
         )
 
     def _seen(self, session: Session) -> RunnerSeen:
-        armed, age_s = session is self.armed, None if session.revision in self.deaf else 0.1
+        armed, age_s = session is self.armed, FEED_LOST if session.revision in self.deaf else 0.1
         return RunnerSeen(session.pod, session.revision, armed, True, session.ready, age_s)
 
     # ---- its moves
