@@ -246,6 +246,7 @@ class Cluster:
     bad: dict[str, str] = field(default_factory=dict)  # revision -> its pods' trouble
     crashing: set[str] = field(default_factory=set)  # revisions whose runners do not last
     forbidden: set[str] = field(default_factory=set)  # kinds of actions
+    stranded: set[str] = field(default_factory=set)  # names of pods whose node is gone
 
 
 @dataclass(slots=True)
@@ -392,7 +393,9 @@ class World:
         self._collect_garbage()
 
     def _live_on(self, pod: Pod) -> None:
-        if pod.deleting:
+        if pod.name in self.cluster.stranded:  # no kubelet takes its deletion
+            self.gateway.lose(pod.name)
+        elif pod.deleting:
             self.gateway.lose(pod.name)
             del self.cluster.pods[pod.name]
         elif pod.phase is PodPhase.PENDING:
