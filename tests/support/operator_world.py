@@ -449,10 +449,11 @@ class World:
         return self.observed()
 
     def _hear(self) -> None:
-        up, cache = self.gateway.up, self.cache
+        cache, served = self.cache, self.cluster.desk is not None
+        up = self.gateway.up and served
         cache.gateway = self.gateway.view() if up else None
         cache.gateway_version = self.gateway.version
-        cache.lost_at = None if up else cache.lost_at or self.now
+        cache.lost_at = None if up or not served else cache.lost_at or self.now
 
     def observed(self) -> Observed:
         cache, cluster = self.cache, self.cluster
