@@ -8,7 +8,7 @@ from typing import Any
 
 from platform_spec import stored
 from platform_spec.metadata import API_VERSION
-from platform_spec.pods import PodTemplate, Quantities, Resources
+from platform_spec.pods import PodTemplate, Quantities, Resources, TaintEffect
 from platform_spec.revision import Revision, canonical
 from platform_spec.shapes import bytes_of
 from platform_spec.strategy import Spec
@@ -23,6 +23,9 @@ _GRACE_S = 10
 # Where nothing is written. A runner takes 2 % of a processor on a quiet feed, and 25 to 45 MiB.
 # What it asks for decides how many fit on a node, not how fast one may be.
 _CPU, _MEMORY, _MOST_MEMORY = "10m", "64Mi", "256Mi"
+# Kubernetes' own default is 300 s: for that long a dead node would stop a strategy.
+_NODE_TAINTS = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
+_NODE_AWAY_S = 20
 _NO_TEMPLATE = PodTemplate.model_validate({})
 
 
@@ -200,4 +203,20 @@ def _scheduling(template: PodTemplate) -> Mapping[str, Any]:
     written = template.model_dump(
         mode="json", by_alias=True, exclude_none=True, exclude={"labels", "annotations"}
     )
-    return dict(written)
+    return {**written, "tolerations": [*written.get("tolerations", ()), *_tolerations(template)]}
+
+
+def _tolerations(template: PodTemplate) -> list[Mapping[str, Any]]:
+    """Of a node that is away, where the user wrote none for it, nor one for any taint."""
+    evicting = (None, TaintEffect.NO_EXECUTE)
+    written = {each.key for each in template.tolerations or () if each.effect in evicting}
+    return [
+        {
+            "key": key,
+            "operator": "Exists",
+            "effect": "NoExecute",
+            "tolerationSeconds": _NODE_AWAY_S,
+        }
+        for key in _NODE_TAINTS
+        if not written & {key, None}
+    ]

@@ -206,7 +206,10 @@ def its_feed_is_stale(account: Account) -> Says | None:
 
 
 def all_is_well(account: Account) -> Says | None:
-    return Says(TRUE, Reason.ARMED, f"{named(account.scene.armed)} trades")
+    revision = named(account.scene.armed)
+    if account.paused:
+        return Says(TRUE, Reason.ARMED, f"{revision} is armed and halted: {account.paused.message}")
+    return Says(TRUE, Reason.ARMED, f"{revision} trades")
 
 
 _READINESS: tuple[Callable[[Account], Says | None], ...] = (

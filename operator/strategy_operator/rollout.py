@@ -5,7 +5,7 @@ are due. A pod is only created together with the status that claims its number: 
 used for two pods.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from strategy_operator import children, names
@@ -22,7 +22,7 @@ from strategy_operator.actions import (
 from strategy_operator.intent import is_given_up, restart_asked
 from strategy_operator.observed import GatewayView, Pod
 from strategy_operator.scene import Scene, has_ended
-from strategy_operator.stage import Stage, was_edited
+from strategy_operator.stage import Stage, holders, is_deployed, was_edited
 from strategy_operator.starting import BACK_OFF_S, Hold, held, needs_a_pod, next_attempt
 
 _KEPT_ENDED = len(BACK_OFF_S)
@@ -86,11 +86,10 @@ def asking(stage: Stage) -> Iterator[Action]:
     gateway, recipe = stage.scene.gateway, stage.intent.recipe
     if gateway is None or recipe is None:
         return
-    pods = tuple(sorted(_may_hold(stage)))
     if is_given_up(stage.scene, recipe.revision):
         yield from _trying_again(stage, gateway)
-    elif not _knows(gateway, recipe.revision, pods, recipe.policy):
-        yield Deploy(recipe.revision, recipe.content, pods)
+    elif not is_deployed(stage):
+        yield Deploy(recipe.revision, recipe.content, holders(stage))
 
 
 def _trying_again(stage: Stage, gateway: GatewayView) -> Iterator[Action]:
@@ -98,19 +97,6 @@ def _trying_again(stage: Stage, gateway: GatewayView) -> Iterator[Action]:
     gateway has armed instead goes on until a person asks for it."""
     if not gateway.armed or restart_asked(stage.scene) != stage.intent.restart:
         yield Withdraw("given up, and nothing to fall back on")
-
-
-def _may_hold(stage: Stage) -> Iterator[str]:
-    """Uids of the wanted revision's pods; one that is ending may still have to say where."""
-    for pod in stage.scene.pods:
-        wanted = pod.revision == stage.intent.revision and not has_ended(pod)
-        if wanted and not was_edited(stage, pod):
-            yield pod.uid
-
-
-def _knows(gateway: GatewayView, revision: str, pods: Sequence[str], policy: str | None) -> bool:
-    same_policy = policy is None or gateway.policy in (None, policy)
-    return gateway.wanted == revision and gateway.runner_pods == set(pods) and same_policy
 
 
 def leaving(stage: Stage) -> Iterator[Action]:

@@ -50,6 +50,21 @@ def was_edited(stage: Stage, pod: Pod) -> bool:
     return pod.image != planned and names.digest(pod.image) != pod.labels.get(names.IMAGE)
 
 
+def holders(stage: Stage) -> tuple[str, ...]:
+    """Uids of the wanted revision's pods; one that is ending may still have to say where."""
+    pods = (pod for pod in stage.scene.pods if pod.revision == stage.intent.revision)
+    return tuple(sorted(p.uid for p in pods if not has_ended(p) and not was_edited(stage, p)))
+
+
+def is_deployed(stage: Stage) -> bool:
+    """Whether the gateway wants the revision as it is, with the pods that there are."""
+    gateway, recipe = stage.scene.gateway, stage.intent.recipe
+    if gateway is None or recipe is None or gateway.wanted != recipe.revision:
+        return False
+    same_policy = recipe.policy is None or gateway.policy in (None, recipe.policy)
+    return gateway.runner_pods == set(holders(stage)) and same_policy
+
+
 def _plan(scene: Scene, intent: Intent) -> PodPlan | None:
     if intent.recipe is None:
         return None

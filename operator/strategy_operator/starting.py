@@ -11,7 +11,7 @@ from strategy_operator.actions import CreatePod, Deploy
 from strategy_operator.intent import is_given_up
 from strategy_operator.observed import Obstacle
 from strategy_operator.reasons import Finding, Reason
-from strategy_operator.stage import Stage
+from strategy_operator.stage import Stage, is_deployed
 
 BACK_OFF_S = (1.0, 2.0, 5.0, 10.0, 30.0)  # after so many pods that ended
 _UNCLEAR_S = 5.0  # a creation without an answer: the pod may still show itself
@@ -60,12 +60,13 @@ def the_gateway_answers(stage: Stage) -> Hold | None:
 
 
 def the_gateway_takes_it(stage: Stage) -> Hold | None:
-    """A runner of what it refuses would wait for ever."""
+    """A runner of what it refuses would wait for ever. Only `Deploy` is tried again: a pod that
+    went with it would claim a number each time."""
     refusal = _obstacle(stage, Deploy.__name__, stage.intent.revision)
-    if refusal is None or refusal.reason not in _NOT_DONE:
+    if refusal is None or refusal.reason not in _NOT_DONE or is_deployed(stage):
         return None
     left = refusal.at + retry_s(refusal) - stage.scene.observed.now
-    return Hold(again_s=left) if left > 0 else None
+    return Hold(again_s=left if left > 0 else None)
 
 
 def the_desk_is_there(stage: Stage) -> Hold | None:

@@ -7,6 +7,7 @@ without its word, and it disarms what it still has when it is back.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from platform_spec.status import ConditionStatus, ConditionType
 from platform_spec.strategy import PositionPolicy
 from strategy_operator.actions import Action, DeletePod, RemoveFinalizer, Withdraw
 from strategy_operator.performance import holdings
@@ -81,9 +82,17 @@ def _is_flat(scene: Scene) -> bool:
 
 
 def _unanswered_s(scene: Scene) -> float:
-    """Since when the gateway has not answered."""
+    """Since when the gateway has not answered. Without a desk there is none to ask: then it is
+    since the status says so."""
     lost_at = scene.observed.gateway_lost_at
-    return scene.observed.now - lost_at if scene.gateway is None and lost_at is not None else 0.0
+    if scene.gateway is not None:
+        return 0.0
+    if lost_at is not None:
+        return scene.observed.now - lost_at
+    said = scene.before.condition(ConditionType.GATEWAY_CONNECTED)
+    if said is None or said.status is ConditionStatus.TRUE:
+        return 0.0
+    return scene.since_s(said.last_transition_time)
 
 
 # ---- Words

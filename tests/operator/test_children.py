@@ -112,12 +112,34 @@ def test_defaults_give_way_to_what_is_written(written: Any, expected: Any) -> No
 def test_the_users_template_is_taken() -> None:
     template = {
         "nodeSelector": {"disk": "ssd"},
-        "tolerations": [{"key": "trading", "operator": "Exists"}],
         "priorityClassName": "high",
         "imagePullSecrets": [{"name": "registry"}],
     }
     body = pod(podTemplate=template)["spec"]
     assert {name: body[name] for name in template} == template
+
+
+NOT_READY, UNREACHABLE = "node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"
+
+
+@pytest.mark.parametrize(
+    ("written", "ours"),
+    [
+        ([], {NOT_READY: 20, UNREACHABLE: 20}),
+        ([{"key": "trading", "operator": "Exists"}], {NOT_READY: 20, UNREACHABLE: 20}),
+        ([{"key": NOT_READY, "operator": "Exists"}], {UNREACHABLE: 20}),
+        ([{"operator": "Exists"}], {}),
+        ([{"operator": "Exists", "effect": "NoSchedule"}], {NOT_READY: 20, UNREACHABLE: 20}),
+    ],
+    ids=["none", "another", "one of them", "any taint", "any, of another effect"],
+)
+def test_a_node_that_is_away_is_borne_for_20_s_unless_the_user_says(
+    written: Any, ours: Any
+) -> None:
+    tolerations = pod(podTemplate={"tolerations": written})["spec"]["tolerations"]
+    assert tolerations[: len(written)] == written
+    added = tolerations[len(written) :]
+    assert {each["key"]: each["tolerationSeconds"] for each in added} == ours
 
 
 def test_the_users_labels_do_not_hide_ours() -> None:

@@ -356,3 +356,14 @@ def test_ended_pods_of_other_revisions_are_deleted(world: World) -> None:
     world.bring_back(world.revision_of("0.1"), PodPhase.FAILED)
     world.settle()
     assert len(world.ours) == 1
+
+
+def test_a_pod_whose_node_is_gone_does_not_stand_in_the_way_of_another() -> None:
+    world = World()
+    world.settle()
+    (stranded,) = world.ours
+    world.cluster.stranded.add(stranded.name)
+    world.delete_pod(stranded.name)  # as the taint manager does
+    world.settle()
+    assert world.cluster.pods[stranded.name].deleting
+    assert [pod.name for pod in world.live] == [world.gateway.armed and world.gateway.armed.pod]

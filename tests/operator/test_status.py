@@ -241,3 +241,13 @@ def test_events_wait_for_the_status_that_they_tell_of(world: World) -> None:
     world.events.clear()
     world.carry_out(decision, until=0)
     assert not world.events
+
+
+def test_ready_does_not_say_that_a_halted_revision_trades() -> None:
+    world = World()
+    world.settle()
+    assert world.condition("Ready")["message"].endswith("trades")
+    world.gateway.halted = "operator: lunch"
+    world.settle()
+    said = world.condition("Ready")["message"]
+    assert said.endswith("is armed and halted: the desk is halted: operator: lunch")

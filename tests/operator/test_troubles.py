@@ -299,11 +299,25 @@ def test_what_the_api_server_refuses_is_told(world: World) -> None:
 def test_of_what_the_gateway_refuses_no_pod_is_started() -> None:
     world = World()
     world.cluster.forbidden.add("Deploy")
-    for _ in range(8):
+    for _ in range(60):  # longer than an action that failed is left alone
         world.turn()
         world.step()
+        assert "PodStarted" not in [event.reason for event in world.events]
     assert stalled(world) == ("True", "Forbidden")
-    assert world.ours == []
+    assert "it said Forbidden" in world.condition("Stalled")["message"]
+    assert (world.ours, world.status["attempt"]) == ([], 0)
+
+
+def test_it_starts_when_the_gateway_takes_it() -> None:
+    world = World()
+    world.cluster.forbidden.add("Deploy")
+    for _ in range(15):
+        world.turn()
+        world.step()
+    world.cluster.forbidden.clear()
+    world.settle()
+    assert world.condition("Ready")["status"] == "True"
+    assert world.status["attempt"] == 1
 
 
 def test_what_failed_is_left_alone_for_a_while(world: World) -> None:

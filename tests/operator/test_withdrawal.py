@@ -103,6 +103,15 @@ def test_pods_wait_for_the_gateways_word_when_it_is_away(world: World) -> None:
     assert not world.ours
 
 
+def test_without_a_desk_pods_wait_no_longer_than_that(world: World) -> None:
+    world.cluster.desk = None
+    world.apply(spec(suspend=True))
+    turns(world, 10)
+    assert len(world.ours) == 1
+    turns(world, 30)
+    assert not world.ours
+
+
 # ---- Deleted
 
 

@@ -254,6 +254,7 @@ class Cluster:
     bad: dict[str, str] = field(default_factory=dict)  # revision -> its pods' trouble
     crashing: set[str] = field(default_factory=set)  # revisions whose runners do not last
     forbidden: set[str] = field(default_factory=set)  # kinds of actions
+    stranded: set[str] = field(default_factory=set)  # names of pods whose node is gone
 
 
 @dataclass(slots=True)
@@ -400,7 +401,9 @@ class World:
         self._collect_garbage()
 
     def _live_on(self, pod: Pod) -> None:
-        if pod.deleting:
+        if pod.name in self.cluster.stranded:  # no kubelet takes its deletion
+            self.gateway.lose(pod.name)
+        elif pod.deleting:
             self.gateway.lose(pod.name)
             del self.cluster.pods[pod.name]
         elif pod.phase is PodPhase.PENDING:
@@ -454,10 +457,11 @@ class World:
         return self.observed()
 
     def _hear(self) -> None:
-        up, cache = self.gateway.up, self.cache
+        cache, served = self.cache, self.cluster.desk is not None
+        up = self.gateway.up and served
         cache.gateway = self.gateway.view() if up else None
         cache.gateway_version = self.gateway.version
-        cache.lost_at = None if up else cache.lost_at or self.now
+        cache.lost_at = None if up or not served else cache.lost_at or self.now
 
     def observed(self) -> Observed:
         cache, cluster = self.cache, self.cluster
