@@ -17,7 +17,6 @@ SERVERS = ("stratops-redis", "stratops-nats")
 # What the kubelet fills in.
 FIELDS = {"metadata.namespace": "trading", "metadata.name": "stratops-x-5d4f8-abcde"}
 
-NOT_READ_YET = {"STRATOPS_VENUE_KIND"}  # until the gateway does, then none
 
 READ_BY: Mapping[str, Callable[[Mapping[str, str]], object]] = {
     "stratops-operator": strategy_operator.settings.Settings.from_environment,
@@ -154,7 +153,7 @@ def test_a_component_starts_on_its_environment_and_reads_all_of_it(rendering: Re
         told = {name: FIELDS.get(value, value) for name, value in rendering.env(pod).items()}
         environment = Asked(told)
         READ_BY[pod](environment)
-        assert set(told) - environment.names - NOT_READ_YET == set(), pod
+        assert set(told) - environment.names == set(), pod
 
 
 def test_a_replay_tells_its_own_time_and_a_real_feed_does_not() -> None:

@@ -50,8 +50,8 @@ async def _is_there(_: Key) -> bool:
 @asynccontextmanager
 async def reading(shelf: Shelf, looked: Looked) -> AsyncIterator[Desks]:
     """The desks of namespaces a and b; nothing was read yet."""
-    ties = Ties(looked, lambda space: [BTC] if space == "a" else [ETH], _is_there, lambda: None)
-    desks = Desks(shelf, ties, Path("token"), "one")
+    ties = Ties(looked, lambda space: [BTC] if space == "a" else [ETH], _is_there)
+    desks = Desks(shelf, ties, Path("token"), "one", plain=True)
     task = asyncio.create_task(desks.run(["a", "b"]))
     await asyncio.sleep(0)
     try:

@@ -33,7 +33,11 @@ def api() -> SmallApi:
 
 
 async def farewell(api: SmallApi, token: Path = Path("none")) -> bool:
-    settings = Settings(SPACE, "uninstaller", "none", watch=Watch.ALL, gateway_token=token)
+    """As from outside of the cluster, where a gateway may have no CA."""
+    outside = Path("kubeconfig")
+    settings = Settings(
+        SPACE, "uninstaller", "none", watch=Watch.ALL, gateway_token=token, kubeconfig=outside
+    )
     async with api.serving() as access, Cluster(access) as cluster:
         return await Farewell(cluster, settings).say()
 
