@@ -98,7 +98,7 @@ def test_a_pod_s_processes_may_be_stopped(own_cluster: BuiltCluster, running_pod
     uid = own_cluster.kubectl("get", "pod/steady", "-o", "jsonpath={.metadata.uid}")
     (process,) = own_cluster.processes(uid)
     os.kill(process, signal.SIGSTOP)
-    assert psutil.Process(process).status() == psutil.STATUS_STOPPED
+    wait_for(lambda: psutil.Process(process).status() == psutil.STATUS_STOPPED)
     os.kill(process, signal.SIGCONT)
 
 

@@ -4,6 +4,7 @@ import itertools
 import json
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import pytest
@@ -71,8 +72,8 @@ def test_a_hand_over_survives_a_kill_around_all_that_it_does(
         operator.order("edited", *ordered)
         desk.patch("edited", {"parameters": {"shade": shade}})
         operator.until_dead(*ordered)
-        before, status = status, until_at_rest(desk, "edited")
-        assert status["handovers"] == before["handovers"] + 1
+        until_at_rest(desk, "edited")
+        status = until(partial(counted, desk, status), "the hand-over is counted")
         check_done(operator, HAND_OVER)
     assert [pod["metadata"]["uid"] for pod in desk.pods("control")] == control
     check_each_tick_once(decided(desk, "edited"), decided(desk, "control"))
@@ -97,6 +98,12 @@ def test_a_first_deployment_and_a_deletion_survive_a_kill_around_all_that_they_d
         until(lambda: not all_of(desk, "passing"), "nothing of it is left")
     check_never_two_armed(desk, "passing")
     check_books(desk, "passing")
+
+
+def counted(desk: ClusterDesk, before: dict[str, Any]) -> dict[str, Any] | None:
+    """The status, once it knows of one hand-over more."""
+    status = desk.status("edited")
+    return status if status["handovers"] == before["handovers"] + 1 else None
 
 
 def check_done(operator: MortalOperator, known: Sequence[str]) -> None:

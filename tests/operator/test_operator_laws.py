@@ -263,11 +263,18 @@ class Operator(RuleBasedStateMachine):
         world.cluster.bad.clear()
         world.cluster.crashing.clear()
         world.gateway.slow.clear()
-        world.annotate(RESTART, "at last")
-        if self.exists:
-            world.settle()
+        for once in ("at last", "and again"):
+            world.annotate(RESTART, once)
+            if self.exists:
+                world.settle()
+            if not self._is_quarantined:
+                break  # else it was given up for what came before, after the annotation was seen
         self._judge()
         self._end()
+
+    @property
+    def _is_quarantined(self) -> bool:
+        return self.exists and self.world.condition("Stalled")["reason"] == "Quarantined"
 
     def _heal(self) -> None:
         world, cluster = self.world, self.world.cluster

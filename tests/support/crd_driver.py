@@ -80,8 +80,8 @@ class Api:
         def refused() -> bool:
             try:
                 self.tried(spec, **how)
-            except Refused:
-                return True
+            except Refused as no:
+                return "failed to find resource" not in str(no)  # its parameters' kind is too new
             return False
 
         wait_for(refused)
