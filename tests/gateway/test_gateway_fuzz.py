@@ -8,6 +8,7 @@ from typing import Any
 import grpc
 import pytest
 
+from chance import SEED
 from desk_driver import HASH, OPERATOR, TOKEN, content
 from gateway_driver import Stack
 from stratops_api.v1 import risk_gateway_pb2 as pb
@@ -15,7 +16,6 @@ from stratops_api.v1 import types_pb2 as types
 
 pytestmark = pytest.mark.servers
 
-SEED = random.randrange(2**32)
 CALLS = 400  # of each method
 STREAMS = 150
 SERVICE = "/stratops_api.v1.RiskGateway/"

@@ -5,6 +5,7 @@ import random
 
 import pytest
 
+from chance import SEED
 from desk_driver import OPERATOR, buy
 from gateway_driver import RunnerClient, Stack, until
 from risk_gateway.archive import Archive
@@ -14,7 +15,6 @@ from stratops_api.v1 import risk_gateway_pb2 as pb
 pytestmark = pytest.mark.servers
 
 KILLS = 6
-SEED = random.randrange(2**32)
 
 
 async def trade_until_killed(stack: Stack, runner: RunnerClient, life: int) -> None:
