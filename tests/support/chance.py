@@ -3,6 +3,5 @@
 import os
 import random
 
-SEED = random.Random(os.environ.get("PYTEST_XDIST_TESTRUNUID")).randrange(
-    2**32
-)  # None: by the clock
+_RUN = os.environ.get("PYTEST_XDIST_TESTRUNUID")  # None, where there is one process: by the clock
+SEED = random.Random(_RUN).randrange(2**32)
