@@ -497,7 +497,7 @@ class Counters(_message.Message):
     """raised by the strategy"""
     rss_bytes: _builtins.int
     feed_age_ns: _builtins.int
-    """since the last message of the feed arrived"""
+    """since the feed's last accepted message or heartbeat; 0: not told yet, -1: no link to it"""
     held: _builtins.int
     """ticks kept and not applied"""
     @_builtins.property
@@ -1755,7 +1755,7 @@ class StrategyStatus(_message.Message):
     """revision that is tried no more, until another one is wanted"""
     withdrawn: _builtins.bool
     flattening: _builtins.str
-    """with Withdraw.flatten: what is still to be closed, empty: nothing"""
+    """what a withdrawal has still to cancel or, with flatten, to close; empty: nothing"""
     policy: _builtins.str
     """the RiskPolicy that its revision names, empty: none"""
     closing_only: _builtins.str
