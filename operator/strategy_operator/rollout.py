@@ -84,11 +84,11 @@ def mending(stage: Stage) -> Iterator[Action]:
 def asking(stage: Stage) -> Iterator[Action]:
     """The gateway is told as soon as it is certain: it tightens limits before it arms."""
     gateway, recipe = stage.scene.gateway, stage.intent.recipe
-    if gateway is None or recipe is None:
+    if gateway is None:
         return
-    if is_given_up(stage.scene, recipe.revision):
+    if is_given_up(stage.scene, stage.intent.revision):  # known or not what it was made from
         yield from _trying_again(stage, gateway)
-    elif not is_deployed(stage):
+    elif recipe is not None and not is_deployed(stage):
         yield Deploy(recipe.revision, recipe.content, holders(stage))
 
 

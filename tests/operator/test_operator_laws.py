@@ -343,3 +343,17 @@ def test_the_laws_hold_at_length(number: int) -> None:
     part = type(f"Operator{number}", (Operator,), {})
     at_length = settings(LAWS, max_examples=400, stateful_step_count=50, database=None)
     run_state_machine_as_test(seed(number)(part), settings=at_length)
+
+
+def test_a_fallback_that_is_given_up_and_lost_is_let_go_for_a_restart() -> None:
+    """Found by the laws at length: nobody told the gateway, which took no other one then."""
+    desk = Operator()
+    desk.the_desk_changes(halted=True, there=True, loses=None, pause=12)
+    desk.a_revision_that_crashes_is_applied(quantity="0.1", loses=1, pause=0)
+    desk.somebody_applies_nonsense(loses=2, pause=6)
+    desk.faults_are_mended(loses=None, pause=12)
+    desk.a_revision_that_crashes_is_applied(quantity="0.2", loses=None, pause=3)
+    desk.a_pod_fails(which=4, loses=None, pause=6)
+    desk.somebody_deletes_a_pod(which=0, loses=0, pause=6)
+    desk.somebody_deletes_children(which=4, loses=0, pause=1)
+    desk.teardown()
