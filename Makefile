@@ -30,7 +30,6 @@ check: install ## The fast gate: style, types, layers, unit tests; under a minut
 test: check ## Everything: the gate, then real servers and long runs, then a real Kubernetes
 	$(BIN)/pytest -q -n 3 --dist worksteal -m "(servers or long) and not cluster"
 	$(BIN)/pytest -q -m "cluster and not scale"
-	$(BIN)/pytest -q -m scale
 
 bench: install ## Measure speed and memory; prints a table, writes benchmarks/results
 	$(BIN)/python -m benchmarks $(ARGS)
