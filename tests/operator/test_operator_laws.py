@@ -263,18 +263,12 @@ class Operator(RuleBasedStateMachine):
         world.cluster.bad.clear()
         world.cluster.crashing.clear()
         world.gateway.slow.clear()
-        for once in ("at last", "and again"):
-            world.annotate(RESTART, once)
-            if self.exists:
-                world.settle()
-            if not self._is_quarantined:
-                break  # else it was given up for what came before, after the annotation was seen
+        world.step()  # the gateway gives up at once what has failed often enough, and then is asked
+        world.annotate(RESTART, "at last")
+        if self.exists:
+            world.settle()
         self._judge()
         self._end()
-
-    @property
-    def _is_quarantined(self) -> bool:
-        return self.exists and self.world.condition("Stalled")["reason"] == "Quarantined"
 
     def _heal(self) -> None:
         world, cluster = self.world, self.world.cluster
