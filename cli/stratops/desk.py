@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import os
 import time
-from collections.abc import Coroutine, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -16,6 +16,7 @@ from stratops import plan as plans
 from stratops.crew import Crew, all_stopped
 from stratops.ending import at_rest, compared
 from stratops.folder import DeskFolder, Running
+from stratops.interruption import unless
 from stratops.manifests import Checked, CheckedStrategy
 from stratops.notices import Kind, Notices
 from stratops.observer import Observer, end_unhealthy
@@ -80,8 +81,8 @@ class Desk:
     ) -> Document:
         """Until `limits` or `stop` end it; answers with the report. Raises StartFailed."""
         try:
-            if await _until(stop, self._start(checked, watch)):
-                await _until(stop, self._last(limits))
+            if await unless(stop, self._start(checked, watch)):
+                await unless(stop, self._last(limits))
                 await self._end(stop)
         finally:
             for task in self._loops:
@@ -213,7 +214,7 @@ class Desk:
         self._ending = True
         if not self._observer.feed().get("ended"):
             await self._cut_the_data()
-        elif await _until(stop, self._settle(QUIET_S)):
+        elif await unless(stop, self._settle(QUIET_S)):
             return
         await self._settle(HURRIED_QUIET_S)
 
@@ -243,20 +244,6 @@ class Desk:
                 problems=self._notices.problems,
             )
         )
-
-
-async def _until(stop: asyncio.Event, work: Coroutine[None, None, None]) -> bool:
-    """Runs `work` unless `stop` comes first; True if it was done."""
-    working = asyncio.ensure_future(work)
-    stopping = asyncio.ensure_future(stop.wait())
-    await asyncio.wait((working, stopping), return_when=asyncio.FIRST_COMPLETED)
-    stopping.cancel()
-    if working.done():
-        working.result()
-        return True
-    working.cancel()
-    await asyncio.wait((working,))
-    return False
 
 
 def _running(plan: DeskPlan) -> Running:

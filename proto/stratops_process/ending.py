@@ -41,10 +41,17 @@ def orderly(loop: "AbstractEventLoop", ask: Callable[[], object], late: Late) ->
             loop.call_soon_threadsafe(ask)
 
     signal.signal(signal.SIGALRM, lambda _, frame: late(frame))
-    # Who gets that far has ended: the interpreter's own end forgets our handlers, not the timer.
-    atexit.register(signal.setitimer, signal.ITIMER_REAL, 0)
+    atexit.register(_ended)
     for number in _ASKING:
         signal.signal(number, asked)
+
+
+def _ended() -> None:
+    """The interpreter's own end forgets our handlers, but neither the timer nor what is ignored:
+    who asks once more must not change how this process says that it ended."""
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    for number in _ASKING:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def hurry() -> None:
