@@ -9,7 +9,7 @@ WINDOW = 2  # batches unacknowledged
 FULL_ENOUGH = 50  # signals that leave although a batch is under way: one by one costs much more
 CROWDED = 250  # signals waiting, from which on no more are made: a batch holds 500
 NEWS_MESSAGES = 1024  # decided without a signal, until a batch says so
-NEWS_S = 0.1
+NEWS_S = 0.2
 
 
 class Outbox:

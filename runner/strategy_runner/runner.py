@@ -37,7 +37,8 @@ class Pace:
     """Seconds."""
 
     look_s: float = 0.1
-    alive_s: float = TIMING.alive
+    alive_s: float = TIMING.alive  # of silence, until a word that it is there
+    count_s: float = 1.0  # between its counters, whatever else it says
     report_s: float = 1.0  # errors of the strategy, and memory
     leave_s: float = 0.5  # for the last batch to be acknowledged
 
@@ -185,13 +186,14 @@ class Runner:
     # ---- time
 
     async def _keep_pace(self) -> None:
-        alive = reported = 0.0
+        counted = reported = 0.0
         while True:
             now = self._loop.time()
             self.replica.tick(now)
             self._note_phase()
-            if now - alive >= self._pace.alive_s:
-                alive = now
+            silent_s = now - self.session.spoke_at
+            if silent_s >= self._pace.alive_s or now - counted >= self._pace.count_s:
+                counted = now
                 self.session.send(Alive(self.counters()))
             if now - reported >= self._pace.report_s:
                 reported = now

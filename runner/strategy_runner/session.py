@@ -71,6 +71,7 @@ class GatewaySession:
     ) -> None:
         self.connected = False  # the gateway has spoken on the stream that is open
         self.trouble = "not opened yet"  # why it is not connected
+        self.spoke_at = 0.0  # when something was last sent; the loop's time
         self._open = self._finishing = False
         self._call: Any = None
         self._gateway = gateway
@@ -87,6 +88,7 @@ class GatewaySession:
     def send(self, message: RunnerMessage) -> None:
         """Queued for the stream that is open; without one it is forgotten."""
         if self._open:
+            self.spoke_at = asyncio.get_running_loop().time()
             self._outbox.append(message)
             self._all_written.clear()
             self._news.set()
