@@ -168,8 +168,15 @@ def pod(raw: Mapping[str, Any], clocks: Clocks) -> PodObject:
             restarts=container.get("restartCount", 0),
             trouble=_trouble(status, container),
             labels=labels,
+            as_made=_is_as_made(metadata),
         ),
     )
+
+
+def _is_as_made(metadata: Mapping[str, Any]) -> bool:
+    """Each change of a pod's spec counts, and the wish to delete it; none is counted before
+    Kubernetes 1.33."""
+    return bool(metadata.get("generation") == (2 if "deletionTimestamp" in metadata else 1))
 
 
 def _owner(metadata: Mapping[str, Any]) -> tuple[str, str]:

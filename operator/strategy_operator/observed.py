@@ -51,6 +51,7 @@ class Pod:
     restarts: int = 0
     trouble: Trouble | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
+    as_made: bool = False  # nobody has changed its spec: admission made what is not as we wrote it
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,6 @@ class Reason(StrEnum):
     NOT_STALLED = "NotStalled"
 
     # On the way
-    CREATING_OBJECTS = "CreatingObjects"
     STARTING = "Starting"
     HANDING_OVER = "HandingOver"
     REPLACING_POD = "ReplacingPod"

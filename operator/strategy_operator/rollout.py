@@ -22,7 +22,7 @@ from strategy_operator.actions import (
 from strategy_operator.intent import is_given_up, restart_asked
 from strategy_operator.observed import GatewayView, Pod
 from strategy_operator.scene import Scene, has_ended
-from strategy_operator.stage import Stage, holders, is_deployed, was_edited
+from strategy_operator.stage import Stage, holders, is_deployed, runs, was_edited
 from strategy_operator.starting import BACK_OFF_S, Hold, held, needs_a_pod, next_attempt
 
 _KEPT_ENDED = len(BACK_OFF_S)
@@ -75,7 +75,7 @@ def mending(stage: Stage) -> Iterator[Action]:
     """Labels are how pods are found."""
     for pod in stage.scene.live:
         labels = dict(names.labels(stage.scene.owner.name, pod.revision))
-        if stage.plan and pod.revision == stage.intent.revision and pod.image == stage.plan.image:
+        if stage.plan and pod.revision == stage.intent.revision and runs(pod, stage.plan.image):
             labels[names.IMAGE] = stage.plan.labels[names.IMAGE]
         if any(pod.labels.get(name) != value for name, value in labels.items()):
             yield MendPod(pod.name, pod.uid, labels)

@@ -47,7 +47,8 @@ def set_up(scene: Scene, intent: Intent) -> Stage:
 def was_edited(stage: Stage, pod: Pod) -> bool:
     """Whether it runs another image than it was made with: it is never granted anything."""
     planned = stage.plan.image if stage.plan else ""
-    return pod.image != planned and names.digest(pod.image) != pod.labels.get(names.IMAGE)
+    written = names.digest(pod.image) == pod.labels.get(names.IMAGE)
+    return not (pod.as_made or written or pod.image == planned)
 
 
 def holders(stage: Stage) -> tuple[str, ...]:
@@ -83,7 +84,15 @@ def _is_current(scene: Scene, plan: PodPlan | None, pod: Pod) -> bool:
     if plan is None or scene.wish.spec is None:  # nobody knows how it should be
         return True
     same_template = pod.labels.get(names.TEMPLATE) == plan.labels[names.TEMPLATE]
-    return same_template and pod.image == plan.image
+    return same_template and runs(pod, plan.image)
+
+
+def runs(pod: Pod, image: str) -> bool:
+    """Also where admission wrote another one instead, as for a mirror of a registry: a pod made
+    anew would get that again."""
+    return pod.image == image or (
+        pod.as_made and pod.labels.get(names.IMAGE) == names.digest(image)
+    )
 
 
 def _needed(scene: Scene, intent: Intent) -> frozenset[str]:

@@ -96,6 +96,7 @@ PODS = st.builds(
     restarts=st.integers(0, 9),
     trouble=st.none() | st.builds(Trouble, st.sampled_from(("Unschedulable", "Odd")), TEXT),
     labels=st.dictionaries(TEXT, TEXT, max_size=2),
+    as_made=st.booleans(),
 )
 KEPT = st.builds(
     StoredRevision, REVISIONS, UIDS, NOW, TEXT, TEXT, image=TEXT, code_digest=TEXT, state_key=TEXT

@@ -164,6 +164,10 @@ class Operator(RuleBasedStateMachine):
     def the_operator_is_upgraded(self, image: str) -> None:
         self.world.runner_image = image
 
+    @happens(mirror=st.sampled_from(("", "mirror.example/")))
+    def admission_rewrites_images(self, mirror: str) -> None:
+        self.world.cluster.mirror = mirror
+
     @happens(there=st.sampled_from((True, True, False)), halted=st.booleans())
     def the_desk_changes(self, there: bool, halted: bool) -> None:
         self.world.cluster.desk = DESK if there else None

@@ -318,6 +318,22 @@ def test_a_pod_whose_image_was_edited_is_named_to_the_gateway_no_more(world: Wor
     assert [each.image for each in world.ours] == [world.runner_image]
 
 
+def test_an_image_that_admission_rewrites_is_the_one_that_was_asked_for() -> None:
+    world = World()
+    world.cluster.mirror = "mirror.example/"
+    world.settle()
+    assert [each.image for each in world.ours] == [f"mirror.example/{world.runner_image}"]
+    assert (world.status["attempt"], world.condition("Ready")["status"]) == (1, "True")
+    world.runner_image = "stratops/runner:2"
+    world.settle()
+    assert [each.image for each in world.ours] == ["mirror.example/stratops/runner:2"]
+    world.edit_pod(world.ours[0].name, image="somebody/else:1")
+    world.turn()
+    assert world.ours[0].uid not in world.gateway.deployed[world.wanted]
+    world.settle()
+    assert [each.image for each in world.ours] == ["mirror.example/stratops/runner:2"]
+
+
 def test_a_creation_without_an_answer_leaves_one_pod_at_last(world: World) -> None:
     """It came about all the same, and so did another."""
     world.delete_pod(*names(world))

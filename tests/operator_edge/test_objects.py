@@ -90,6 +90,24 @@ def test_why_a_pod_does_not_come_up(status: dict[str, Any], expected: Trouble | 
     assert trouble(**status) == expected
 
 
+@pytest.mark.parametrize(
+    ("metadata", "as_made"),
+    [
+        ({"generation": 1}, True),
+        ({"generation": 2}, False),
+        ({"generation": 2, "deletionTimestamp": "2026-11-21T12:01:00Z"}, True),
+        ({"generation": 3, "deletionTimestamp": "2026-11-21T12:01:00Z"}, False),
+        ({}, False),  # of a Kubernetes that does not count
+    ],
+)
+def test_whether_anybody_changed_a_pod_since_it_was_made(
+    metadata: dict[str, Any], as_made: bool
+) -> None:
+    raw = runner_pod()
+    raw["metadata"] = METADATA | metadata
+    assert pod(raw, CLOCKS).pod.as_made is as_made
+
+
 def test_a_pod_of_somebody_else_with_our_labels_is_not_ours() -> None:
     labels = {"stratops.dev/strategy": "btc"}
     owner = {"kind": "Job", "name": "other", "uid": "j1", "controller": True}

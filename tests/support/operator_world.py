@@ -255,6 +255,7 @@ class Cluster:
     crashing: set[str] = field(default_factory=set)  # revisions whose runners do not last
     forbidden: set[str] = field(default_factory=set)  # kinds of actions
     stranded: set[str] = field(default_factory=set)  # names of pods whose node is gone
+    mirror: str = ""  # what admission writes before each image
 
 
 @dataclass(slots=True)
@@ -342,7 +343,9 @@ class World:
             self.gateway.lose(name)
 
     def edit_pod(self, name: str, **changes: Any) -> None:
-        self._set(replace(self.cluster.pods[name], **changes))
+        """Labels, or its spec."""
+        as_made = self.cluster.pods[name].as_made and not changes.keys() - {"labels"}
+        self._set(replace(self.cluster.pods[name], as_made=as_made, **changes))
 
     def bring_back(self, revision: str, phase: PodPhase = PodPhase.RUNNING, owner: str = "") -> Pod:
         """A pod of that revision with the first number, where there is none."""
@@ -635,9 +638,10 @@ class World:
                 revision,
                 int(attempt),
                 PodPhase.PENDING,
-                runner["image"],
+                self.cluster.mirror + runner["image"],
                 self.now,
                 labels=dict(metadata["labels"]),
+                as_made=True,
             )
             self._set(there)
             self._check_hand_overs()
