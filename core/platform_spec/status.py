@@ -12,6 +12,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.alias_generators import to_camel
 
 MOST_QUARANTINED = 20
+LONGEST_WHY = 400  # characters, of each
 NOT_YET = -1  # observedGeneration of a strategy that no operator has seen
 
 _CAMEL = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="ignore")
@@ -69,7 +70,8 @@ class Quarantined:
     __pydantic_config__ = _CAMEL
 
     revision: Annotated[Short, Field(description="Revision that is not tried again.")]
-    reason: Annotated[Word, Field(description="Why not.")] = ""
+    reason: Annotated[Word, Field(description="Why not, in one word of CamelCase.")] = ""
+    message: Annotated[Word, Field(description="Why not, and what its last pod said.")] = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,10 +6,11 @@ This is what the status keeps: it is written before anything is done about it.
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
-from platform_spec.status import MOST_QUARANTINED, Quarantined
+from platform_spec.status import LONGEST_WHY, MOST_QUARANTINED, Quarantined
 from platform_spec.strategy import Supersede
 from strategy_operator import names
 from strategy_operator.observed import StoredRevision
+from strategy_operator.reasons import Finding
 from strategy_operator.scene import Scene
 from strategy_operator.trouble import is_of_its_own, trouble
 
@@ -124,23 +125,26 @@ def _with_the_failed(scene: Scene, quarantined: tuple[Quarantined, ...]) -> tupl
     fallback = _fallback(scene, {wanted, *barred})
     if not wanted or wanted in barred or not fallback:
         return quarantined
-    reason = _failure(scene, wanted, fallback)
-    if not reason:
+    failure = _failure(scene, wanted, fallback)
+    if failure is None:
         return quarantined
-    return (*quarantined, Quarantined(revision=wanted, reason=reason))[-MOST_QUARANTINED:]
+    failed = Quarantined(
+        revision=wanted, reason=failure.reason, message=failure.message[:LONGEST_WHY]
+    )
+    return (*quarantined, failed)[-MOST_QUARANTINED:]
 
 
-def _failure(scene: Scene, wanted: str, fallback: str) -> str:
-    """Why the wanted revision is not tried any more; empty: it is."""
+def _failure(scene: Scene, wanted: str, fallback: str) -> Finding | None:
+    """Why the wanted revision is not tried any more; None: it is."""
     gateway = scene.gateway
     if gateway is None or gateway.wanted != wanted:
-        return ""
+        return None
     found = trouble(scene, wanted)
     if is_given_up(scene, wanted):
-        return found.reason if found else ""
+        return found
     # Nobody trades, and the pod of the one before has gone: a new one is worth more.
     gone = not gateway.armed and not any(pod.revision == fallback for pod in scene.live)
-    return found.reason if found and gone and is_of_its_own(found) else ""
+    return found if found and gone and is_of_its_own(found) else None
 
 
 def _chosen(scene: Scene, barred: Collection[str]) -> str:

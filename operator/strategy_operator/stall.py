@@ -63,10 +63,12 @@ def its_revision_is_quarantined(case: Case) -> Finding | None:
     wished = asked(case.scene)
     if wished not in case.intent.barred:
         return None
-    why = next(each.reason for each in case.intent.quarantined if each.revision == wished)
+    failed = next(each for each in case.intent.quarantined if each.revision == wished)
+    why = f": {failed.message}" if failed.message else ""
     what = (
-        f"{named(wished)} failed ({why}) and is not tried again; {named(case.intent.revision)} "
-        f"is wanted instead. Change the spec, or set the annotation {names.RESTART} to try it again"
+        f"{named(wished)} failed ({failed.reason}) and is not tried again; "
+        f"{named(case.intent.revision)} is wanted instead. Change the spec, or set the annotation "
+        f"{names.RESTART} to try it again{why}"
     )
     return Finding(Reason.QUARANTINED, what)
 

@@ -92,8 +92,10 @@ def next_look_s(scene: Scene, revision: str) -> float | None:
 def it_was_given_up(trial: Trial) -> Finding | None:
     if trial.gateway.given_up != trial.revision:
         return None
-    what = f"{named(trial.revision)}: its runners failed in a row, the gateway tries it no more"
-    return Finding(Reason.CRASH_LOOP, what)
+    pod = trial.newest
+    last = f"; the last: {pod.trouble.message}" if pod and pod.trouble else ""
+    what = f"its runners failed in a row, the gateway tries it no more{last}"
+    return Finding(Reason.CRASH_LOOP, f"{named(trial.revision)}: {what}")
 
 
 def its_pod_is_in_trouble(trial: Trial) -> Finding | None:

@@ -66,7 +66,9 @@ STATUSES = JSON | st.fixed_dictionaries(
         "attempt": st.integers(-1, 5),
         "restart": TEXT,
         "epoch": st.integers(0, 9),
-        "quarantined": st.lists(st.builds(dict, revision=REVISIONS, reason=TEXT), max_size=3),
+        "quarantined": st.lists(
+            st.builds(dict, revision=REVISIONS, reason=TEXT, message=TEXT), max_size=3
+        ),
         "trading": st.none() | st.fixed_dictionaries({"at": TIMES}),
     },
 )

@@ -169,7 +169,9 @@ def fallen_back(world: World) -> World:
 def test_a_revision_that_is_given_up_is_quarantined(fallen_back: World) -> None:
     world = fallen_back
     (entry,) = world.status["quarantined"]
-    assert entry == {"revision": world.revision_of("0.2"), "reason": "CrashLoop"}
+    assert (entry["revision"], entry["reason"]) == (world.revision_of("0.2"), "CrashLoop")
+    assert entry["message"].endswith("the last: ValueError: a bug of its own")
+    assert entry["message"] in world.condition("Stalled")["message"]
     assert stalled(world) == ("True", "Quarantined")
     assert world.condition("Ready")["reason"] == "Quarantined"
 

@@ -420,7 +420,8 @@ class World:
 
     def _crash(self, pod: Pod) -> None:
         if pod.name in self.gateway.sessions:
-            self._set(replace(pod, restarts=pod.restarts + 1))
+            words = Trouble("Error", "ValueError: a bug of its own")
+            self._set(replace(pod, restarts=pod.restarts + 1, trouble=words))
             self.gateway.lose(pod.name, failed=True)
 
     def _connect(self) -> None:
