@@ -5,7 +5,7 @@ alive. `Stalled` and `Reconciling` are never both true. What the gateway does no
 a silence of a few seconds changes nothing.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from platform_spec.status import Condition, ConditionStatus, ConditionType
@@ -100,8 +100,26 @@ def armed(account: Account) -> Says:
     if gateway is None:
         return _unknown(account, ConditionType.ARMED)
     if not gateway.armed:
-        return Says(FALSE, Reason.NOT_ARMED, gateway.none_reason)
+        return Says(FALSE, Reason.NOT_ARMED, _why_nobody(gateway.none_reason))
     return Says(TRUE, Reason.ARMED, f"{named(gateway.armed)}, epoch {gateway.epoch}")
+
+
+# What the gateway calls it, in words; of what is not here its own word will do.
+NOBODY: Mapping[str, str] = {
+    "none_connected": "no runner is connected that could be armed",
+    "not_subscribed": "a runner is connected, and has no market data yet",
+    "not_wanted": "nothing has been deployed",
+    "withdrawn": "it was withdrawn",
+    "crash_loop": "its runners failed in a row",
+    "armed_lost": "the armed runner was lost, and no other one is ready",
+    "old_lost": "the armed runner was lost while it handed over",
+    "never_ready": "no runner became ready in time",
+    "feed_lost": "the armed runner lost its market data",
+}
+
+
+def _why_nobody(reason: str) -> str:
+    return f"{reason}: {NOBODY[reason]}" if reason in NOBODY else reason
 
 
 def feed_healthy(account: Account) -> Says:

@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from handover.effects import Why
 from operator_world import World, spec, text_of
 from platform_spec.status import ConditionStatus, ConditionType, Phase, StrategyStatus
+from strategy_operator.conditions import NOBODY
 from strategy_operator.news import news
 from strategy_operator.observed import FEED_LOST, Observed, Policy
 from strategy_operator.performance import performance
@@ -220,6 +222,16 @@ def test_a_stall_is_told_once(world: World) -> None:
     world.settle()
     stalls = [event for event in world.events if event.reason == "ImagePullBackOff"]
     assert [event.warning for event in stalls] == [True]
+
+
+def test_why_nobody_is_armed_is_said_in_words(world: World) -> None:
+    assert NOBODY.keys() <= set(Why)
+    world.may_start = False
+    world.gateway.lose(*(pod.name for pod in world.ours))
+    world.delete_pod(world.ours[0].name)
+    world.turn()
+    said = world.condition("Armed")["message"]
+    assert said == "none_connected: no runner is connected that could be armed"
 
 
 def test_nobody_armed_is_a_warning(world: World) -> None:
