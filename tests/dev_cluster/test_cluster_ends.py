@@ -82,7 +82,7 @@ def test_nothing_stays_when_the_owner_ends_in_order(
     owner: subprocess.Popen[str], cluster_of: BuiltCluster
 ) -> None:
     owner.send_signal(signal.SIGINT)
-    owner.wait(60)
+    owner.wait(180)
     assert remains(cluster_of) == []
 
 

@@ -13,10 +13,10 @@ from urllib.parse import urlsplit
 import pytest
 
 from cable import Cable
-from cluster_driver import new_namespace
+from cluster_driver import new_namespace, wait_for
 from crd_driver import CRDS, SMALLEST, strategy
 from dev_cluster.built import BuiltCluster
-from dev_cluster.cluster import Cluster
+from dev_cluster.cluster import Cluster, KubectlFailed
 from dev_cluster.components import Component
 from operator_driver import account
 from strategy_operator.access import Access, from_kubeconfig
@@ -117,7 +117,18 @@ def children(cluster: Cluster, namespace: str) -> None:
         },
     ]
     document = json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
-    cluster.kubectl("create", "-n", namespace, "-f", "-", stdin=document)
+    wait_for(lambda: _created(cluster, namespace, document))
+
+
+def _created(cluster: BuiltCluster, namespace: str, document: str) -> bool:
+    """An admission policy whose parameters' kind is too new refuses for a moment."""
+    try:
+        cluster.kubectl("apply", "--server-side", "-n", namespace, "-f", "-", stdin=document)
+    except KubectlFailed as failed:
+        if "failed to find resource" not in str(failed):
+            raise
+        return False
+    return True
 
 
 def remove(cluster: Cluster, namespace: str) -> None:
