@@ -120,7 +120,7 @@ def children(cluster: Cluster, namespace: str) -> None:
     wait_for(lambda: _created(cluster, namespace, document))
 
 
-def _created(cluster: BuiltCluster, namespace: str, document: str) -> bool:
+def _created(cluster: Cluster, namespace: str, document: str) -> bool:
     """An admission policy whose parameters' kind is too new refuses for a moment."""
     try:
         cluster.kubectl("apply", "--server-side", "-n", namespace, "-f", "-", stdin=document)
