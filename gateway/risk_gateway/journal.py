@@ -1,7 +1,8 @@
-"""The journal: an append-only log in SQLite, made durable before anybody is told.
+"""The journal: an append-only, chained log in SQLite, made durable before anybody is told.
 
-One writer thread takes whatever has gathered while it was writing and commits it as one transaction
-(group commit, no timer). `Journal` is the write side; `archive` reads. Needs a local disk.
+One writer thread takes whatever has gathered while it was writing, chains it and commits it as one
+transaction (group commit, no timer). `Journal` is the write side; `archive` reads. Needs a local
+disk.
 """
 
 import asyncio
@@ -14,34 +15,16 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
-SCHEMA_VERSION = 1
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS log (
-    number INTEGER PRIMARY KEY,
-    kind TEXT NOT NULL,
-    strategy TEXT NOT NULL,
-    key TEXT,                -- what must not be journalled twice: a signal id, a fill id
-    outcome INTEGER,         -- number of the strategy's outcome that this record is
-    at_ns INTEGER NOT NULL,
-    body TEXT NOT NULL       -- JSON
-);
-CREATE UNIQUE INDEX IF NOT EXISTS log_key ON log (kind, key) WHERE key IS NOT NULL;
-CREATE UNIQUE INDEX IF NOT EXISTS log_outcome ON log (strategy, outcome) WHERE outcome IS NOT NULL;
-CREATE TABLE IF NOT EXISTS orders (
-    client_order_id TEXT PRIMARY KEY,
-    number INTEGER NOT NULL, -- of the log record that made it
-    strategy TEXT NOT NULL,
-    state TEXT NOT NULL,
-    filled_quantity TEXT NOT NULL,
-    filled_notional TEXT NOT NULL,
-    fee TEXT NOT NULL
-) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS orders_number ON orders (number);
-"""
+from risk_gateway import chain, schema
+from risk_gateway.schema import JournalUnusable
+
+__all__ = ["Journal", "JournalLocked", "JournalUnusable", "OrderRow", "Record", "Seal"]
+
 # Rows a statement: sqlite3 gives up the GIL once per statement, and a busy loop keeps it for a
 # while each time. Row by row, a commit would wait for the loop hundreds of times.
 _CHUNKS = (64, 8, 1)
@@ -51,10 +34,6 @@ _SWITCH_INTERVAL_S = 0.0005
 
 class JournalLocked(Exception):
     """Another gateway holds this journal."""
-
-
-class JournalUnusable(Exception):
-    """The file is not a journal of this version, or can no longer be written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +49,15 @@ class OrderRow:
 
 
 @dataclass(frozen=True, slots=True)
+class Seal:
+    """The desk as it was after a record: where a start or a proof may begin."""
+
+    number: int
+    hash: bytes
+    snapshot: str
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     kind: str
     body: str
@@ -78,6 +66,7 @@ class Record:
     key: str | None = None
     outcome: int | None = None
     order: OrderRow | None = None
+    seal: Seal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +85,8 @@ class Journal:
         self._lock = _exclusive(folder / "journal.lock")
         self._loop = loop
         self._entries: queue.SimpleQueue[_Entry | None] = queue.SimpleQueue()
-        self._connection = _open(self.path)
-        self._next = _last_number(self._connection) + 1
+        self._connection = schema.opened(self.path)
+        self.last, self._hash = _head(self._connection)
         self.failed: asyncio.Future[None] = loop.create_future()
         self.waiting = 0  # appended, not yet durable
         self._moved_at = 0.0  # when something last became durable, or began to wait
@@ -160,13 +149,18 @@ class Journal:
         records = list(itertools.chain.from_iterable(entry.records for entry in entries))
         if not records:
             return
-        rows = [(number, *_row(record)) for number, record in enumerate(records, self._next)]
-        orders = _last_of_each(enumerate(records, self._next))
+        first = self.last + 1
+        rows = _chained(self._hash, enumerate(records, first))
+        orders = _last_of_each(enumerate(records, first))
+        seals = [astuple(record.seal) for record in records if record.seal is not None]
+        last, hash_ = rows[-1][0], rows[-1][-1]
         self._connection.execute("BEGIN IMMEDIATE")
         _insert(self._connection, _INSERT_LOG, rows)
         _insert(self._connection, _UPSERT_ORDERS, orders)
+        _insert(self._connection, _INSERT_SEALS, seals)
+        self._connection.execute("UPDATE head SET number = ?, hash = ?", (last, hash_))
         self._connection.execute("COMMIT")
-        self._next += len(records)
+        self.last, self._hash = last, hash_
         self.commits += 1
         self.written += len(records)
 
@@ -187,7 +181,8 @@ class Journal:
             self.failed.set_exception(error)
 
 
-_INSERT_LOG = ("INSERT INTO log VALUES ", 7, "")
+_INSERT_LOG = ("INSERT INTO log VALUES ", len(schema.COLUMNS) + 1, "")
+_INSERT_SEALS = ("INSERT INTO seals VALUES ", 3, "")
 _UPSERT_ORDERS = (
     "INSERT INTO orders VALUES ",
     7,
@@ -197,14 +192,27 @@ _UPSERT_ORDERS = (
 )
 
 
-def _row(record: Record) -> tuple[object, ...]:
+def _chained(before: bytes, numbered: Iterable[tuple[int, Record]]) -> list[tuple[Any, ...]]:
+    rows = []
+    for number, record in numbered:
+        columns = _columns(number, record)
+        before = chain.link(before, columns)
+        rows.append((*columns, before))
+    return rows
+
+
+def _columns(number: int, record: Record) -> tuple[object, ...]:
+    order = record.order
     return (
+        number,
         record.kind,
         record.strategy,
         record.key,
         record.outcome,
         record.at_ns,
         record.body,
+        order.client_order_id if order else None,
+        order.state if order else None,
     )
 
 
@@ -253,24 +261,6 @@ def _exclusive(path: Path) -> int:
     return descriptor
 
 
-def _open(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(
-        path, isolation_level=None, check_same_thread=False, cached_statements=64
-    )
-    try:
-        version = connection.execute("PRAGMA user_version").fetchone()[0]
-        if version not in (0, SCHEMA_VERSION):
-            raise JournalUnusable(f"journal {path}: version {version}, expected {SCHEMA_VERSION}")
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
-        connection.executescript(_SCHEMA)
-        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-    except sqlite3.DatabaseError as error:
-        connection.close()
-        raise JournalUnusable(f"journal {path}: {error}") from error
-    return connection
-
-
-def _last_number(connection: sqlite3.Connection) -> int:
-    found = connection.execute("SELECT max(number) FROM log").fetchone()[0]
-    return int(found or 0)
+def _head(connection: sqlite3.Connection) -> tuple[int, bytes]:
+    number, hash_ = connection.execute("SELECT number, hash FROM head").fetchone()
+    return number, hash_
