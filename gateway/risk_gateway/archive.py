@@ -3,12 +3,11 @@
 Reads see committed records only. One archive belongs to one thread.
 """
 
-import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from pathlib import Path
 
+from risk_gateway.home import Home, reader
 from risk_gateway.journal import OrderRow, Seal
 
 _PAGE = 5_000
@@ -69,8 +68,8 @@ _ROW = (
 
 
 class Archive:
-    def __init__(self, path: Path) -> None:
-        self._connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)
+    def __init__(self, home: Home) -> None:
+        self._connection = reader(home)
 
     def close(self) -> None:
         self._connection.close()

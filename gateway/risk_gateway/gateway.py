@@ -239,9 +239,9 @@ async def opened(
     settings: Settings, instruments: Mapping[str, Instrument], timing: Timing = _TIMING
 ) -> AsyncIterator[Gateway]:
     """Raises JournalLocked, JournalUnusable, NotProven."""
-    journal = Journal(settings.state_dir, asyncio.get_running_loop())
+    journal = Journal(settings.postgres or settings.state_dir, asyncio.get_running_loop())
     try:
-        archive = Archive(journal.path)
+        archive = Archive(journal.home)
         try:
             gateway = Gateway(settings, instruments, journal, archive, timing)
             yield gateway

@@ -13,11 +13,23 @@ from typing import Any
 import msgspec
 
 from risk_gateway import chain
+from risk_gateway.home import JournalUnusable
 
 SCHEMA_VERSION = 2
 COLUMNS = (
     "number", "kind", "strategy", "key", "outcome", "at_ns", "body", "order_id", "order_state",
 )  # fmt: skip
+LOG_INDEXES = (
+    "CREATE UNIQUE INDEX IF NOT EXISTS log_key ON log (kind, key) WHERE key IS NOT NULL",
+    "CREATE UNIQUE INDEX IF NOT EXISTS log_outcome ON log (strategy, outcome)"
+    " WHERE outcome IS NOT NULL",
+    "CREATE INDEX IF NOT EXISTS log_order ON log (order_id) WHERE order_id IS NOT NULL",
+)
+ON_KNOWN_ORDER = (
+    " ON CONFLICT (client_order_id) DO UPDATE SET state = excluded.state,"
+    " filled_quantity = excluded.filled_quantity, filled_notional = excluded.filled_notional,"
+    " fee = excluded.fee"
+)
 _TABLES = (
     """CREATE TABLE IF NOT EXISTS log (
     number INTEGER PRIMARY KEY,
@@ -31,10 +43,7 @@ _TABLES = (
     order_state TEXT,        -- and how it stood then
     hash BLOB NOT NULL       -- of all this, and of the hash before
 )""",
-    "CREATE UNIQUE INDEX IF NOT EXISTS log_key ON log (kind, key) WHERE key IS NOT NULL",
-    "CREATE UNIQUE INDEX IF NOT EXISTS log_outcome ON log (strategy, outcome)"
-    " WHERE outcome IS NOT NULL",
-    "CREATE INDEX IF NOT EXISTS log_order ON log (order_id) WHERE order_id IS NOT NULL",
+    *LOG_INDEXES,
     """CREATE TABLE IF NOT EXISTS orders (
     client_order_id TEXT PRIMARY KEY,
     number INTEGER NOT NULL, -- of the log record that made it
@@ -58,10 +67,6 @@ _TABLES = (
 )""",
 )
 _ADD = f"INSERT INTO log VALUES ({', '.join('?' * (len(COLUMNS) + 1))})"  # noqa: S608  # marks only
-
-
-class JournalUnusable(Exception):
-    """The file is not a journal of this version, or can no longer be written."""
 
 
 def opened(path: Path) -> sqlite3.Connection:

@@ -1,18 +1,18 @@
 """Seals, so that a start reads little of the journal: the desk as it was after a record.
 
 A process of its own makes the snapshot, from the journal alone, and so exactly as a start would:
-`python -m risk_gateway.sealing JOURNAL` writes it to its output. The gateway's loop pays nothing.
+`python -m risk_gateway.sealing` writes it to its output. The gateway's loop pays nothing.
 """
 
 import asyncio
 import os
 import sys
-from pathlib import Path
 
 import msgspec
 import structlog
 
 from risk_gateway.archive import Archive
+from risk_gateway.home import Home, of, text_of
 from risk_gateway.journal import Journal, Record, Seal
 from risk_gateway.recollection import recollected
 from risk_gateway.records import Kind, Sealed, record, seal_key
@@ -25,6 +25,7 @@ EVERY = 100_000  # records: about 3 s of a start
 _LOOK_S = 5.0
 _AGAIN_S = 60.0  # after one that failed
 _MOST_S = 300.0
+_HOME = "STRATOPS_JOURNAL"  # of the child: an argument would show a password to everybody
 
 
 class NotSealed(Exception):
@@ -75,7 +76,8 @@ def made_of(archive: Archive) -> Seal:
 
 async def _made(journal: Journal) -> Seal:
     child = await asyncio.create_subprocess_exec(
-        sys.executable, "-P", "-m", "risk_gateway.sealing", str(journal.path),
+        sys.executable, "-P", "-m", "risk_gateway.sealing",
+        env={**os.environ, _HOME: text_of(journal.home)},
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
     try:
@@ -89,11 +91,11 @@ async def _made(journal: Journal) -> Seal:
     return msgspec.json.decode(answer, type=Seal)
 
 
-def main(path: Path) -> None:
+def main(home: Home) -> None:
     os.nice(10)
-    archive = Archive(path)
+    archive = Archive(home)
     sys.stdout.buffer.write(msgspec.json.encode(made_of(archive)))
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(of(os.environ[_HOME]))
