@@ -7,6 +7,7 @@ from pathlib import Path
 
 from benchmarks.table import Figure
 
+from risk_gateway import chain
 from risk_gateway.journal import Journal, Record
 
 GROUPED = 20_000
@@ -18,9 +19,12 @@ def figures() -> list[Figure]:
     with tempfile.TemporaryDirectory() as folder:
         single_s = asyncio.run(_time(Path(folder, "single"), SINGLE, together=1)) / SINGLE
         grouped_s = asyncio.run(_time(Path(folder, "grouped"), GROUPED, together=100)) / GROUPED
+    link_us = min(_link_us() for _ in range(5))
     return [
         Figure("journal: durable records a second, in groups", 1 / grouped_s, "records/s",
                1 / single_s, "one by one", aim=">= 10x"),
+        Figure("journal: chaining a record", link_us, "us CPU", grouped_s * 1e6,
+               "us, a record in groups"),
     ]  # fmt: skip
 
 
@@ -35,3 +39,11 @@ async def _time(folder: Path, records: int, together: int) -> float:
     took = time.perf_counter() - began
     journal.close()
     return took
+
+
+def _link_us() -> float:
+    columns = (1, "decided", "probe", "s-1", None, 7, _BODY * 8, "s-1-0", "pending")
+    began = time.process_time()
+    for _ in range(GROUPED):
+        chain.link(b"0" * 32, columns)
+    return (time.process_time() - began) / GROUPED * 1e6

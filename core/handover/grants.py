@@ -41,6 +41,7 @@ from trading.signals import Verdict
 __all__ = ["Grants", "LedgerView", "RunnerView"]
 
 _NOWHERE = Mark()
+_NOTHING_YET = Record()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +76,15 @@ class Grants:
         view: LedgerView,
         changes: Iterable[GrantChange],
         timing: Timing = TIMING,
+        record: Record = _NOTHING_YET,
     ) -> Self:
-        """As a gateway that was killed left them; no effects. The view is asked at once."""
+        """As a gateway that was killed left them; no effects. The view is asked at once.
+
+        `record` is what earlier changes came to.
+        """
         grants = cls(strategy, view, timing)
         scene = grants._scene
+        scene.record = record
         for change in changes:
             scene.record = scene.record.after(change)
         grants._intended = scene.record.wanted

@@ -3,16 +3,16 @@
 Reads see committed records only. One archive belongs to one thread.
 """
 
-import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from pathlib import Path
 
-from risk_gateway.journal import OrderRow
+from risk_gateway.home import Home, reader
+from risk_gateway.journal import OrderRow, Seal
 
 _PAGE = 5_000
 _MOST_KEYS = 500
+_LAST = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,25 @@ class Row:
     outcome: int | None
     at_ns: int
     body: str
+    key: str | None
+    order_id: str | None
+    order_state: str | None
+    hash: bytes
+
+    @property
+    def columns(self) -> tuple[object, ...]:
+        """What its hash covers, in that order."""
+        return (
+            self.number,
+            self.kind,
+            self.strategy,
+            self.key,
+            self.outcome,
+            self.at_ns,
+            self.body,
+            self.order_id,
+            self.order_state,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,20 +52,33 @@ class OrderPlaced:
     made: Row
 
 
-_ROW = "log.number, log.kind, log.strategy, log.outcome, log.at_ns, log.body"
+@dataclass(frozen=True, slots=True)
+class Head:
+    """Where the chain ends."""
+
+    journal: str
+    number: int
+    hash: bytes
+
+
+_ROW = (
+    "log.number, log.kind, log.strategy, log.outcome, log.at_ns, log.body, log.key, log.order_id,"
+    " log.order_state, log.hash"
+)
 
 
 class Archive:
-    def __init__(self, path: Path) -> None:
-        self._connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)
+    def __init__(self, home: Home) -> None:
+        self._connection = reader(home)
 
     def close(self) -> None:
         self._connection.close()
 
-    def read(self, after: int = 0) -> Iterator[Row]:
-        """The whole log after record number `after`, in order."""
+    def read(self, after: int = 0, through: int = _LAST) -> Iterator[Row]:
+        """The log after record number `after`, in order."""
+        where = "WHERE number > ? AND number <= ? ORDER BY number LIMIT ?"
         while True:
-            page = self._rows("WHERE number > ? ORDER BY number LIMIT ?", (after, _PAGE))
+            page = self._rows(where, (after, through, _PAGE))
             yield from page
             if len(page) < _PAGE:
                 return
@@ -61,6 +93,27 @@ class Archive:
             query = f"SELECT key FROM log WHERE kind = ? AND key IN ({marks})"  # noqa: S608  # marks only
             found.update(key for (key,) in self._connection.execute(query, (kind, *some)))
         return found
+
+    def knows_fill(self, fill_id: str) -> bool:
+        """Whether it was counted, or kept as a stray."""
+        query = "SELECT 1 FROM log WHERE kind IN ('fill', 'stray') AND key = ?"
+        return self._connection.execute(query, (fill_id,)).fetchone() is not None
+
+    def head(self) -> Head:
+        return Head(*self._connection.execute("SELECT journal, number, hash FROM head").fetchone())
+
+    def first(self) -> int:
+        """Number of the first record that is here; 0: there is none."""
+        return int(self._connection.execute("SELECT min(number) FROM log").fetchone()[0] or 0)
+
+    def seals(self) -> list[int]:
+        """After which records there is one."""
+        query = "SELECT number FROM seals ORDER BY number"
+        return [number for (number,) in self._connection.execute(query)]
+
+    def seal(self, number: int) -> Seal:
+        query = "SELECT number, hash, snapshot FROM seals WHERE number = ?"
+        return Seal(*self._connection.execute(query, (number,)).fetchone())
 
     def record(self, kind: str, key: str) -> Row | None:
         rows = self._rows("WHERE kind = ? AND key = ?", (kind, key))

@@ -40,11 +40,10 @@ class FillBook:
         if waiting is not None:
             waiting.append(done)
             return
-        if fill.fill_id in self._state.fills:
+        if self._state.archive.knows_fill(fill.fill_id):
             done()
             return
         received_ns = perf_counter_ns()
-        self._state.fills.add(fill.fill_id)
         self._writing[fill.fill_id] = [done]
         strategy, order = self._owner(fill)
         if strategy is None:

@@ -24,8 +24,10 @@ from risk_gateway.market_view import MarketView
 from risk_gateway.metrics import DeskCollector, exposition
 from risk_gateway.policies import Policies
 from risk_gateway.positions import PositionPublisher
+from risk_gateway.records import Kind, Started, record, started_key
 from risk_gateway.report import FeedView, Surroundings, levels
 from risk_gateway.restore import Restoration
+from risk_gateway.sealing import Sealer
 from risk_gateway.service import Service
 from risk_gateway.settings import InvalidSettings, Settings, VenueKind
 from risk_gateway.settle import Settler
@@ -86,6 +88,7 @@ class Gateway:
         )
         self.state = State(journal, archive, market, instruments, policies=policies)
         Restoration(self.state, timing).run()
+        self._note_start(settings)
         self.desk = Desk(self.state, loop, allow_live=settings.allow_live, timing=timing)
         self.halt_file = HaltFile(settings.state_dir, self.state, self.desk.bounds)
         self.halt_file.look()  # before anything leaves
@@ -101,6 +104,17 @@ class Gateway:
         local = SharedTokens(settings.operator_token)
         self.callers: Callers = self._cluster.callers if self._cluster else local
         loop.set_exception_handler(self._on_loop_fault)
+
+    def _note_start(self, settings: Settings) -> None:
+        state = self.state
+        policies = state.policies
+        instruments = dict(state.instruments)
+        now = Started(settings.clock, policies.asked_for, policies.real_venue, instruments)
+        if now != state.started:
+            state.started = now
+            at_ns = state.wall_ns()
+            written = record(Kind.STARTED, now, at_ns, key=started_key(at_ns))
+            state.journal.append([written])
 
     def _cluster_side(self) -> "ClusterSide | None":
         if self.settings.cluster is None:
@@ -144,6 +158,7 @@ class Gateway:
                 self.bus.run(),
                 self.fills.run(),
                 self.positions.run(),
+                Sealer(self.state).run(),
                 Settler(self.state, self.venue, self.desk.execution).run(),
                 self._tick(),
                 self._serve(),
@@ -223,10 +238,10 @@ class Gateway:
 async def opened(
     settings: Settings, instruments: Mapping[str, Instrument], timing: Timing = _TIMING
 ) -> AsyncIterator[Gateway]:
-    """Raises JournalLocked, JournalUnusable."""
-    journal = Journal(settings.state_dir, asyncio.get_running_loop())
+    """Raises JournalLocked, JournalUnusable, NotProven."""
+    journal = Journal(settings.postgres or settings.state_dir, asyncio.get_running_loop())
     try:
-        archive = Archive(journal.path)
+        archive = Archive(journal.home)
         try:
             gateway = Gateway(settings, instruments, journal, archive, timing)
             yield gateway

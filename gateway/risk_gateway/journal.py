@@ -1,60 +1,29 @@
-"""The journal: an append-only log in SQLite, made durable before anybody is told.
+"""The journal: an append-only, chained log, made durable before anybody is told.
 
-One writer thread takes whatever has gathered while it was writing and commits it as one transaction
-(group commit, no timer). `Journal` is the write side; `archive` reads. Needs a local disk.
+One writer thread takes whatever has gathered while it was writing, chains it and commits it as one
+transaction (group commit, no timer). `Journal` is the write side; `archive` reads. `home` says
+where it lies: in SQLite on a local disk, or in PostgreSQL.
 """
 
 import asyncio
-import fcntl
 import itertools
-import os
 import queue
-import sqlite3
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
-SCHEMA_VERSION = 1
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS log (
-    number INTEGER PRIMARY KEY,
-    kind TEXT NOT NULL,
-    strategy TEXT NOT NULL,
-    key TEXT,                -- what must not be journalled twice: a signal id, a fill id
-    outcome INTEGER,         -- number of the strategy's outcome that this record is
-    at_ns INTEGER NOT NULL,
-    body TEXT NOT NULL       -- JSON
-);
-CREATE UNIQUE INDEX IF NOT EXISTS log_key ON log (kind, key) WHERE key IS NOT NULL;
-CREATE UNIQUE INDEX IF NOT EXISTS log_outcome ON log (strategy, outcome) WHERE outcome IS NOT NULL;
-CREATE TABLE IF NOT EXISTS orders (
-    client_order_id TEXT PRIMARY KEY,
-    number INTEGER NOT NULL, -- of the log record that made it
-    strategy TEXT NOT NULL,
-    state TEXT NOT NULL,
-    filled_quantity TEXT NOT NULL,
-    filled_notional TEXT NOT NULL,
-    fee TEXT NOT NULL
-) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS orders_number ON orders (number);
-"""
-# Rows a statement: sqlite3 gives up the GIL once per statement, and a busy loop keeps it for a
-# while each time. Row by row, a commit would wait for the loop hundreds of times.
-_CHUNKS = (64, 8, 1)
+from risk_gateway import chain
+from risk_gateway.home import Home, JournalLocked, JournalUnusable, Postgres, last_of_each, writer
+
+__all__ = ["Journal", "JournalLocked", "JournalUnusable", "OrderRow", "Record", "Seal"]
+
 _MOST_PER_COMMIT = 4_096
 _SWITCH_INTERVAL_S = 0.0005
-
-
-class JournalLocked(Exception):
-    """Another gateway holds this journal."""
-
-
-class JournalUnusable(Exception):
-    """The file is not a journal of this version, or can no longer be written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +39,15 @@ class OrderRow:
 
 
 @dataclass(frozen=True, slots=True)
+class Seal:
+    """The desk as it was after a record: where a start or a proof may begin."""
+
+    number: int
+    hash: bytes
+    snapshot: str
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     kind: str
     body: str
@@ -78,6 +56,7 @@ class Record:
     key: str | None = None
     outcome: int | None = None
     order: OrderRow | None = None
+    seal: Seal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,15 +68,13 @@ class _Entry:
 class Journal:
     """Appends in order; calls back in that order, on the loop, once the records are on disk."""
 
-    def __init__(self, folder: Path, loop: asyncio.AbstractEventLoop) -> None:
-        """Raises JournalLocked, JournalUnusable."""
-        folder.mkdir(parents=True, exist_ok=True)
-        self.path = folder / "journal.db"
-        self._lock = _exclusive(folder / "journal.lock")
+    def __init__(self, place: Path | Postgres, loop: asyncio.AbstractEventLoop) -> None:
+        """Of a folder, or of a database. Raises JournalLocked, JournalUnusable."""
+        self.home: Home = place if isinstance(place, Postgres) else place / "journal.db"
         self._loop = loop
         self._entries: queue.SimpleQueue[_Entry | None] = queue.SimpleQueue()
-        self._connection = _open(self.path)
-        self._next = _last_number(self._connection) + 1
+        self._writer = writer(self.home)
+        self.last, self._hash = self._writer.head()
         self.failed: asyncio.Future[None] = loop.create_future()
         self.waiting = 0  # appended, not yet durable
         self._moved_at = 0.0  # when something last became durable, or began to wait
@@ -106,6 +83,12 @@ class Journal:
         sys.setswitchinterval(_SWITCH_INTERVAL_S)
         self._thread = threading.Thread(target=self._write_until_closed, name="journal")
         self._thread.start()
+
+    @property
+    def path(self) -> Path:
+        """Of the file, where it is one."""
+        assert isinstance(self.home, Path)
+        return self.home
 
     def append(self, records: Sequence[Record], then: Callable[[], None] = lambda: None) -> None:
         """All of `records` become durable in one transaction, or none."""
@@ -129,8 +112,7 @@ class Journal:
         """Writes what was appended, then releases the lock."""
         self._entries.put(None)
         self._thread.join()
-        self._connection.close()
-        os.close(self._lock)
+        self._writer.close()
 
     def _write_until_closed(self) -> None:
         closing = False
@@ -139,14 +121,14 @@ class Journal:
             try:
                 self._commit(entries)
             except Exception as error:  # noqa: BLE001  # without a writer nothing is told any more
-                self._tell(self._fail, JournalUnusable(f"journal {self.path}: {error}"))
+                self._tell(self._fail, JournalUnusable(f"journal {self.home}: {error}"))
                 return
             self._tell(self._committed, entries)
 
     def _gather(self) -> tuple[list[_Entry], bool]:
-        entry = self._entries.get()
         entries: list[_Entry] = []
         try:
+            entry = self._entries.get(timeout=self._writer.beat_s)
             while entry is not None and len(entries) < _MOST_PER_COMMIT:
                 entries.append(entry)
                 entry = self._entries.get_nowait()
@@ -157,16 +139,17 @@ class Journal:
         return entries, entry is None
 
     def _commit(self, entries: Sequence[_Entry]) -> None:
+        if not entries:
+            self._writer.beat()
         records = list(itertools.chain.from_iterable(entry.records for entry in entries))
         if not records:
             return
-        rows = [(number, *_row(record)) for number, record in enumerate(records, self._next)]
-        orders = _last_of_each(enumerate(records, self._next))
-        self._connection.execute("BEGIN IMMEDIATE")
-        _insert(self._connection, _INSERT_LOG, rows)
-        _insert(self._connection, _UPSERT_ORDERS, orders)
-        self._connection.execute("COMMIT")
-        self._next += len(records)
+        numbered = list(enumerate(records, self.last + 1))
+        rows = _chained(self._hash, numbered)
+        orders = last_of_each(_order_columns(*each) for each in numbered if each[1].order)
+        seals = [astuple(record.seal) for record in records if record.seal is not None]
+        self._writer.write(rows, orders, seals)
+        self.last, self._hash = rows[-1][0], rows[-1][-1]
         self.commits += 1
         self.written += len(records)
 
@@ -187,90 +170,39 @@ class Journal:
             self.failed.set_exception(error)
 
 
-_INSERT_LOG = ("INSERT INTO log VALUES ", 7, "")
-_UPSERT_ORDERS = (
-    "INSERT INTO orders VALUES ",
-    7,
-    " ON CONFLICT (client_order_id) DO UPDATE SET state = excluded.state,"
-    " filled_quantity = excluded.filled_quantity, filled_notional = excluded.filled_notional,"
-    " fee = excluded.fee",
-)
+def _chained(before: bytes, numbered: Iterable[tuple[int, Record]]) -> list[tuple[Any, ...]]:
+    rows = []
+    for number, record in numbered:
+        columns = _columns(number, record)
+        before = chain.link(before, columns)
+        rows.append((*columns, before))
+    return rows
 
 
-def _row(record: Record) -> tuple[object, ...]:
+def _columns(number: int, record: Record) -> tuple[object, ...]:
+    order = record.order
     return (
+        number,
         record.kind,
         record.strategy,
         record.key,
         record.outcome,
         record.at_ns,
         record.body,
+        order.client_order_id if order else None,
+        order.state if order else None,
     )
 
 
-def _last_of_each(numbered: Iterable[tuple[int, Record]]) -> list[tuple[object, ...]]:
-    """One row an order: an upsert may not meet the same order twice in one statement."""
-    rows: dict[str, tuple[object, ...]] = {}
-    for number, record in numbered:
-        order = record.order
-        if order is not None:
-            first = rows.get(order.client_order_id)
-            rows[order.client_order_id] = (
-                order.client_order_id,
-                first[1] if first else number,
-                order.strategy,
-                order.state,
-                str(order.filled_quantity),
-                str(order.filled_notional),
-                str(order.fee),
-            )
-    return list(rows.values())
-
-
-def _insert(
-    connection: sqlite3.Connection,
-    statement: tuple[str, int, str],
-    rows: Sequence[tuple[object, ...]],
-) -> None:
-    head, width, tail = statement
-    one = f"({', '.join('?' * width)})"
-    start = 0
-    for size in _CHUNKS:
-        sql = head + ", ".join([one] * size) + tail
-        while len(rows) - start >= size:
-            values = tuple(itertools.chain.from_iterable(rows[start : start + size]))
-            connection.execute(sql, values)
-            start += size
-
-
-def _exclusive(path: Path) -> int:
-    descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(descriptor)
-        raise JournalLocked(f"journal {path}: locked, another gateway is running on it") from error
-    return descriptor
-
-
-def _open(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(
-        path, isolation_level=None, check_same_thread=False, cached_statements=64
+def _order_columns(number: int, record: Record) -> tuple[object, ...]:
+    order = record.order
+    assert order is not None
+    return (
+        order.client_order_id,
+        number,
+        order.strategy,
+        order.state,
+        str(order.filled_quantity),
+        str(order.filled_notional),
+        str(order.fee),
     )
-    try:
-        version = connection.execute("PRAGMA user_version").fetchone()[0]
-        if version not in (0, SCHEMA_VERSION):
-            raise JournalUnusable(f"journal {path}: version {version}, expected {SCHEMA_VERSION}")
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
-        connection.executescript(_SCHEMA)
-        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-    except sqlite3.DatabaseError as error:
-        connection.close()
-        raise JournalUnusable(f"journal {path}: {error}") from error
-    return connection
-
-
-def _last_number(connection: sqlite3.Connection) -> int:
-    found = connection.execute("SELECT max(number) FROM log").fetchone()[0]
-    return int(found or 0)

@@ -11,6 +11,7 @@ from market_data import catalogue
 from risk_gateway.gateway import Fault, opened
 from risk_gateway.journal import JournalLocked, JournalUnusable
 from risk_gateway.logs import configure
+from risk_gateway.proof import NotProven
 from risk_gateway.settings import InvalidSettings, Settings
 from risk_gateway.tls import InvalidCertificate
 from stratops_process import ending
@@ -23,6 +24,7 @@ _CANNOT_START = (
     InvalidCatalogue,
     JournalLocked,
     JournalUnusable,
+    NotProven,
 )
 _FAILED = (*_CANNOT_START, Fault, OSError)
 

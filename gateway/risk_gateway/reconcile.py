@@ -7,10 +7,10 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from pathlib import Path
 from typing import TypeVar
 
 from risk_gateway.archive import Archive
+from risk_gateway.home import Home
 from risk_gateway.journal import OrderRow
 from risk_gateway.records import Kind, Stray, body_of
 from risk_gateway.state import State
@@ -41,11 +41,11 @@ class Totals:
         return f"{self.quantity} for {self.notional} with fee {self.fee}"
 
 
-async def in_thread(path: Path, read: Callable[[Archive], T]) -> T:
+async def in_thread(home: Home, read: Callable[[Archive], T]) -> T:
     """A long read, beside the loop."""
 
     def work() -> T:
-        archive = Archive(path)
+        archive = Archive(home)
         try:
             return read(archive)
         finally:
@@ -65,7 +65,7 @@ async def differences(state: State, venue: Venue) -> Sequence[str]:
 async def _differences(state: State, venue: Venue) -> Sequence[str]:
     await state.journal.durable()
     theirs = {each.client_order_id: each async for each in venue.orders()}
-    ours = await in_thread(state.journal.path, _all_orders)
+    ours = await in_thread(state.journal.home, _all_orders)
     suspects = {
         client_order_id
         for client_order_id in theirs.keys() | ours.keys()
@@ -73,7 +73,7 @@ async def _differences(state: State, venue: Venue) -> Sequence[str]:
     }
     named = await _look_again(state, venue, suspects)
     held = _held(state)
-    named += await in_thread(state.journal.path, lambda archive: _books(archive, held))
+    named += await in_thread(state.journal.home, lambda archive: _books(archive, held))
     return named[:_MOST_NAMED]
 
 

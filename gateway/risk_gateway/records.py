@@ -16,9 +16,11 @@ from handover.messages import Input, Mark, OrderEnd, OrderFill, Outcome
 from risk_gateway.archive import Row
 from risk_gateway.journal import OrderRow, Record
 from risk_gateway.policies import PolicyChange
+from risk_gateway.settings import Clock
 from trading.accounts import Watermarks
 from trading.fills import Fill
 from trading.ids import signal_of
+from trading.instruments import Instrument
 from trading.orders import Order, OrderState
 from trading.reasons import Reason
 from trading.signals import Signal, Verdict
@@ -41,6 +43,8 @@ class Kind(StrEnum):
     ENDED = "ended"
     FILL = "fill"
     STRAY = "stray"
+    STARTED = "started"
+    SEALED = "sealed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +133,29 @@ class Stray:
     why: str
 
 
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A gateway went on from here, with these settings; the same again is not written again.
+
+    What cannot be had from the other records, and whoever reads the journal without the gateway has
+    to know.
+    """
+
+    clock: Clock
+    asks_for_policies: bool
+    real_venue: bool
+    instruments: Mapping[str, Instrument]
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """A seal was put behind record `number`: its hash, and the SHA-256 of the snapshot, in hex."""
+
+    number: int
+    hash: str
+    snapshot: str
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, MappingProxyType):
         return dict(value)
@@ -149,6 +176,8 @@ _BODIES: Mapping[str, type] = {
     Kind.ENDED: OrderEnded,
     Kind.FILL: Fill,
     Kind.STRAY: Stray,
+    Kind.STARTED: Started,
+    Kind.SEALED: Sealed,
 }
 _decoders: Mapping[str, Callable[[str], Any]] = {
     kind: msgspec.json.Decoder(body).decode for kind, body in _BODIES.items()
@@ -167,6 +196,15 @@ def record(kind: Kind, body: object, at_ns: int, strategy: str = "", **more: Any
 def batch_key(strategy: str, epoch: int, number: int) -> str:
     """Keys of one strategy and epoch sort by number."""
     return f"{strategy}|{epoch:012d}|{number:015d}"
+
+
+def seal_key(number: int) -> str:
+    """Keys of seals sort by number."""
+    return f"{number:015d}"
+
+
+def started_key(at_ns: int) -> str:
+    return f"{at_ns:020d}"
 
 
 def order_row(order: Order) -> OrderRow:

@@ -3,13 +3,15 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from handover.effects import GrantChange, change_from_json
+from handover.effects import change_from_json
 from handover.grants import Grants
+from handover.record import Record
 from handover.timing import Timing
-from risk_gateway.archive import Row
-from risk_gateway.callers import Runners
-from risk_gateway.content import parse_content
+from risk_gateway import chain
+from risk_gateway.archive import Archive, Head, Row
 from risk_gateway.execution import EVENT_OF_END
+from risk_gateway.journal import Seal
+from risk_gateway.proof import chained, check_seal
 from risk_gateway.records import (
     BatchTaken,
     Decided,
@@ -18,11 +20,13 @@ from risk_gateway.records import (
     Kind,
     Latch,
     OrderEnded,
-    Stray,
+    Started,
     Term,
     body_of,
     outcome_of,
+    started_key,
 )
+from risk_gateway.snapshot import deployment_of, from_json, put_back
 from risk_gateway.state import State
 from risk_gateway.strategy import CANCELS_ONLY, Deployment, Flattening, LastTrade, Strategy
 from risk_gateway.told import Told, batch_of
@@ -32,26 +36,55 @@ from trading.orders import OrderEvent
 
 
 class Restoration:
-    """One reading of the whole log into an empty state."""
+    """One reading of the journal into an empty state: the last seal, and the records after it."""
 
     def __init__(self, state: State, timing: Timing) -> None:
-        self._state = state
+        self.state = state
+        self.grants: dict[str, Record] = {}
         self._timing = timing
-        self._changes: dict[str, list[GrantChange]] = {}
 
     def run(self) -> None:
         """Orders whose end is not known are UNKNOWN afterwards: the venue has to be asked.
 
-        An accepted cancel of one may not have been sent: it is to be sent again.
+        An accepted cancel of one may not have been sent: it is to be sent again. Raises NotProven.
         """
-        for row in self._state.archive.read():
-            _STEPS[row.kind](self, row)
-        for strategy in self._state.strategies.values():
+        self.read_all()
+        for strategy in self.state.strategies.values():
             self._finish(strategy)
 
+    def read_all(self) -> Head:
+        """Up to where the chain ends. Raises NotProven."""
+        head = self.state.archive.head()
+        self.read(self.begin(head.number), head)
+        return head
+
+    def begin(self, through: int) -> Seal:
+        """Goes on from the last usable seal up to that record, and answers which it was.
+
+        Raises NotProven.
+        """
+        archive = self.state.archive
+        for number in reversed([each for each in archive.seals() if each <= through]):
+            seal = archive.seal(number)
+            check_seal(archive, seal)
+            snapshot = from_json(seal.snapshot)
+            if snapshot is not None:
+                self.grants = put_back(snapshot, self.state, self._timing)
+                return seal
+        return Seal(0, chain.genesis(archive.head().journal), "")
+
+    def read(self, after: Seal, through: Head) -> None:
+        """Raises NotProven."""
+        rows = self.state.archive.read(after.number, through.number)
+        for row in chained(rows, after, through):
+            self.take(row)
+
+    def take(self, row: Row) -> None:
+        _STEPS[row.kind](self, row)
+
     def _finish(self, strategy: Strategy) -> None:
-        changes = self._changes.get(strategy.name, [])
-        strategy.grants = Grants.restore(strategy.name, strategy.told, changes, self._timing)
+        record = self.grants.get(strategy.name, Record())
+        strategy.grants = Grants.restore(strategy.name, strategy.told, (), self._timing, record)
         strategy.cancelling.intersection_update(strategy.account.orders)
         for order in tuple(strategy.account.orders.values()):
             if order.is_open:
@@ -61,53 +94,51 @@ class Restoration:
 
     def _term(self, row: Row) -> None:
         term: Term = body_of(row)
-        self._state.term = term.term
+        self.state.term = term.term
 
     def _deployed(self, row: Row) -> None:
         body: Deployed = body_of(row)
-        content = parse_content(body.content)
-        runners = Runners(body.runner_token_sha256, body.runner_pods)
-        deployment = Deployment(body.revision, body.content, content, runners)
-        strategy = self._state.strategies.get(row.strategy) or self._new(row.strategy, deployment)
+        deployment = deployment_of(body)
+        strategy = self.state.strategies.get(row.strategy) or self._new(row.strategy, deployment)
         strategy.deploy(deployment)
 
     def _new(self, name: str, first: Deployment) -> Strategy:
-        told = Told(name, self._state.archive)
+        told = Told(name, self.state.archive)
         grants = Grants(name, told, self._timing)  # replaced once all changes are read
-        state = self._state
+        state = self.state
         strategy = Strategy(name, first, told, grants, state.instruments, state.policies)
-        self._state.strategies[name] = strategy
+        self.state.strategies[name] = strategy
         return strategy
 
     def _grant(self, row: Row) -> None:
         change = change_from_json(row.body)
-        self._changes.setdefault(row.strategy, []).append(change)
-        self._state.strategies[row.strategy].change(change)
+        self.grants[row.strategy] = self.grants.get(row.strategy, Record()).after(change)
+        self.state.strategies[row.strategy].change(change)
 
     def _halted(self, row: Row) -> None:
         latch: Latch = body_of(row)
-        self._state.latch(latch.source, latch.reason)
+        self.state.latch(latch.source, latch.reason)
 
     def _resumed(self, row: Row) -> None:
         latch: Latch = body_of(row)
-        self._state.latch(latch.source, "")
+        self.state.latch(latch.source, "")
 
     def _policy(self, row: Row) -> None:
-        self._state.take_policy(body_of(row))
+        self.state.take_policy(body_of(row))
 
     def _withdrawn(self, row: Row) -> None:
-        self._state.strategies[row.strategy].flattening = Flattening(CANCELS_ONLY)
+        self.state.strategies[row.strategy].flattening = Flattening(CANCELS_ONLY)
 
     def _flatten(self, row: Row) -> None:
-        strategy = self._state.strategies[row.strategy]
+        strategy = self.state.strategies[row.strategy]
         body: Flatten = body_of(row)
         strategy.flattenings = body.number
         strategy.flattening = Flattening(body.number)
 
     def _batch(self, row: Row) -> None:
-        strategy = self._state.strategies[row.strategy]
+        strategy = self.state.strategies[row.strategy]
         body: BatchTaken = body_of(row)
-        again = self._state.market.may_begin_again
+        again = self.state.market.may_begin_again
         strategy.decides_in(body.mark.session, begins_again=again)
         strategy.told.batch(batch_of(row))
         strategy.tally.reached(body.mark.count)
@@ -115,7 +146,7 @@ class Restoration:
             strategy.account.watermarks = body.watermarks
 
     def _decided(self, row: Row) -> None:
-        strategy = self._state.strategies[row.strategy]
+        strategy = self.state.strategies[row.strategy]
         body: Decided = body_of(row)
         strategy.tally.decided(body)
         strategy.recent.append(body)
@@ -130,7 +161,7 @@ class Restoration:
         self._outcome(strategy, row)
 
     def _ended(self, row: Row) -> None:
-        strategy = self._state.strategies[row.strategy]
+        strategy = self.state.strategies[row.strategy]
         body: OrderEnded = body_of(row)
         order = strategy.account.on_event(body.client_order_id, EVENT_OF_END[body.state])
         strategy.keep_ended(order)
@@ -138,9 +169,8 @@ class Restoration:
         self._outcome(strategy, row)
 
     def _fill(self, row: Row) -> None:
-        strategy = self._state.strategies[row.strategy]
+        strategy = self.state.strategies[row.strategy]
         fill: Fill = body_of(row)
-        self._state.fills.add(fill.fill_id)
         order = strategy.order(fill.client_order_id)
         booking = strategy.account.on_fill(fill)
         assert booking is not None
@@ -159,10 +189,16 @@ class Restoration:
             strategy.last_outcome = row.outcome
             strategy.told.outcome(outcome_of(row))
 
-    def _stray(self, row: Row) -> None:
-        """Kept for people: it moves no books."""
-        stray: Stray = body_of(row)
-        self._state.fills.add(stray.fill.fill_id)
+    def _started(self, row: Row) -> None:
+        self.state.started = body_of(row)
+
+    def _nothing(self, row: Row) -> None:
+        """Kept for people, or for whoever proves the journal: it moves no books."""
+
+
+def last_started(archive: Archive) -> Started | None:
+    row = archive.last_between(Kind.STARTED, started_key(0), started_key(2**63))
+    return body_of(row) if row else None
 
 
 _STEPS: Mapping[str, Callable[[Any, Row], None]] = {
@@ -178,5 +214,7 @@ _STEPS: Mapping[str, Callable[[Any, Row], None]] = {
     Kind.DECIDED: Restoration._decided,
     Kind.ENDED: Restoration._ended,
     Kind.FILL: Restoration._fill,
-    Kind.STRAY: Restoration._stray,
+    Kind.STRAY: Restoration._nothing,
+    Kind.STARTED: Restoration._started,
+    Kind.SEALED: Restoration._nothing,
 }

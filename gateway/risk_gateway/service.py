@@ -241,7 +241,7 @@ class Service(RiskGatewayServicer):
         await self._check_operator(request.token)
         most = min(request.limit or MOST_ORDERS_A_PAGE, MOST_ORDERS_A_PAGE)
         page = await in_thread(
-            self._desk.state.journal.path,
+            self._desk.state.journal.home,
             lambda archive: [
                 order_to_proto(placed)
                 for placed in archive.orders(request.after_client_order_id, request.strategy, most)

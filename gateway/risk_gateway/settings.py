@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from risk_gateway.home import URLS, Postgres
+
 
 class InvalidSettings(ValueError):
     """An environment to start nothing with; names the variable, its value, what it needs."""
@@ -73,6 +75,7 @@ class Settings:
     metrics_host: str = ""  # empty: where it listens
     tls_dir: Path | None = None  # tls.crt and tls.key; None: plain
     cluster: Cluster | None = None  # None: identity is local, and no policies are asked for
+    postgres: Postgres | None = None  # where the journal lies; None: in state_dir
     log_level: str = "info"
 
     @classmethod
@@ -99,6 +102,7 @@ class Settings:
             metrics_host=read.text("METRICS_HOST", ""),
             tls_dir=read.path("TLS_DIR"),
             cluster=cluster,
+            postgres=read.postgres(),
             log_level=read.text("LOG_LEVEL", "info").lower(),
         )
 
@@ -183,6 +187,14 @@ class _Reader:
         if value not in set(VenueKind):
             raise InvalidSettings(f"STRATOPS_VENUE_KIND: {value!r}, expected paper or real")
         return VenueKind(value)
+
+    def postgres(self) -> Postgres | None:
+        if not self.has("POSTGRES_URL"):
+            return None
+        url = self.text("POSTGRES_URL")
+        if not url.startswith(URLS):  # it may have a password: it is not shown
+            raise InvalidSettings("STRATOPS_POSTGRES_URL: expected postgresql://...")
+        return Postgres(url)
 
     def flag(self, name: str) -> bool:
         value = self.text(name, "false").lower()

@@ -14,6 +14,7 @@ from risk_gateway.market_view import MarketView
 from risk_gateway.metrics import Counts
 from risk_gateway.policies import Policies, PolicyChange
 from risk_gateway.positions import PositionUpdate
+from risk_gateway.records import Started
 from risk_gateway.strategy import Strategy
 from trading.instruments import Instrument
 
@@ -41,11 +42,11 @@ class State:
     outside: Outside = field(default_factory=Outside)
     counts: Counts = field(default_factory=Counts)
     strategies: dict[str, Strategy] = field(default_factory=dict)
-    fills: set[str] = field(default_factory=set)  # ids, whoever they went to
     policies: Policies = field(default_factory=Policies)
     latches: dict[str, str] = field(default_factory=dict)  # halts that stay until they are lifted
     halts: Mapping[str, str] = field(default_factory=dict)  # these, and the policies', by source
     term: int = 0
+    started: Started | None = None  # what the last gateway began with; None: nobody noted it
     wall_ns: Callable[[], int] = time.time_ns
 
     @property

@@ -30,6 +30,7 @@ class Told:
         self._verdicts: dict[tuple[int, int], tuple[Verdict, ...]] = {}
         self._positions: dict[str, Decimal] = {}
         self._working: dict[str, Order] = {}
+        self._last_outcome = 0
 
     # ---- what became durable
 
@@ -44,12 +45,21 @@ class Told:
 
     def outcome(self, outcome: Outcome) -> None:
         self._outcomes.append(outcome)
+        self._last_outcome = outcome.number
+
+    def begin_at(self, outcome: int) -> None:
+        """What came up to this number is read back when it is asked for."""
+        self._last_outcome = outcome
 
     def batch(self, batch: Batch, verdicts: tuple[Verdict, ...] = ()) -> None:
         self._batches.append(batch)
         self._verdicts[batch.epoch, batch.number] = verdicts
         while len(self._verdicts) > 8:  # a runner has two batches unacknowledged at most
             del self._verdicts[next(iter(self._verdicts))]
+
+    @property
+    def newest_batch(self) -> Batch | None:
+        return self._batches[-1] if self._batches else None
 
     # ---- LedgerView
 
@@ -58,7 +68,7 @@ class Told:
         return Holdings(positions, tuple(map(_working, self._working.values())))
 
     def last_outcome(self) -> int:
-        return self._outcomes[-1].number if self._outcomes else 0
+        return self._last_outcome
 
     def outcomes_after(self, number: int) -> tuple[Outcome, ...]:
         newest = _newer(self._outcomes, number)

@@ -134,7 +134,7 @@ async def test_another_version_is_refused(tmp_path: Path) -> None:
     connection = sqlite3.connect(tmp_path / "journal.db")
     connection.execute("PRAGMA user_version = 99")
     connection.close()
-    with pytest.raises(JournalUnusable, match="version 99, expected 1"):
+    with pytest.raises(JournalUnusable, match="version 99, expected 2"):
         Journal(tmp_path, asyncio.get_running_loop())
 
 

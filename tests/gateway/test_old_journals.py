@@ -9,7 +9,6 @@ import pytest
 
 from desk_driver import HASH, DeskDriver
 from risk_gateway.callers import Runners
-from risk_gateway.journal import SCHEMA_VERSION
 
 OLD = Path(__file__).parent / "journals" / "version-1.sql"
 
@@ -18,7 +17,7 @@ OLD = Path(__file__).parent / "journals" / "version-1.sql"
 async def old_desk(tmp_path: Path) -> AsyncIterator[DeskDriver]:
     connection = sqlite3.connect(tmp_path / "journal.db")
     connection.executescript(OLD.read_text())
-    connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    connection.execute("PRAGMA user_version = 1")
     connection.close()
     driver = DeskDriver(tmp_path)
     yield driver
