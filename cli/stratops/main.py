@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from stratops import dev
+from stratops import dev, journal
 
 app = typer.Typer(
     name="stratops",
@@ -15,6 +15,7 @@ app = typer.Typer(
 )
 
 app.add_typer(dev.app, name="dev")
+app.add_typer(journal.app, name="journal")
 
 State = Annotated[Path, typer.Option("--state", help="Folder of the desk.")]
 Why = Annotated[str, typer.Option("--reason", help="Why; kept in the gateway's journal.")]

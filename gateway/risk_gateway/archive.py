@@ -10,6 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from risk_gateway.journal import OrderRow, Seal
+from risk_gateway.schema import JournalUnusable, check_version
 
 _PAGE = 5_000
 _MOST_KEYS = 500
@@ -71,6 +72,20 @@ _ROW = (
 class Archive:
     def __init__(self, path: Path) -> None:
         self._connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)
+
+    @classmethod
+    def of_file(cls, path: Path) -> "Archive":
+        """Of one moment, whatever is written meanwhile. Raises JournalUnusable."""
+        if not path.is_file():
+            raise JournalUnusable(f"journal {path}: not there")
+        archive = cls(path)
+        check_version(archive._connection, path)
+        archive._connection.execute("BEGIN")
+        archive.head()  # the moment is that of the first read
+        return archive
+
+    def copy_to(self, other: sqlite3.Connection) -> None:
+        self._connection.backup(other)
 
     def close(self) -> None:
         self._connection.close()
@@ -154,6 +169,14 @@ class Archive:
         )
         found = self._connection.execute(query, (after, strategy, strategy, most))
         return [_placed(values) for values in found]
+
+    def order_rows(self, after: int = 0) -> Iterator[OrderRow]:
+        """As they stand, of those that were made after that record."""
+        query = (
+            "SELECT client_order_id, strategy, state, filled_quantity, filled_notional, fee"
+            " FROM orders WHERE number > ?"
+        )
+        return map(_order, self._connection.execute(query, (after,)))
 
     def order(self, client_order_id: str) -> OrderRow | None:
         query = (

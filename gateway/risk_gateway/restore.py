@@ -41,7 +41,7 @@ class Restoration:
     def __init__(self, state: State, timing: Timing) -> None:
         self.state = state
         self.grants: dict[str, Record] = {}
-        self._timing = timing
+        self.timing = timing
 
     def run(self) -> None:
         """Orders whose end is not known are UNKNOWN afterwards: the venue has to be asked.
@@ -69,7 +69,7 @@ class Restoration:
             check_seal(archive, seal)
             snapshot = from_json(seal.snapshot)
             if snapshot is not None:
-                self.grants = put_back(snapshot, self.state, self._timing)
+                self.grants = put_back(snapshot, self.state, self.timing)
                 return seal
         return Seal(0, chain.genesis(archive.head().journal), "")
 
@@ -84,7 +84,7 @@ class Restoration:
 
     def _finish(self, strategy: Strategy) -> None:
         record = self.grants.get(strategy.name, Record())
-        strategy.grants = Grants.restore(strategy.name, strategy.told, (), self._timing, record)
+        strategy.grants = Grants.restore(strategy.name, strategy.told, (), self.timing, record)
         strategy.cancelling.intersection_update(strategy.account.orders)
         for order in tuple(strategy.account.orders.values()):
             if order.is_open:
@@ -104,7 +104,7 @@ class Restoration:
 
     def _new(self, name: str, first: Deployment) -> Strategy:
         told = Told(name, self.state.archive)
-        grants = Grants(name, told, self._timing)  # replaced once all changes are read
+        grants = Grants(name, told, self.timing)  # replaced once all changes are read
         state = self.state
         strategy = Strategy(name, first, told, grants, state.instruments, state.policies)
         self.state.strategies[name] = strategy

@@ -81,7 +81,7 @@ def gone_on(archive: Archive, seal: Seal) -> Restoration:
     restoration = recollected(archive)
     made = snapshot.from_json(seal.snapshot)
     assert made is not None
-    restoration.grants = snapshot.put_back(made, restoration.state, restoration._timing)
+    restoration.grants = snapshot.put_back(made, restoration.state, restoration.timing)
     restoration.read(seal, archive.head())
     return restoration
 
