@@ -138,6 +138,18 @@ def status(
 
 
 @app.command()
+def explain(
+    order: Annotated[str, typer.Argument(help="Client order id, or signal id.")],
+    where: Annotated[
+        Path, typer.Option("--journal", help="journal.db, its folder, or the folder of a desk.")
+    ] = STATE,
+    as_json: Annotated[bool, typer.Option("--json", help="A document, for programs.")] = False,
+) -> None:
+    """Tell all that an order, or a refusal, came from and what came of it; from the journal."""
+    journal.audit("explain", where, order, as_json=as_json)
+
+
+@app.command()
 def version() -> None:
     """Print the version."""
     from importlib.metadata import version as installed

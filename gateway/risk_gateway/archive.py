@@ -131,6 +131,21 @@ class Archive:
         query = "SELECT number, hash, snapshot FROM seals WHERE number = ?"
         return Seal(*self._connection.execute(query, (number,)).fetchone())
 
+    def newest_before(self, kind: str, number: int) -> Row | None:
+        """Of the records of a kind that has keys."""
+        where = "WHERE kind = ? AND key IS NOT NULL AND number < ? ORDER BY number DESC LIMIT 1"
+        rows = self._rows(where, (kind, number))
+        return rows[0] if rows else None
+
+    def backwards(self, kind: str, strategy: str, number: int) -> Iterator[Row]:
+        """Of the records of a kind that has no keys, those before, the newest first."""
+        where = "WHERE kind = ? AND strategy = ? AND key IS NULL AND number < ?"
+        yield from self._rows(f"{where} ORDER BY number DESC", (kind, strategy, number))
+
+    def of_order(self, order_id: str) -> list[Row]:
+        """The records that wrote its row."""
+        return self._rows("WHERE order_id = ? ORDER BY number", (order_id,))
+
     def record(self, kind: str, key: str) -> Row | None:
         rows = self._rows("WHERE kind = ? AND key = ?", (kind, key))
         return rows[0] if rows else None

@@ -9,14 +9,17 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from risk_gateway.archive import Archive
 from risk_gateway.backup import TargetExists, back_up
+from risk_gateway.explanation import UnknownSignal, explained
+from risk_gateway.explanation_text import to_json, to_text
 from risk_gateway.proof import NotProven
 from risk_gateway.schema import JournalUnusable
 from risk_gateway.verification import Proven, verified
 from stratops_wire.scalars import text_of
 from trading.ledger import Ledger
 
-_EXPECTED = (NotProven, JournalUnusable, TargetExists, OSError)
+_EXPECTED = (NotProven, UnknownSignal, JournalUnusable, TargetExists, OSError)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -41,6 +44,11 @@ def _parser() -> argparse.ArgumentParser:
     backup.add_argument("journal", type=Path)
     backup.add_argument("target", type=Path)
     backup.set_defaults(answer=_back_up)
+    explain = commands.add_parser("explain")
+    explain.add_argument("journal", type=Path)
+    explain.add_argument("order")
+    explain.add_argument("--json", action="store_true")
+    explain.set_defaults(answer=_explain)
     return parser
 
 
@@ -58,6 +66,15 @@ def _back_up(asked: argparse.Namespace) -> str:
     back_up(file_of(asked.journal), asked.target)
     proven = verified(asked.target)
     return f"{asked.target}: records {proven.first} to {proven.last}, proven"
+
+
+def _explain(asked: argparse.Namespace) -> str:
+    archive = Archive.of_file(file_of(asked.journal))
+    try:
+        found = explained(archive, asked.order)
+    finally:
+        archive.close()
+    return to_json(found) if asked.json else to_text(found)
 
 
 def _document(proven: Proven) -> dict[str, object]:

@@ -32,6 +32,7 @@ from risk_gateway.strategy import CANCELS_ONLY, Deployment, Flattening, LastTrad
 from risk_gateway.told import Told, batch_of
 from trading.fills import Fill
 from trading.ids import client_order_id
+from trading.ledger import Booking
 from trading.orders import OrderEvent
 
 
@@ -168,7 +169,11 @@ class Restoration:
         strategy.told.order(order)
         self._outcome(strategy, row)
 
-    def _fill(self, row: Row) -> None:
+    def booked(self, row: Row) -> Booking:
+        """Takes a fill, and answers what it did to the books."""
+        return self._fill(row)
+
+    def _fill(self, row: Row) -> Booking:
         strategy = self.state.strategies[row.strategy]
         fill: Fill = body_of(row)
         order = strategy.order(fill.client_order_id)
@@ -183,6 +188,7 @@ class Restoration:
             if not after.is_open:
                 strategy.keep_ended(after)
         self._outcome(strategy, row)
+        return booking
 
     def _outcome(self, strategy: Strategy, row: Row) -> None:
         if row.outcome is not None:
@@ -201,7 +207,7 @@ def last_started(archive: Archive) -> Started | None:
     return body_of(row) if row else None
 
 
-_STEPS: Mapping[str, Callable[[Any, Row], None]] = {
+_STEPS: Mapping[str, Callable[[Any, Row], object]] = {
     Kind.TERM: Restoration._term,
     Kind.DEPLOYED: Restoration._deployed,
     Kind.GRANT: Restoration._grant,
@@ -217,4 +223,5 @@ _STEPS: Mapping[str, Callable[[Any, Row], None]] = {
     Kind.STRAY: Restoration._nothing,
     Kind.STARTED: Restoration._started,
     Kind.SEALED: Restoration._nothing,
+    Kind.TERMS: Restoration._nothing,
 }

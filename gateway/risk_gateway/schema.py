@@ -35,6 +35,8 @@ _TABLES = (
     "CREATE UNIQUE INDEX IF NOT EXISTS log_outcome ON log (strategy, outcome)"
     " WHERE outcome IS NOT NULL",
     "CREATE INDEX IF NOT EXISTS log_order ON log (order_id) WHERE order_id IS NOT NULL",
+    # What has no key is rare: grants, deployments.
+    "CREATE INDEX IF NOT EXISTS log_rare ON log (kind, strategy, number) WHERE key IS NULL",
     """CREATE TABLE IF NOT EXISTS orders (
     client_order_id TEXT PRIMARY KEY,
     number INTEGER NOT NULL, -- of the log record that made it

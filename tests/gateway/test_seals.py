@@ -33,7 +33,8 @@ from trading.reservations import Working
 # What only shortens the way to the journal, or is not the desk's own.
 NOT_LOOKED_AT = {
     "archive", "_archive", "journal", "market", "outside", "counts", "_policies", "_view",
-    "_batches", "_succession", "_out", "ended", "instruments", "_outcomes", "_verdicts", "_counted",
+    "_batches", "_succession", "_out", "ended", "instruments", "_outcomes", "_verdicts",
+    "_counted", "terms", "judged",
 }  # fmt: skip
 
 
