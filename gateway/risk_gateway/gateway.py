@@ -27,6 +27,7 @@ from risk_gateway.positions import PositionPublisher
 from risk_gateway.records import Kind, Started, record, started_key
 from risk_gateway.report import FeedView, Surroundings, levels
 from risk_gateway.restore import Restoration
+from risk_gateway.room import Room
 from risk_gateway.sealing import Sealer
 from risk_gateway.service import Service
 from risk_gateway.settings import InvalidSettings, Settings, VenueKind
@@ -91,6 +92,8 @@ class Gateway:
         self._note_start(settings)
         self.desk = Desk(self.state, loop, allow_live=settings.allow_live, timing=timing)
         self.halt_file = HaltFile(settings.state_dir, self.state, self.desk.bounds)
+        self.room = Room(journal.path, settings.least_free_bytes)
+        self._look_at_room()
         self.halt_file.look()  # before anything leaves
         self.venue = Venue(settings.venue, may_resubmit=lambda: not self.state.halted)
         self.bus = Bus(settings.nats_url)
@@ -171,8 +174,14 @@ class Gateway:
     async def _tick(self) -> None:
         while True:
             self.halt_file.look()
+            self._look_at_room()
             self.desk.tick(time.monotonic())
             await asyncio.sleep(TICK_S)
+
+    def _look_at_room(self) -> None:
+        before, self.state.no_room = self.state.no_room, self.room.objection()
+        if bool(before) != bool(self.state.no_room):
+            log.warning("journal_room", objection=self.state.no_room)
 
     async def _watch(self) -> None:
         """Raises when the journal or the desk can no longer be relied on."""
@@ -205,7 +214,7 @@ class Gateway:
         cluster = self._cluster
         collector = DeskCollector(
             self.state.counts,
-            lambda: levels(self.desk, cluster.following if cluster else None),
+            lambda: levels(self.desk, self.room, cluster.following if cluster else None),
         )
         return pages.standard(self._missing, lambda: exposition(collector))
 

@@ -19,6 +19,7 @@ class Situation:
 
     halted: str = ""
     venue_available: bool = True
+    no_room: str = ""  # why the journal takes no orders that open
 
 
 def judge(
@@ -75,6 +76,8 @@ def _decide(
     reviewed = _review(strategy, submission, signal, view, situation)
     if isinstance(reviewed, Rejection):
         return reviewed
+    if situation.no_room and not reviewed.order.closing:
+        return Rejection(Reason.JOURNAL_UNAVAILABLE, situation.no_room)
     return None if observes else reviewed.order
 
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from risk_gateway.room import LEAST_FREE_BYTES
+
 
 class InvalidSettings(ValueError):
     """An environment to start nothing with; names the variable, its value, what it needs."""
@@ -74,6 +76,7 @@ class Settings:
     tls_dir: Path | None = None  # tls.crt and tls.key; None: plain
     cluster: Cluster | None = None  # None: identity is local, and no policies are asked for
     log_level: str = "info"
+    least_free_bytes: int = LEAST_FREE_BYTES  # on the journal's disk; below it only closing
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> "Settings":
@@ -100,6 +103,7 @@ class Settings:
             tls_dir=read.path("TLS_DIR"),
             cluster=cluster,
             log_level=read.text("LOG_LEVEL", "info").lower(),
+            least_free_bytes=read.bytes("LEAST_FREE_BYTES", LEAST_FREE_BYTES),
         )
 
 
@@ -189,6 +193,12 @@ class _Reader:
         if value not in ("true", "false"):
             raise InvalidSettings(f"STRATOPS_{name}: {value!r}, expected true or false")
         return value == "true"
+
+    def bytes(self, name: str, default: int) -> int:
+        value = self.text(name, str(default))
+        if not value.isdecimal():
+            raise InvalidSettings(f"STRATOPS_{name}: {value!r}, expected a number of bytes")
+        return int(value)
 
     def port(self, name: str) -> int | None:
         if not self.has(name):
