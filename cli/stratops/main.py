@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from stratops import dev
+from stratops import dev, journal
 
 app = typer.Typer(
     name="stratops",
@@ -15,6 +15,7 @@ app = typer.Typer(
 )
 
 app.add_typer(dev.app, name="dev")
+app.add_typer(journal.app, name="journal")
 
 State = Annotated[Path, typer.Option("--state", help="Folder of the desk.")]
 Why = Annotated[str, typer.Option("--reason", help="Why; kept in the gateway's journal.")]
@@ -134,6 +135,18 @@ def status(
     if output not in ("", "json"):
         raise typer.BadParameter(f"-o: {output!r}, expected json")
     raise typer.Exit(ask(state, as_json=output == "json"))
+
+
+@app.command()
+def explain(
+    order: Annotated[str, typer.Argument(help="Client order id, or signal id.")],
+    where: Annotated[
+        Path, typer.Option("--journal", help="journal.db, its folder, or the folder of a desk.")
+    ] = STATE,
+    as_json: Annotated[bool, typer.Option("--json", help="A document, for programs.")] = False,
+) -> None:
+    """Tell all that an order, or a refusal, came from and what came of it; from the journal."""
+    journal.audit("explain", where, order, as_json=as_json)
 
 
 @app.command()

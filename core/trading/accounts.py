@@ -93,6 +93,7 @@ class StrategyAccount:
         self.ledger = Ledger(terms.capital)
         self.orders: dict[str, Order] = {}  # open, or with announced fills still to come
         self.watermarks = Watermarks(0, terms.capital, terms.capital, terms.capital)
+        self.judged: Request | None = None  # by which the last review decided
         self._reservations = Reservations()
         self._obey(terms.limits)
         limits = terms.limits
@@ -117,6 +118,7 @@ class StrategyAccount:
         request = self.request(
             signal, market, now_ns, revision=revision, epoch=epoch, standing=standing
         )
+        self.judged = request
         return review(request, CLOSING if request.closing else self._opening)
 
     def request(

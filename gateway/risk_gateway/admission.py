@@ -6,7 +6,7 @@ order in which its strategy's submissions came.
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from time import perf_counter_ns
 
@@ -53,6 +53,7 @@ class Admission:
         self._parked: dict[str, Strategy] = {}
         self._parked_signals = 0
         self._now = 0.0
+        self._noted: set[str] = set()  # digests of terms that the journal has
 
     @property
     def queued(self) -> int:
@@ -184,6 +185,7 @@ class Admission:
         outcomes: list[Outcome] = []
         if submission.batch.number:
             records.append(_batch_record(strategy, submission.batch, at_ns))
+        records += self._new_terms(strategy, submission, at_ns)
         for decision in submission.decided:
             number = strategy.next_outcome() if _ends(strategy, decision) else None
             records.append(_decision_record(strategy, decision, at_ns, number))
@@ -192,6 +194,18 @@ class Admission:
         self._state.journal.append(
             records, lambda: self._durable(strategy, submission, tuple(outcomes))
         )
+
+    def _new_terms(
+        self, strategy: Strategy, submission: Submission, at_ns: int
+    ) -> Iterable[Record]:
+        """What these verdicts rest on, where the journal does not have it yet."""
+        used = {each.judged.terms for each in submission.decided if each.judged}
+        fresh = used - self._noted
+        if fresh:
+            self._noted |= fresh
+            fresh -= self._state.archive.known(Kind.TERMS, list(fresh))
+        for key in sorted(fresh):
+            yield record(Kind.TERMS, strategy.terms[key], at_ns, key=key)
 
     def _durable(
         self, strategy: Strategy, submission: Submission, outcomes: tuple[Outcome, ...]

@@ -21,6 +21,7 @@ from risk_gateway.callers import (
     UnknownCaller,
 )
 from risk_gateway.desk import LowerTerm, NotAllowed, NotDeployed
+from risk_gateway.explanation import UnknownSignal
 from risk_gateway.sessions import Context
 from stratops_wire import InvalidMessage
 from stratops_wire.gateway_client import LOWER_TERM, REFUSAL_KEY
@@ -36,6 +37,8 @@ _STATUS: dict[type[Exception], grpc.StatusCode] = {
     NotDeployed: grpc.StatusCode.FAILED_PRECONDITION,
     LowerTerm: grpc.StatusCode.FAILED_PRECONDITION,
     NotAllowed: grpc.StatusCode.FAILED_PRECONDITION,
+    UnknownSignal: grpc.StatusCode.NOT_FOUND,
+    TimeoutError: grpc.StatusCode.DEADLINE_EXCEEDED,
     DecodeError: grpc.StatusCode.INVALID_ARGUMENT,
 }
 EXPECTED = tuple(_STATUS)

@@ -68,8 +68,9 @@ _ROW = (
 
 
 class Archive:
-    def __init__(self, home: Home) -> None:
-        self._connection = reader(home)
+    def __init__(self, home: Home, *, one_moment: bool = False) -> None:
+        """`one_moment`: whatever is written meanwhile is not seen. Raises JournalUnusable."""
+        self._connection = reader(home, one_moment=one_moment)
 
     def close(self) -> None:
         self._connection.close()
@@ -115,6 +116,21 @@ class Archive:
         query = "SELECT number, hash, snapshot FROM seals WHERE number = ?"
         return Seal(*self._connection.execute(query, (number,)).fetchone())
 
+    def newest_before(self, kind: str, number: int) -> Row | None:
+        """Of the records of a kind that has keys."""
+        where = "WHERE kind = ? AND key IS NOT NULL AND number < ? ORDER BY number DESC LIMIT 1"
+        rows = self._rows(where, (kind, number))
+        return rows[0] if rows else None
+
+    def backwards(self, kind: str, strategy: str, number: int) -> Iterator[Row]:
+        """Of the records of a kind that has no keys, those before, the newest first."""
+        where = "WHERE kind = ? AND strategy = ? AND key IS NULL AND number < ?"
+        yield from self._rows(f"{where} ORDER BY number DESC", (kind, strategy, number))
+
+    def of_order(self, order_id: str) -> list[Row]:
+        """The records that wrote its row."""
+        return self._rows("WHERE order_id = ? ORDER BY number", (order_id,))
+
     def record(self, kind: str, key: str) -> Row | None:
         rows = self._rows("WHERE kind = ? AND key = ?", (kind, key))
         return rows[0] if rows else None
@@ -153,6 +169,14 @@ class Archive:
         )
         found = self._connection.execute(query, (after, strategy, strategy, most))
         return [_placed(values) for values in found]
+
+    def order_rows(self, after: int = 0) -> Iterator[OrderRow]:
+        """As they stand, of those that were made after that record."""
+        query = (
+            "SELECT client_order_id, strategy, state, filled_quantity, filled_notional, fee"
+            " FROM orders WHERE number > ?"
+        )
+        return map(_order, self._connection.execute(query, (after,)))
 
     def order(self, client_order_id: str) -> OrderRow | None:
         query = (

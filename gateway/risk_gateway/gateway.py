@@ -18,6 +18,7 @@ from risk_gateway.callers import Callers, SharedTokens
 from risk_gateway.desk import Desk
 from risk_gateway.fills import FillReader
 from risk_gateway.halt_file import HaltFile
+from risk_gateway.home import Postgres
 from risk_gateway.journal import Journal
 from risk_gateway.lanes import Lanes
 from risk_gateway.market_view import MarketView
@@ -27,6 +28,7 @@ from risk_gateway.positions import PositionPublisher
 from risk_gateway.records import Kind, Started, record, started_key
 from risk_gateway.report import FeedView, Surroundings, levels
 from risk_gateway.restore import Restoration
+from risk_gateway.room import Room
 from risk_gateway.sealing import Sealer
 from risk_gateway.service import Service
 from risk_gateway.settings import InvalidSettings, Settings, VenueKind
@@ -91,6 +93,8 @@ class Gateway:
         self._note_start(settings)
         self.desk = Desk(self.state, loop, allow_live=settings.allow_live, timing=timing)
         self.halt_file = HaltFile(settings.state_dir, self.state, self.desk.bounds)
+        self.room = _room(journal, settings)
+        self._look_at_room()
         self.halt_file.look()  # before anything leaves
         self.venue = Venue(settings.venue, may_resubmit=lambda: not self.state.halted)
         self.bus = Bus(settings.nats_url)
@@ -171,8 +175,15 @@ class Gateway:
     async def _tick(self) -> None:
         while True:
             self.halt_file.look()
+            self._look_at_room()
             self.desk.tick(time.monotonic())
             await asyncio.sleep(TICK_S)
+
+    def _look_at_room(self) -> None:
+        before = self.state.no_room
+        self.state.no_room = self.room.objection() if self.room else ""
+        if bool(before) != bool(self.state.no_room):
+            log.warning("journal_room", objection=self.state.no_room)
 
     async def _watch(self) -> None:
         """Raises when the journal or the desk can no longer be relied on."""
@@ -205,7 +216,7 @@ class Gateway:
         cluster = self._cluster
         collector = DeskCollector(
             self.state.counts,
-            lambda: levels(self.desk, cluster.following if cluster else None),
+            lambda: levels(self.desk, self.room, cluster.following if cluster else None),
         )
         return pages.standard(self._missing, lambda: exposition(collector))
 
@@ -250,6 +261,13 @@ async def opened(
             archive.close()
     finally:
         journal.close()
+
+
+def _room(journal: Journal, settings: Settings) -> Room | None:
+    """None: the disk is the database's."""
+    if isinstance(journal.home, Postgres):
+        return None
+    return Room(journal.home, settings.least_free_bytes)
 
 
 def _listen(server: grpc.aio.Server, settings: Settings) -> str:

@@ -95,14 +95,15 @@ def writer(home: Home) -> Writer:
     return SqliteWriter(home)
 
 
-def reader(home: Home) -> Reader:
+def reader(home: Home, *, one_moment: bool = False) -> Reader:
+    """`one_moment`: whatever is written meanwhile is not seen. Raises JournalUnusable."""
     if isinstance(home, Postgres):
         from risk_gateway.postgres_store import PostgresReader
 
-        return PostgresReader(home)
-    from risk_gateway.sqlite_store import reading
+        return PostgresReader(home, one_moment=one_moment)
+    from risk_gateway.sqlite_store import reading, reading_one_moment
 
-    return reading(home)
+    return reading_one_moment(home) if one_moment else reading(home)
 
 
 def last_of_each(rows: Iterable[tuple[Any, ...]]) -> list[tuple[Any, ...]]:

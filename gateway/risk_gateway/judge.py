@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import TypeGuard
 
+from risk_gateway.judged import Judged, judged_by
 from risk_gateway.market_view import View
 from risk_gateway.records import Decided
 from risk_gateway.strategy import Strategy, Submission
@@ -18,18 +19,22 @@ class Situation:
 
     halted: str = ""
     venue_available: bool = True
+    no_room: str = ""  # why the journal takes no orders that open
 
 
 def judge(
     strategy: Strategy, submission: Submission, signal: Signal, view: View, situation: Situation
 ) -> Decided:
     """Reserves what it accepts, so that the next signal counts it."""
+    account = strategy.account
+    account.judged = None
     outcome = _decide(strategy, submission, signal, view, situation)
+    judged = judged_by(account.judged, strategy.terms_digest) if account.judged else None
     if isinstance(outcome, Rejection):
-        return decided(submission, signal, view, outcome)
+        return decided(submission, signal, view, outcome, judged=judged)
     if outcome is not None:
-        strategy.account.reserve(outcome)
-    return decided(submission, signal, view, None, outcome)
+        account.reserve(outcome)
+    return decided(submission, signal, view, None, outcome, judged)
 
 
 def decided(
@@ -38,6 +43,7 @@ def decided(
     view: View,
     rejection: Rejection | None,
     order: Order | None = None,
+    judged: Judged | None = None,
 ) -> Decided:
     touch = view.market(signal.symbol)
     return Decided(
@@ -51,6 +57,7 @@ def decided(
         bid=touch.bid if touch else None,
         ask=touch.ask if touch else None,
         order=order,
+        judged=judged,
     )
 
 
@@ -69,6 +76,8 @@ def _decide(
     reviewed = _review(strategy, submission, signal, view, situation)
     if isinstance(reviewed, Rejection):
         return reviewed
+    if situation.no_room and not reviewed.order.closing:
+        return Rejection(Reason.JOURNAL_UNAVAILABLE, situation.no_room)
     return None if observes else reviewed.order
 
 

@@ -86,6 +86,9 @@ class Levels:
     armed: int = 0
     halted: bool = False
     journal_waiting: int = 0
+    journal_records: int = 0
+    journal_bytes: int | None = None  # None: the disk is a database's
+    journal_free_bytes: int | None = None
     policies_followed: bool | None = None  # None: there are none to follow
     positions: Mapping[Labels, float] = field(default_factory=dict)  # strategy, symbol
     money: Mapping[str, Money] = field(default_factory=dict)  # by strategy
@@ -120,6 +123,7 @@ class DeskCollector(Collector):
         yield GaugeMetricFamily(
             PREFIX + "journal_waiting", "Not yet durable", levels.journal_waiting
         )
+        yield from _journal(levels)
         if levels.policies_followed is not None:
             text = "1: a change of a risk policy would be heard now"
             yield GaugeMetricFamily(PREFIX + "policies_followed", text, levels.policies_followed)
@@ -131,6 +135,16 @@ class DeskCollector(Collector):
         yield positions
         yield from _market(levels)
         yield from _strategies(self._counts, levels)
+
+
+def _journal(levels: Levels) -> Iterable[Metric]:
+    for name, text, value in (
+        ("journal_records", "Number of the last one", levels.journal_records),
+        ("journal_bytes", "On disk", levels.journal_bytes),
+        ("journal_free_bytes", "Left for it on its disk", levels.journal_free_bytes),
+    ):
+        if value is not None:
+            yield GaugeMetricFamily(PREFIX + name, text, value)
 
 
 def _market(levels: Levels) -> Iterable[Metric]:

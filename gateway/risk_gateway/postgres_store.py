@@ -165,10 +165,12 @@ class _Transaction:
 
 
 class PostgresReader:
-    def __init__(self, home: Postgres) -> None:
+    def __init__(self, home: Postgres, *, one_moment: bool = False) -> None:
         """Raises JournalUnusable."""
         self._connection = _connected(home)
         self._connection.execute("SET default_transaction_read_only = on")
+        if one_moment:
+            self._connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
 
     def execute(self, query: str, values: Any = ()) -> "psycopg.Cursor[Any]":
         return self._connection.execute(query.replace("?", "%s"), tuple(values))

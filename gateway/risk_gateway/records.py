@@ -15,9 +15,10 @@ import msgspec
 from handover.messages import Input, Mark, OrderEnd, OrderFill, Outcome
 from risk_gateway.archive import Row
 from risk_gateway.journal import OrderRow, Record
+from risk_gateway.judged import Judged
 from risk_gateway.policies import PolicyChange
 from risk_gateway.settings import Clock
-from trading.accounts import Watermarks
+from trading.accounts import Terms, Watermarks
 from trading.fills import Fill
 from trading.ids import signal_of
 from trading.instruments import Instrument
@@ -45,6 +46,7 @@ class Kind(StrEnum):
     STRAY = "stray"
     STARTED = "started"
     SEALED = "sealed"
+    TERMS = "terms"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +113,7 @@ class Decided:
     bid: Decimal | None = None
     ask: Decimal | None = None
     order: Order | None = None
+    judged: Judged | None = None  # None: no check was made
 
     @property
     def verdict(self) -> Verdict:
@@ -178,6 +181,7 @@ _BODIES: Mapping[str, type] = {
     Kind.STRAY: Stray,
     Kind.STARTED: Started,
     Kind.SEALED: Sealed,
+    Kind.TERMS: Terms,
 }
 _decoders: Mapping[str, Callable[[str], Any]] = {
     kind: msgspec.json.Decoder(body).decode for kind, body in _BODIES.items()

@@ -9,6 +9,7 @@ from risk_gateway.archive import OrderPlaced
 from risk_gateway.desk import Desk
 from risk_gateway.metrics import Levels, Money
 from risk_gateway.records import Decided, body_of
+from risk_gateway.room import Room
 from risk_gateway.strategy import Strategy
 from stratops_api.v1 import risk_gateway_pb2 as pb
 from stratops_wire.scalars import ORDER_STATES, ORDER_TYPES, SIDES, cause_to_proto, text_of
@@ -54,7 +55,7 @@ def desk_to_proto(desk: Desk, surroundings: Surroundings) -> pb.Desk:
     )
 
 
-def levels(desk: Desk, policies_followed: bool | None = None) -> Levels:
+def levels(desk: Desk, room: Room | None, policies_followed: bool | None = None) -> Levels:
     state = desk.state
     strategies, known = state.strategies, state.instruments
     return Levels(
@@ -62,6 +63,9 @@ def levels(desk: Desk, policies_followed: bool | None = None) -> Levels:
         armed=sum(1 for strategy in strategies.values() if strategy.grants.epoch),
         halted=bool(state.halts),
         journal_waiting=state.journal.waiting,
+        journal_records=state.journal.last,
+        journal_bytes=room.journal_bytes() if room else None,
+        journal_free_bytes=room.free_bytes() if room else None,
         policies_followed=policies_followed,
         positions={
             (name, symbol): float(position.quantity)

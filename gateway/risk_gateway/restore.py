@@ -32,6 +32,7 @@ from risk_gateway.strategy import CANCELS_ONLY, Deployment, Flattening, LastTrad
 from risk_gateway.told import Told, batch_of
 from trading.fills import Fill
 from trading.ids import client_order_id
+from trading.ledger import Booking
 from trading.orders import OrderEvent
 
 
@@ -41,7 +42,7 @@ class Restoration:
     def __init__(self, state: State, timing: Timing) -> None:
         self.state = state
         self.grants: dict[str, Record] = {}
-        self._timing = timing
+        self.timing = timing
 
     def run(self) -> None:
         """Orders whose end is not known are UNKNOWN afterwards: the venue has to be asked.
@@ -69,7 +70,7 @@ class Restoration:
             check_seal(archive, seal)
             snapshot = from_json(seal.snapshot)
             if snapshot is not None:
-                self.grants = put_back(snapshot, self.state, self._timing)
+                self.grants = put_back(snapshot, self.state, self.timing)
                 return seal
         return Seal(0, chain.genesis(archive.head().journal), "")
 
@@ -84,7 +85,7 @@ class Restoration:
 
     def _finish(self, strategy: Strategy) -> None:
         record = self.grants.get(strategy.name, Record())
-        strategy.grants = Grants.restore(strategy.name, strategy.told, (), self._timing, record)
+        strategy.grants = Grants.restore(strategy.name, strategy.told, (), self.timing, record)
         strategy.cancelling.intersection_update(strategy.account.orders)
         for order in tuple(strategy.account.orders.values()):
             if order.is_open:
@@ -104,7 +105,7 @@ class Restoration:
 
     def _new(self, name: str, first: Deployment) -> Strategy:
         told = Told(name, self.state.archive)
-        grants = Grants(name, told, self._timing)  # replaced once all changes are read
+        grants = Grants(name, told, self.timing)  # replaced once all changes are read
         state = self.state
         strategy = Strategy(name, first, told, grants, state.instruments, state.policies)
         self.state.strategies[name] = strategy
@@ -168,7 +169,11 @@ class Restoration:
         strategy.told.order(order)
         self._outcome(strategy, row)
 
-    def _fill(self, row: Row) -> None:
+    def booked(self, row: Row) -> Booking:
+        """Takes a fill, and answers what it did to the books."""
+        return self._fill(row)
+
+    def _fill(self, row: Row) -> Booking:
         strategy = self.state.strategies[row.strategy]
         fill: Fill = body_of(row)
         order = strategy.order(fill.client_order_id)
@@ -183,6 +188,7 @@ class Restoration:
             if not after.is_open:
                 strategy.keep_ended(after)
         self._outcome(strategy, row)
+        return booking
 
     def _outcome(self, strategy: Strategy, row: Row) -> None:
         if row.outcome is not None:
@@ -201,7 +207,7 @@ def last_started(archive: Archive) -> Started | None:
     return body_of(row) if row else None
 
 
-_STEPS: Mapping[str, Callable[[Any, Row], None]] = {
+_STEPS: Mapping[str, Callable[[Any, Row], object]] = {
     Kind.TERM: Restoration._term,
     Kind.DEPLOYED: Restoration._deployed,
     Kind.GRANT: Restoration._grant,
@@ -217,4 +223,5 @@ _STEPS: Mapping[str, Callable[[Any, Row], None]] = {
     Kind.STRAY: Restoration._nothing,
     Kind.STARTED: Restoration._started,
     Kind.SEALED: Restoration._nothing,
+    Kind.TERMS: Restoration._nothing,
 }

@@ -24,6 +24,8 @@ LOG_INDEXES = (
     "CREATE UNIQUE INDEX IF NOT EXISTS log_outcome ON log (strategy, outcome)"
     " WHERE outcome IS NOT NULL",
     "CREATE INDEX IF NOT EXISTS log_order ON log (order_id) WHERE order_id IS NOT NULL",
+    # What has no key is rare: grants, deployments.
+    "CREATE INDEX IF NOT EXISTS log_rare ON log (kind, strategy, number) WHERE key IS NULL",
 )
 ON_KNOWN_ORDER = (
     " ON CONFLICT (client_order_id) DO UPDATE SET state = excluded.state,"

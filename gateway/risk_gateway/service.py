@@ -9,8 +9,10 @@ import structlog
 
 from handover.messages import Hello
 from risk_gateway.answers import EXPECTED, Answers
+from risk_gateway.books import books_of
 from risk_gateway.callers import Callers, RefusalLog, check_operator
 from risk_gateway.desk import Desk, NotDeployed, deployment_of, name_from
+from risk_gateway.explaining import explained_json
 from risk_gateway.reconcile import differences, in_thread
 from risk_gateway.records import Decided
 from risk_gateway.report import Surroundings, desk_to_proto, order_to_proto
@@ -20,6 +22,7 @@ from risk_gateway.venue import Venue
 from stratops_api.v1 import risk_gateway_pb2 as pb
 from stratops_api.v1.risk_gateway_pb2_grpc import RiskGatewayServicer
 from stratops_wire import InvalidMessage
+from stratops_wire.scalars import text_from
 from stratops_wire.session import runner_message_from_proto
 from stratops_wire.signals import signal_from_proto, verdict_to_proto
 from trading.signals import Signal, Verdict
@@ -47,6 +50,7 @@ class Service(RiskGatewayServicer):
         self._answers = Answers(RefusalLog(desk.state.counts.unknown_callers), on_fault)
         self._surroundings = surroundings
         self._reconciling = asyncio.Lock()
+        self._explaining = asyncio.Lock()  # a process each
 
     # ---- runners
 
@@ -249,6 +253,32 @@ class Service(RiskGatewayServicer):
         )
         after = page[-1].client_order_id if len(page) == most else ""
         return pb.ListDeskOrdersResponse(orders=page, next_after_client_order_id=after)
+
+    async def GetBooks(self, request: pb.GetBooksRequest, context: Context) -> pb.Books:  # noqa: N802
+        return await self._answers.give(context, self._get_books(request))
+
+    async def _get_books(self, request: pb.GetBooksRequest) -> pb.Books:
+        await self._check_operator(request.token)
+        state, name = self._desk.state, request.strategy
+        if name and name not in state.strategies:
+            raise NotDeployed(f"{name}: not deployed")
+        strategies = [state.strategies[name]] if name else state.strategies.values()
+        answer = books_of(strategies, state.market.latest, request.symbol)
+        await state.journal.durable()  # what it says may still be on its way to disk
+        return answer
+
+    async def ExplainOrder(  # noqa: N802
+        self, request: pb.ExplainOrderRequest, context: Context
+    ) -> pb.ExplainOrderResponse:
+        return await self._answers.give(context, self._explain(request))
+
+    async def _explain(self, request: pb.ExplainOrderRequest) -> pb.ExplainOrderResponse:
+        await self._check_operator(request.token)
+        order = text_from("order", request.order)
+        journal = self._desk.state.journal
+        await journal.durable()
+        async with self._explaining:
+            return pb.ExplainOrderResponse(json=await explained_json(journal.path, order))
 
     # ---- who may, and what goes wrong
 

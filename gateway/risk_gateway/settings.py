@@ -6,6 +6,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from risk_gateway.home import URLS, Postgres
+from risk_gateway.room import LEAST_FREE_BYTES
 
 
 class InvalidSettings(ValueError):
@@ -77,6 +78,7 @@ class Settings:
     cluster: Cluster | None = None  # None: identity is local, and no policies are asked for
     postgres: Postgres | None = None  # where the journal lies; None: in state_dir
     log_level: str = "info"
+    least_free_bytes: int = LEAST_FREE_BYTES  # on the journal's disk; below it only closing
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> "Settings":
@@ -104,6 +106,7 @@ class Settings:
             cluster=cluster,
             postgres=read.postgres(),
             log_level=read.text("LOG_LEVEL", "info").lower(),
+            least_free_bytes=read.bytes("LEAST_FREE_BYTES", LEAST_FREE_BYTES),
         )
 
 
@@ -201,6 +204,12 @@ class _Reader:
         if value not in ("true", "false"):
             raise InvalidSettings(f"STRATOPS_{name}: {value!r}, expected true or false")
         return value == "true"
+
+    def bytes(self, name: str, default: int) -> int:
+        value = self.text(name, str(default))
+        if not value.isdecimal():
+            raise InvalidSettings(f"STRATOPS_{name}: {value!r}, expected a number of bytes")
+        return int(value)
 
     def port(self, name: str) -> int | None:
         if not self.has(name):

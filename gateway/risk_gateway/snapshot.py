@@ -170,6 +170,7 @@ def _put_back(each: StrategySnapshot, state: State, timing: Timing) -> Strategy:
     strategy.last_outcome = each.last_outcome
     strategy.session = each.session
     _tell(told, each, strategy)
+    strategy.note_terms()
     strategy.adopt_terms()  # policies may be asked for now, or the venue be another
     return strategy
 

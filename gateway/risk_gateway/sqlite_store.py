@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from risk_gateway import schema
-from risk_gateway.home import Columns, JournalLocked
+from risk_gateway.home import Columns, JournalLocked, JournalUnusable
 
 # Rows a statement: sqlite3 gives up the GIL once per statement, and a busy loop keeps it for a
 # while each time. Row by row, a commit would wait for the loop hundreds of times.
@@ -48,6 +48,17 @@ class SqliteWriter:
 
 def reading(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)
+
+
+def reading_one_moment(path: Path) -> sqlite3.Connection:
+    """Raises JournalUnusable."""
+    if not path.is_file():
+        raise JournalUnusable(f"journal {path}: not there")
+    connection = reading(path)
+    schema.check_version(connection, path)
+    connection.execute("BEGIN")
+    connection.execute("SELECT number FROM head").fetchone()  # the moment is that of the first read
+    return connection
 
 
 _INSERT_LOG = ("INSERT INTO log VALUES ", len(schema.COLUMNS) + 1, "")

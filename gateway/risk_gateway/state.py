@@ -45,6 +45,7 @@ class State:
     policies: Policies = field(default_factory=Policies)
     latches: dict[str, str] = field(default_factory=dict)  # halts that stay until they are lifted
     halts: Mapping[str, str] = field(default_factory=dict)  # these, and the policies', by source
+    no_room: str = ""  # why the journal takes no orders that open
     term: int = 0
     started: Started | None = None  # what the last gateway began with; None: nobody noted it
     wall_ns: Callable[[], int] = time.time_ns
@@ -60,7 +61,7 @@ class State:
         return "; ".join(f"{source}: {why}" for source, why in halts.items())
 
     def situation(self) -> Situation:
-        return Situation(self.halted, self.outside.venue_available())
+        return Situation(self.halted, self.outside.venue_available(), self.no_room)
 
     def latch(self, source: str, reason: str) -> None:
         """No reason: the end of it."""

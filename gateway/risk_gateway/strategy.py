@@ -13,10 +13,11 @@ from handover.grants import Grants
 from handover.messages import Batch, GatewayMessage
 from risk_gateway.callers import NOBODY, Caller, CallerRefused, Runners
 from risk_gateway.content import Content, Mode, tighter
+from risk_gateway.judged import terms_digest
 from risk_gateway.policies import Policies
 from risk_gateway.records import Decided, OrderEnded
 from risk_gateway.told import Told
-from trading.accounts import StrategyAccount
+from trading.accounts import StrategyAccount, Terms
 from trading.instruments import Instrument
 from trading.ledger import Booking
 from trading.orders import Order
@@ -187,6 +188,8 @@ class Strategy:
         self.flattening: Flattening | None = None
         self.flattenings = 0  # so far
         self.account = StrategyAccount(name, first.content.terms, instruments)
+        self.terms: dict[str, Terms] = {}  # that were in force, by digest
+        self.note_terms()
         self.mode = first.content.mode
         self.deployments: dict[str, Deployment] = {}
         self.links: dict[str, Link] = {}  # by instance
@@ -255,6 +258,11 @@ class Strategy:
         self.mode = content.mode
         if content.terms != self.account.terms:
             self.account.adopt(content.terms)
+        self.note_terms()
+
+    def note_terms(self) -> None:
+        self.terms_digest = terms_digest(self.account.terms)
+        self.terms[self.terms_digest] = self.account.terms
 
     def _contents(self) -> list[Content]:
         """The armed revision's first; the wanted one's bounds it where it is tighter."""

@@ -9,6 +9,7 @@ from desk_driver import DeskDriver, Runner, buy, fill
 from handover.messages import Trouble
 from risk_gateway.metrics import DeskCollector, exposition
 from risk_gateway.report import levels
+from risk_gateway.room import Room
 from trading.signals import Side
 
 # Of docs/contracts.md, what a gateway knows; the rest is told by runners, operator and console.
@@ -28,7 +29,8 @@ PLAIN = {
 
 
 def scrape(desk: DeskDriver) -> str:
-    collector = DeskCollector(desk.state.counts, lambda: levels(desk.desk, True))
+    room = Room(desk.journal.path)
+    collector = DeskCollector(desk.state.counts, lambda: levels(desk.desk, room, True))
     return exposition(collector).decode()
 
 

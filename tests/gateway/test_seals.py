@@ -33,7 +33,8 @@ from trading.reservations import Working
 # What only shortens the way to the journal, or is not the desk's own.
 NOT_LOOKED_AT = {
     "archive", "_archive", "journal", "market", "outside", "counts", "_policies", "_view",
-    "_batches", "_succession", "_out", "ended", "instruments", "_outcomes", "_verdicts", "_counted",
+    "_batches", "_succession", "_out", "ended", "instruments", "_outcomes", "_verdicts",
+    "_counted", "terms", "judged",
 }  # fmt: skip
 
 
@@ -81,7 +82,7 @@ def gone_on(archive: Archive, seal: Seal) -> Restoration:
     restoration = recollected(archive)
     made = snapshot.from_json(seal.snapshot)
     assert made is not None
-    restoration.grants = snapshot.put_back(made, restoration.state, restoration._timing)
+    restoration.grants = snapshot.put_back(made, restoration.state, restoration.timing)
     restoration.read(seal, archive.head())
     return restoration
 

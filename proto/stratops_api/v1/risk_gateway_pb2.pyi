@@ -1993,3 +1993,152 @@ class DeskOrder(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DeskOrder: _TypeAlias = DeskOrder  # noqa: Y015
+
+@_typing.final
+class GetBooksRequest(_message.Message):
+    """---- Books and explanations ----------------------------------------------------------------"""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOKEN_FIELD_NUMBER: _builtins.int
+    STRATEGY_FIELD_NUMBER: _builtins.int
+    SYMBOL_FIELD_NUMBER: _builtins.int
+    token: _builtins.str
+    strategy: _builtins.str
+    """empty: all"""
+    symbol: _builtins.str
+    """empty: all"""
+    def __init__(
+        self,
+        *,
+        token: _builtins.str = ...,
+        strategy: _builtins.str = ...,
+        symbol: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["strategy", b"strategy", "symbol", b"symbol", "token", b"token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetBooksRequest: _TypeAlias = GetBooksRequest  # noqa: Y015
+
+@_typing.final
+class BookLine(_message.Message):
+    """Decimal strings, in the quote currency; unrealized is empty while a price is missing."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STRATEGY_FIELD_NUMBER: _builtins.int
+    SYMBOL_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    AVERAGE_ENTRY_FIELD_NUMBER: _builtins.int
+    REALIZED_PNL_FIELD_NUMBER: _builtins.int
+    FEES_FIELD_NUMBER: _builtins.int
+    UNREALIZED_PNL_FIELD_NUMBER: _builtins.int
+    strategy: _builtins.str
+    """empty: of all that were asked for"""
+    symbol: _builtins.str
+    """likewise"""
+    quantity: _builtins.str
+    """signed; empty where symbols are added up"""
+    average_entry: _builtins.str
+    """empty when flat, or where strategies are added up"""
+    realized_pnl: _builtins.str
+    fees: _builtins.str
+    unrealized_pnl: _builtins.str
+    def __init__(
+        self,
+        *,
+        strategy: _builtins.str = ...,
+        symbol: _builtins.str = ...,
+        quantity: _builtins.str = ...,
+        average_entry: _builtins.str = ...,
+        realized_pnl: _builtins.str = ...,
+        fees: _builtins.str = ...,
+        unrealized_pnl: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["average_entry", b"average_entry", "fees", b"fees", "quantity", b"quantity", "realized_pnl", b"realized_pnl", "strategy", b"strategy", "symbol", b"symbol", "unrealized_pnl", b"unrealized_pnl"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BookLine: _TypeAlias = BookLine  # noqa: Y015
+
+@_typing.final
+class Books(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POSITIONS_FIELD_NUMBER: _builtins.int
+    STRATEGIES_FIELD_NUMBER: _builtins.int
+    SYMBOLS_FIELD_NUMBER: _builtins.int
+    DESK_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def positions(self) -> _containers.RepeatedCompositeFieldContainer[Global___BookLine]: ...
+    @_builtins.property
+    def strategies(self) -> _containers.RepeatedCompositeFieldContainer[Global___BookLine]: ...
+    @_builtins.property
+    def symbols(self) -> _containers.RepeatedCompositeFieldContainer[Global___BookLine]: ...
+    @_builtins.property
+    def desk(self) -> Global___BookLine:
+        """all lines of `positions`"""
+
+    def __init__(
+        self,
+        *,
+        positions: _abc.Iterable[Global___BookLine] | None = ...,
+        strategies: _abc.Iterable[Global___BookLine] | None = ...,
+        symbols: _abc.Iterable[Global___BookLine] | None = ...,
+        desk: Global___BookLine | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["desk", b"desk"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["desk", b"desk", "positions", b"positions", "strategies", b"strategies", "symbols", b"symbols"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Books: _TypeAlias = Books  # noqa: Y015
+
+@_typing.final
+class ExplainOrderRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOKEN_FIELD_NUMBER: _builtins.int
+    ORDER_FIELD_NUMBER: _builtins.int
+    token: _builtins.str
+    order: _builtins.str
+    """client order id, or signal id"""
+    def __init__(
+        self,
+        *,
+        token: _builtins.str = ...,
+        order: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["order", b"order", "token", b"token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExplainOrderRequest: _TypeAlias = ExplainOrderRequest  # noqa: Y015
+
+@_typing.final
+class ExplainOrderResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JSON_FIELD_NUMBER: _builtins.int
+    json: _builtins.str
+    """as `stratops explain --json`"""
+    def __init__(
+        self,
+        *,
+        json: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["json", b"json"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExplainOrderResponse: _TypeAlias = ExplainOrderResponse  # noqa: Y015

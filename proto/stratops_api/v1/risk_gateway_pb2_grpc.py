@@ -79,6 +79,16 @@ class RiskGatewayStub(object):
                 request_serializer=stratops__api_dot_v1_dot_risk__gateway__pb2.ListDeskOrdersRequest.SerializeToString,
                 response_deserializer=stratops__api_dot_v1_dot_risk__gateway__pb2.ListDeskOrdersResponse.FromString,
                 _registered_method=True)
+        self.GetBooks = channel.unary_unary(
+                '/stratops_api.v1.RiskGateway/GetBooks',
+                request_serializer=stratops__api_dot_v1_dot_risk__gateway__pb2.GetBooksRequest.SerializeToString,
+                response_deserializer=stratops__api_dot_v1_dot_risk__gateway__pb2.Books.FromString,
+                _registered_method=True)
+        self.ExplainOrder = channel.unary_unary(
+                '/stratops_api.v1.RiskGateway/ExplainOrder',
+                request_serializer=stratops__api_dot_v1_dot_risk__gateway__pb2.ExplainOrderRequest.SerializeToString,
+                response_deserializer=stratops__api_dot_v1_dot_risk__gateway__pb2.ExplainOrderResponse.FromString,
+                _registered_method=True)
 
 
 class RiskGatewayServicer(object):
@@ -146,6 +156,20 @@ class RiskGatewayServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetBooks(self, request, context):
+        """Positions and P&L by strategy and symbol, by strategy, by symbol, and of the desk.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExplainOrder(self, request, context):
+        """From an order, or a refused signal, to all that it came from and what came of it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_RiskGatewayServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -193,6 +217,16 @@ def add_RiskGatewayServicer_to_server(servicer, server):
                     servicer.ListDeskOrders,
                     request_deserializer=stratops__api_dot_v1_dot_risk__gateway__pb2.ListDeskOrdersRequest.FromString,
                     response_serializer=stratops__api_dot_v1_dot_risk__gateway__pb2.ListDeskOrdersResponse.SerializeToString,
+            ),
+            'GetBooks': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetBooks,
+                    request_deserializer=stratops__api_dot_v1_dot_risk__gateway__pb2.GetBooksRequest.FromString,
+                    response_serializer=stratops__api_dot_v1_dot_risk__gateway__pb2.Books.SerializeToString,
+            ),
+            'ExplainOrder': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExplainOrder,
+                    request_deserializer=stratops__api_dot_v1_dot_risk__gateway__pb2.ExplainOrderRequest.FromString,
+                    response_serializer=stratops__api_dot_v1_dot_risk__gateway__pb2.ExplainOrderResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -438,6 +472,60 @@ class RiskGateway(object):
             '/stratops_api.v1.RiskGateway/ListDeskOrders',
             stratops__api_dot_v1_dot_risk__gateway__pb2.ListDeskOrdersRequest.SerializeToString,
             stratops__api_dot_v1_dot_risk__gateway__pb2.ListDeskOrdersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetBooks(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/stratops_api.v1.RiskGateway/GetBooks',
+            stratops__api_dot_v1_dot_risk__gateway__pb2.GetBooksRequest.SerializeToString,
+            stratops__api_dot_v1_dot_risk__gateway__pb2.Books.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExplainOrder(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/stratops_api.v1.RiskGateway/ExplainOrder',
+            stratops__api_dot_v1_dot_risk__gateway__pb2.ExplainOrderRequest.SerializeToString,
+            stratops__api_dot_v1_dot_risk__gateway__pb2.ExplainOrderResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -52,6 +52,10 @@ class RiskGatewayStub:
     Resume: _grpc.UnaryUnaryMultiCallable[_risk_gateway_pb2.ResumeRequest, _risk_gateway_pb2.ResumeResponse]
     GetDesk: _grpc.UnaryUnaryMultiCallable[_risk_gateway_pb2.GetDeskRequest, _risk_gateway_pb2.Desk]
     ListDeskOrders: _grpc.UnaryUnaryMultiCallable[_risk_gateway_pb2.ListDeskOrdersRequest, _risk_gateway_pb2.ListDeskOrdersResponse]
+    GetBooks: _grpc.UnaryUnaryMultiCallable[_risk_gateway_pb2.GetBooksRequest, _risk_gateway_pb2.Books]
+    """Positions and P&L by strategy and symbol, by strategy, by symbol, and of the desk."""
+    ExplainOrder: _grpc.UnaryUnaryMultiCallable[_risk_gateway_pb2.ExplainOrderRequest, _risk_gateway_pb2.ExplainOrderResponse]
+    """From an order, or a refused signal, to all that it came from and what came of it."""
 
 @_typing.type_check_only
 class RiskGatewayAsyncStub(RiskGatewayStub):
@@ -75,6 +79,10 @@ class RiskGatewayAsyncStub(RiskGatewayStub):
     Resume: _aio.UnaryUnaryMultiCallable[_risk_gateway_pb2.ResumeRequest, _risk_gateway_pb2.ResumeResponse]  # type: ignore[assignment]
     GetDesk: _aio.UnaryUnaryMultiCallable[_risk_gateway_pb2.GetDeskRequest, _risk_gateway_pb2.Desk]  # type: ignore[assignment]
     ListDeskOrders: _aio.UnaryUnaryMultiCallable[_risk_gateway_pb2.ListDeskOrdersRequest, _risk_gateway_pb2.ListDeskOrdersResponse]  # type: ignore[assignment]
+    GetBooks: _aio.UnaryUnaryMultiCallable[_risk_gateway_pb2.GetBooksRequest, _risk_gateway_pb2.Books]  # type: ignore[assignment]
+    """Positions and P&L by strategy and symbol, by strategy, by symbol, and of the desk."""
+    ExplainOrder: _aio.UnaryUnaryMultiCallable[_risk_gateway_pb2.ExplainOrderRequest, _risk_gateway_pb2.ExplainOrderResponse]  # type: ignore[assignment]
+    """From an order, or a refused signal, to all that it came from and what came of it."""
 
 class RiskGatewayServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -149,5 +157,21 @@ class RiskGatewayServicer(metaclass=_abc_1.ABCMeta):
         request: _risk_gateway_pb2.ListDeskOrdersRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_risk_gateway_pb2.ListDeskOrdersResponse, _abc.Awaitable[_risk_gateway_pb2.ListDeskOrdersResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def GetBooks(
+        self,
+        request: _risk_gateway_pb2.GetBooksRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_risk_gateway_pb2.Books, _abc.Awaitable[_risk_gateway_pb2.Books]]:
+        """Positions and P&L by strategy and symbol, by strategy, by symbol, and of the desk."""
+
+    @_abc_1.abstractmethod
+    def ExplainOrder(
+        self,
+        request: _risk_gateway_pb2.ExplainOrderRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_risk_gateway_pb2.ExplainOrderResponse, _abc.Awaitable[_risk_gateway_pb2.ExplainOrderResponse]]:
+        """From an order, or a refused signal, to all that it came from and what came of it."""
 
 def add_RiskGatewayServicer_to_server(servicer: RiskGatewayServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

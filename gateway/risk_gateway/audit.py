@@ -1,0 +1,118 @@
+"""What a person asks of a journal, with or without a gateway: proof, copy, explanation.
+
+`python -m risk_gateway.audit verify JOURNAL`; `stratops journal` and `stratops explain` call it.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from risk_gateway.archive import Archive
+from risk_gateway.backup import TargetExists, back_up
+from risk_gateway.explanation import UnknownSignal, explained
+from risk_gateway.explanation_text import to_json, to_text
+from risk_gateway.home import Home, JournalUnusable, of
+from risk_gateway.proof import NotProven
+from risk_gateway.verification import Proven, verified
+from stratops_wire.scalars import text_of
+from trading.ledger import Ledger
+
+_EXPECTED = (NotProven, UnknownSignal, JournalUnusable, TargetExists, OSError)
+
+
+def main(arguments: Sequence[str]) -> int:
+    asked = _parser().parse_args(arguments)
+    try:
+        sys.stdout.write(asked.answer(asked) + "\n")
+    except _EXPECTED as error:
+        sys.stderr.write(f"stratops: {asked.journal}: {error}\n")
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="risk_gateway.audit")
+    commands = parser.add_subparsers(required=True)
+    verify = commands.add_parser("verify")
+    verify.add_argument("journal", type=of)
+    verify.add_argument("--contains", default="")
+    verify.add_argument("--json", action="store_true")
+    verify.set_defaults(answer=_verify)
+    backup = commands.add_parser("backup")
+    backup.add_argument("journal", type=of)
+    backup.add_argument("target", type=Path)
+    backup.set_defaults(answer=_back_up)
+    explain = commands.add_parser("explain")
+    explain.add_argument("journal", type=of)
+    explain.add_argument("order")
+    explain.add_argument("--json", action="store_true")
+    explain.set_defaults(answer=_explain)
+    return parser
+
+
+def file_of(home: Home) -> Home:
+    """A folder stands for the journal in it."""
+    return home / "journal.db" if isinstance(home, Path) and home.is_dir() else home
+
+
+def _verify(asked: argparse.Namespace) -> str:
+    proven = verified(file_of(asked.journal), asked.contains)
+    return json.dumps(_document(proven), indent=2) if asked.json else _text(proven)
+
+
+def _back_up(asked: argparse.Namespace) -> str:
+    journal = file_of(asked.journal)
+    if not isinstance(journal, Path):
+        raise JournalUnusable(f"journal {journal}: a database's backup is pg_dump's to make")
+    back_up(journal, asked.target)
+    proven = verified(asked.target)
+    return f"{asked.target}: records {proven.first} to {proven.last}, proven"
+
+
+def _explain(asked: argparse.Namespace) -> str:
+    archive = Archive(file_of(asked.journal), one_moment=True)
+    try:
+        found = explained(archive, asked.order)
+    finally:
+        archive.close()
+    return to_json(found) if asked.json else to_text(found)
+
+
+def _document(proven: Proven) -> dict[str, object]:
+    return {
+        "journal": proven.journal,
+        "first": proven.first,
+        "last": proven.last,
+        "head": proven.head,
+        "seals": proven.seals,
+        "orders": proven.orders,
+        "strategies": {name: _books(ledger) for name, ledger in proven.ledgers.items()},
+    }
+
+
+def _books(ledger: Ledger) -> dict[str, object]:
+    return {
+        "positions": {each.symbol: text_of(each.quantity) for each in ledger.positions.values()},
+        "realized_pnl": text_of(ledger.realized_pnl),
+        "fees": text_of(ledger.fees),
+        "cash": text_of(ledger.cash),
+    }
+
+
+def _text(proven: Proven) -> str:
+    lines = [
+        f"proven: records {proven.first} to {proven.last}, {proven.seals} seals, "
+        f"{proven.orders} orders",
+        f"head:   {proven.head}",
+    ]
+    for name, ledger in proven.ledgers.items():
+        held = ", ".join(f"{each.symbol} {each.quantity}" for each in ledger.positions.values())
+        money = f"realised {ledger.realized_pnl}, fees {ledger.fees}"
+        lines.append(f"{name}: {held or 'nothing held'}; {money}")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,101 @@
+"""An explanation for people, as a table, and for programs, as JSON."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from risk_gateway.explanation import Explanation
+from risk_gateway.findings import Finding
+from trading.limits import UNLIMITED, Limits
+
+_WIDTH = 12
+
+
+def to_json(found: Explanation) -> str:
+    sums = {"realized_pnl": found.realized_pnl, "fees": found.fees}
+    document = msgspec.to_builtins(found, enc_hook=dict) | msgspec.to_builtins(sums)
+    return msgspec.json.format(msgspec.json.encode(document)).decode()
+
+
+def to_text(found: Explanation) -> str:
+    return "\n".join(
+        f"{name:{_WIDTH}}{line}".rstrip()
+        for title, lines in _parts(found)
+        for name, line in zip([title, *[""] * len(lines)], lines, strict=False)
+    )
+
+
+def _parts(found: Explanation) -> Iterator[tuple[str, list[str]]]:
+    yield "order", [found.order_id or "none was made"]
+    yield "signal", list(_signal(found))
+    yield "verdict", [": ".join(filter(None, (found.verdict, found.message)))]
+    yield "decided", [f"{_time(found.decided_ns)}, written {_time(found.written_ns)}"]
+    yield "record", [f"{found.record}, hash {found.hash}"]
+    yield "strategy", list(_strategy(found))
+    yield "checks", [found.unchecked] if found.unchecked else list(map(_check, found.checks))
+    yield "limits", list(_limits(found.terms.limits)) if found.terms else ["not kept"]
+    yield (
+        "events",
+        [
+            f"{_time(each.at_ns)}  record {each.record}  {each.kind} -> {each.state}  {each.what}"
+            for each in found.events
+        ]
+        or ["none"],
+    )
+    yield (
+        "fills",
+        [
+            f"{each.fill.fill_id}  {each.fill.side} {each.fill.quantity} at {each.fill.price}, fee "
+            f"{each.fill.fee}; position {each.position}, realised {each.realized_pnl}"
+            for each in found.fills
+        ]
+        or ["none"],
+    )
+    yield "P&L", [f"realised {found.realized_pnl}, fees {found.fees}"]
+
+
+def _signal(found: Explanation) -> Iterator[str]:
+    signal, cause = found.signal, found.signal.cause
+    price = f" at {signal.price}" if signal.price is not None else ""
+    yield f"{signal.id}"
+    what = f"{signal.side} {signal.quantity} {signal.symbol}, {signal.order_type}{price}"
+    yield f"{signal.action}: {what}"
+    yield f"caused by {cause.stream} {cause.sequence}, {_time(cause.at_ns)}"
+    age = "" if found.age_ns is None else f", {found.age_ns / 1e6:.3f} ms old"
+    yield f"bid {found.bid}, ask {found.ask}{age}"
+
+
+def _strategy(found: Explanation) -> Iterator[str]:
+    code, grant = found.code, found.grant
+    yield f"{found.strategy}, epoch {found.epoch}, batch {found.batch}"
+    if code is not None:
+        yield f"revision {code.revision}, code {code.digest or 'without a digest'}"
+        yield f"parameters {_pairs(code.parameters)}"
+    if grant is not None:
+        yield f"granted to {grant.instance}, {grant.why}"
+
+
+def _check(found: Finding) -> str:
+    what = found.message or _pairs(found.compared)
+    return f"{found.result:12}{found.check:40}{what}"
+
+
+def _limits(limits: Limits) -> Iterator[str]:
+    for each in fields(limits):
+        value = getattr(limits, each.name)
+        if isinstance(value, frozenset):
+            value = ", ".join(sorted(value))
+        if value not in ("", UNLIMITED):
+            yield f"{each.name} {value}"
+
+
+def _pairs(values: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in values.items()) or "none"
+
+
+def _time(at_ns: int) -> str:
+    seconds, rest = divmod(at_ns, 10**9)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S}.{rest:09d}Z"

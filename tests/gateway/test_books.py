@@ -1,0 +1,87 @@
+"""Positions and P&L as they are asked for, of a desk and over gRPC."""
+
+import json
+from decimal import Decimal
+
+import grpc
+import grpc.aio
+import pytest
+
+from desk_driver import OPERATOR, DeskDriver, buy, fill
+from gateway_driver import Stack
+from risk_gateway.books import books_of
+from stratops_api.v1 import risk_gateway_pb2 as pb
+from trading.signals import Side
+
+
+async def traded(desk: DeskDriver) -> None:
+    """`s` is long 2 at 101, `t` has sold 1 of 2 with a gain of 9; the mid is 100.5."""
+    for name in "st":
+        runner = await desk.armed(name=name, instance=name)
+        await runner.decide(buy(f"{name}1", quantity="2"))
+        await desk.filled(fill(f"{name}1", quantity="2", strategy=name))
+    desk.feed_next()
+    await runner.decide(buy("t2", cause=2, side=Side.SELL))
+    await desk.filled(fill("t2", side=Side.SELL, price=Decimal(110), strategy="t"))
+
+
+def lines(found: pb.Books) -> dict[tuple[str, str], tuple[Decimal | None, ...]]:
+    every = [*found.positions, *found.strategies, *found.symbols, found.desk]
+    return {
+        (each.strategy, each.symbol): tuple(
+            Decimal(text) if text else None
+            for text in (each.quantity, each.realized_pnl, each.fees, each.unrealized_pnl)
+        )
+        for each in every
+    }
+
+
+def numbers(*texts: str) -> tuple[Decimal | None, ...]:
+    return tuple(Decimal(text) if text else None for text in texts)
+
+
+async def test_books_add_up_by_strategy_by_symbol_and_for_the_desk(desk: DeskDriver) -> None:
+    await traded(desk)
+    found = books_of(desk.state.strategies.values(), desk.market.latest)
+    assert lines(found) == {
+        ("s", "BTCUSDT"): numbers("2", "0", "0.1", "-1"),
+        ("t", "BTCUSDT"): numbers("1", "9", "0.2", "-0.5"),
+        ("s", ""): numbers("", "0", "0.1", "-1"),
+        ("t", ""): numbers("", "9", "0.2", "-0.5"),
+        ("", "BTCUSDT"): numbers("3", "9", "0.3", "-1.5"),
+        ("", ""): numbers("", "9", "0.3", "-1.5"),
+    }
+
+
+async def test_without_a_price_nothing_is_said_of_what_is_unrealised(desk: DeskDriver) -> None:
+    await traded(desk)
+    found = books_of(desk.state.strategies.values(), lambda _: None)
+    assert found.desk.unrealized_pnl == ""
+    assert Decimal(found.desk.realized_pnl) == 9
+
+
+@pytest.mark.servers
+async def test_books_and_explanations_are_answered_over_grpc(stack: Stack) -> None:
+    await stack.deploy()
+    runner = await stack.armed()
+    await runner.decide(buy("x", await stack.market.next()))
+    await runner.outcome(1)
+    stub = stack.stub()
+    books = await stub.GetBooks(pb.GetBooksRequest(token=OPERATOR, strategy="s"))
+    assert [(each.symbol, each.quantity) for each in books.positions] == [("BTCUSDT", "1.00000")]
+    request = pb.ExplainOrderRequest(token=OPERATOR, order="x-0")
+    found = json.loads((await stub.ExplainOrder(request)).json)
+    assert found["verdict"] == "accepted"
+    assert found["fills"][0]["position"] == "1.00000"
+    with pytest.raises(grpc.aio.AioRpcError, match="nobody: neither") as refused:
+        await stub.ExplainOrder(pb.ExplainOrderRequest(token=OPERATOR, order="nobody"))
+    assert refused.value.code() is grpc.StatusCode.NOT_FOUND
+
+
+@pytest.mark.servers
+@pytest.mark.parametrize("call", ["GetBooks", "ExplainOrder"])
+async def test_only_an_operator_may_ask(shared_stack: Stack, call: str) -> None:
+    request = getattr(pb, f"{call}Request")(token="a thief's")
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await getattr(shared_stack.stub(), call)(request)
+    assert refused.value.code() is grpc.StatusCode.UNAUTHENTICATED
