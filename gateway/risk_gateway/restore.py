@@ -132,6 +132,8 @@ class Restoration:
     def _ended(self, row: Row) -> None:
         strategy = self._state.strategies[row.strategy]
         body: OrderEnded = body_of(row)
+        # It may have been UNKNOWN, from which every end is possible; no record says so.
+        strategy.account.on_event(body.client_order_id, OrderEvent.LOSE)
         order = strategy.account.on_event(body.client_order_id, EVENT_OF_END[body.state])
         strategy.keep_ended(order)
         strategy.told.order(order)

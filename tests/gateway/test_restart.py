@@ -120,6 +120,22 @@ async def test_an_order_whose_end_is_not_known_counts_as_exposure_after_a_restar
     assert account.working("BTCUSDT").buys == Decimal(1)
 
 
+async def test_an_order_filled_in_part_and_rejected_while_unknown_is_read_back(
+    desk: DeskDriver,
+) -> None:
+    await (await desk.armed()).decide(buy("x"))
+    (leaving,) = desk.left
+    desk.desk.execution.unanswered(leaving, "DEADLINE_EXCEEDED")
+    await desk.filled(fill("x", quantity="0.5"))
+    rejected = types.ORDER_STATE_REJECTED
+    stated = pb.OrderResponse(client_order_id="x-0", state=rejected, filled_quantity="0.5")
+    desk.desk.execution.settle(desk.strategy, stated)
+    await desk.settled()
+    before = fingerprint(desk)
+    assert desk.strategy.ended["x-0"].state == "rejected"
+    assert fingerprint(desk.again()) == before
+
+
 @pytest.mark.parametrize(("session", "accepted"), [("run-1", False), ("run-2", True)])
 async def test_rates_go_on_over_a_restart_and_begin_anew_with_a_replay(
     desk: DeskDriver, session: str, accepted: bool
