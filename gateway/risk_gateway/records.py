@@ -107,6 +107,7 @@ class Decided:
     bid: Decimal | None = None
     ask: Decimal | None = None
     order: Order | None = None
+    watermarks: Watermarks | None = None  # of no batch: a tool's, or the gateway's own
 
     @property
     def verdict(self) -> Verdict:

@@ -117,6 +117,8 @@ class Restoration:
     def _decided(self, row: Row) -> None:
         strategy = self._state.strategies[row.strategy]
         body: Decided = body_of(row)
+        if body.watermarks is not None:
+            strategy.account.watermarks = body.watermarks
         strategy.tally.decided(body)
         strategy.recent.append(body)
         if strategy.flattening is not None and not body.epoch:

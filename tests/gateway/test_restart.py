@@ -150,6 +150,18 @@ async def test_rates_go_on_over_a_restart_and_begin_anew_with_a_replay(
     assert verdict.accepted is accepted
 
 
+async def test_a_peak_that_a_tools_signal_met_is_known_after_a_restart(desk: DeskDriver) -> None:
+    runner = await desk.armed()
+    await runner.decide(buy("x"))
+    await desk.filled(fill("x"))
+    desk.feed_next(bid=500)
+    assert desk.desk.submit(desk.strategy, runner.epoch, buy("y", cause=2), print) is None
+    await desk.settled()
+    peak = desk.strategy.account.watermarks.peak
+    assert peak > Decimal(1_000_000)  # its capital
+    assert desk.again().strategy.account.watermarks.peak == peak
+
+
 async def test_a_cancel_that_was_accepted_is_still_to_be_sent_after_a_restart(
     desk: DeskDriver,
 ) -> None:
