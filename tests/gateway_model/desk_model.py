@@ -1,10 +1,11 @@
 """A slow model of the desk, written from docs/gateway.md and docs/contracts.md.
 
 It keeps one list of facts in the order in which the desk met them, and works everything out from
-that list each time it is asked: no balances are kept, nothing is reserved, nothing is cached. The
-checks themselves are in `model_verdict`.
+that list each time it is asked: no balances are kept, nothing is reserved, nothing worked out is
+remembered. The checks themselves are in `model_verdict`.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal, localcontext
@@ -90,6 +91,7 @@ class DeskModel:
         self.instruments = instruments
         self.market_clock, self.asks_for_policies = market_clock, asks_for_policies
         self.facts: list[Fact] = []
+        self.by_kind: dict[str, list[Fact]] = defaultdict(list)  # the same, to find them sooner
         self.now_s = 0.0  # awake
         self.wall_ns = self.monotonic_ns = 0
         self.venue_available = True
@@ -100,11 +102,16 @@ class DeskModel:
     # ---- facts
 
     def note(self, kind: str, **fields: Any) -> None:
-        self.facts.append({"is": kind, **fields})
+        self._keep({"is": kind, **fields})
+
+    def _keep(self, fact: Fact) -> None:
+        self.facts.append(fact)
+        self.by_kind[fact["is"]].append(fact)
+        if fact["is"] in _STEPS:
+            self.by_kind["of orders"].append(fact)
 
     def of(self, kind: str, strategy: str) -> list[Fact]:
-        facts = self.facts
-        return [each for each in facts if each["is"] == kind and each["strategy"] == strategy]
+        return [each for each in self.by_kind[kind] if each["strategy"] == strategy]
 
     def _last(self, kind: str, strategy: str, what: str) -> Any:
         found = self.of(kind, strategy)
@@ -140,7 +147,7 @@ class DeskModel:
         return found
 
     def strategies(self) -> list[str]:
-        return list(dict.fromkeys(f["strategy"] for f in self.facts if f["is"] == "deployed"))
+        return list(dict.fromkeys(fact["strategy"] for fact in self.by_kind["deployed"]))
 
     def renew_terms(self, strategy: str) -> None:
         """Notes what is in force now, if that is anything new."""
@@ -187,7 +194,7 @@ class DeskModel:
     def _may_only_close(self, content: dict[str, Any]) -> bool:
         if not self.asks_for_policies:
             return False
-        if not any(each["is"] == "policies_listed" for each in self.facts):
+        if not self.by_kind["policies_listed"]:
             return True
         name = content.get("policy", "")
         found = self.policies().get(name)
@@ -293,7 +300,7 @@ class DeskModel:
     def orders(self, strategy: str = "", facts: Sequence[Fact] | None = None) -> dict[str, Fact]:
         """Each order that was ever made, as it stands."""
         found: dict[str, Fact] = {}
-        for fact in self.facts if facts is None else facts:
+        for fact in self.by_kind["of orders"] if facts is None else facts:
             step = _STEPS.get(fact["is"])
             if step is not None:
                 step(found, fact)
@@ -354,7 +361,7 @@ class DeskModel:
         )
         self._unpark()
 
-    def _messages(self) -> list[Fact]:
+    def heard(self) -> list[Fact]:
         """As far as this life of the gateway heard them."""
         heard: list[Fact] = []
         for fact in self.facts:
@@ -373,12 +380,12 @@ class DeskModel:
         return Price(bid, ask, gone)
 
     def has_arrived(self, cause: Cause) -> bool:
-        last = [f["sequence"] for f in self._messages() if f["stream"] == cause.stream]
+        last = [f["sequence"] for f in self.heard() if f["stream"] == cause.stream]
         return not self.market_clock or (bool(last) and last[-1] >= cause.sequence)
 
     def moment(self, cause: Cause) -> tuple[int, PriceOf]:
         """Time and prices that a signal of that cause is judged by."""
-        heard = self._messages()
+        heard = self.heard()
         if not self.market_clock:
             return self.wall_ns, lambda symbol: self._latest(symbol, heard, None)
         if not self.has_arrived(cause):
@@ -400,7 +407,7 @@ class DeskModel:
         self, strategy: str, key: str, signals: Sequence[Signal], *, own: bool = False
     ) -> None:
         """A batch that the fence let through; `drain` once all that came together is taken."""
-        ids = {fact["signal"] for fact in self.facts if fact["is"] == "decided"}
+        ids = {fact["signal"] for fact in self.by_kind["decided"]}
         ids |= {signal.id for each in self.submissions for signal in each.signals}
         submission = Submission(strategy, key, signals, own, ids)
         self.submissions.append(submission)
@@ -554,9 +561,8 @@ class DeskModel:
 
     def fill(self, fill: Fact) -> str:
         """What becomes of it: counted, repeated, or a stray."""
-        if any(
-            fact["is"] in ("fill", "stray") and fact["fill"] == fill["fill"] for fact in self.facts
-        ):
+        known = [*self.by_kind["fill"], *self.by_kind["stray"]]
+        if any(fact["fill"] == fill["fill"] for fact in known):
             return "repeated"
         order = self.orders().get(fill["id"])
         strategy = order["strategy"] if order else fill["strategy"]
@@ -584,7 +590,11 @@ class DeskModel:
     def restart(self) -> None:
         """What was not told is forgotten; orders whose end is not known are asked for."""
         open_keys = {each.key for each in self.submissions}
-        self.facts = [each for each in self.facts if each.get("by") not in open_keys]
+        facts, self.facts = self.facts, []
+        self.by_kind.clear()
+        for each in facts:
+            if each.get("by") not in open_keys:
+                self._keep(each)
         self.submissions, self.queue, self.waiting = [], [], []
         self.note("restarted")
 

@@ -263,21 +263,18 @@ async def lost_tick(r: Random, scene: Scene) -> None:
 async def bad_message(r: Random, scene: Scene) -> None:
     """Dropped at the door: sequences that go back, sides that cross, other symbols."""
     world = scene.world
-    last = world.published.get(f"{BTC}/tick", 0)
+    world.deliver_messages()
+    heard = [each["sequence"] for each in world.model.heard() if each["stream"] == f"{BTC}/tick"]
+    if not heard:
+        return
     usual = {"type": "tick", "symbol": BTC, "session": world.session, "timestamp": world.now_ns}
     prices = {"bid_price": 77.0, "ask_price": 78.0}
     bad = [
-        {**usual, **prices, "sequence": last},
-        {**usual, "bid_price": 9.0, "ask_price": 8.0, "sequence": last + 1},
+        {**usual, **prices, "sequence": heard[-1]},
+        {**usual, "bid_price": 9.0, "ask_price": 8.0, "sequence": heard[-1] + 1},
         {**usual, **prices, "symbol": "XRPUSDT", "sequence": 1},
     ]
-    world.deliver_messages()
-    if last and f"{BTC}/tick" in _heard(scene):
-        world.feed_what_is_dropped(r.choice(bad))
-
-
-def _heard(scene: Scene) -> set[str]:
-    return {each["stream"] for each in scene.world.model._messages()}
+    world.feed_what_is_dropped(r.choice(bad))
 
 
 async def decide(r: Random, scene: Scene) -> None:

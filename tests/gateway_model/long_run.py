@@ -14,7 +14,7 @@ from desk_stories import Result, never_happened, shrunk, some_story, tell
 from desk_world import Differs
 from quiet_log import quiet
 
-STEPS = 250  # of a story: what the model works out grows with its square
+STEPS = 120  # of a story: what the model works out grows with its square
 
 
 async def run(seed: int, events: int) -> Result:
