@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from math import ceil
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -282,6 +283,9 @@ async def decide(r: Random, scene: Scene) -> None:
     for seat in _some_seats(r, scene, 1):
         cause = message(r, scene)
         scene.world.deliver_messages()
+        if cause.type == "tick" and r.random() < 0.03:  # the gateway has its own word for that
+            cause = replace(cause, at_ns=cause.at_ns + r.choice([-1, 1]) * DAY_NS)
+            scene.count("cause: of another time")
         scene.world.decide(seat, some_signals(r, scene, seat, cause))
         scene.world.drain()
 
@@ -707,14 +711,15 @@ HAPPENINGS: Mapping[str, tuple[Happening, float]] = {
 }
 NAMES = list(HAPPENINGS)
 _WEIGHTS = [weight for _, weight in HAPPENINGS.values()]
-# For who chooses evenly; what takes a second of CPU is left to the seeded stories.
-WEIGHED = [name for name, (_, weight) in HAPPENINGS.items() for _ in range(round(4 * weight))]
+# For who chooses evenly. A flood takes a second: it is left to the seeded stories.
+WEIGHED = [name for name in NAMES if name != "flood" for _ in range(ceil(4 * HAPPENINGS[name][1]))]
 
 # What a run of a million must have met, or the generator does not do what it says.
 DETAILS = (
     "answer: garbled", "call: answer lost", "call: answered", "call: held back",
     "call: never arrived", "call: refused", "cancel: answer lost", "cancel: answered",
-    "cancel: never arrived", "cause: lost", "clock: a long wait", "clock: midnight",
+    "cancel: never arrived", "cause: lost", "cause: of another time", "clock: a long wait",
+    "clock: midnight",
     "clock: stepped", "deploy: one from before", "fence: went back", "fill: counted",
     "fill: foreign", "fill: late", "fill: repeated", "fill: stray", "grant: fresh",
     "grant: switched", "halt: file", "halt: operator", "message: lost", "policy: changed",
