@@ -384,8 +384,8 @@ async def went_back(r: Random, scene: Scene) -> None:
         decided = [
             (stream, last) for stream, last in seat.floor.items() if stream in world.published
         ]
-        if not decided or runner.sent is None or not runner.sent.mark.sequences:
-            continue
+        if not decided or runner.sent is None or runner.sent.mark.session != world.session:
+            continue  # another run of the feed decides anew
         stream, last = r.choice(decided)
         symbol, _, kind = stream.partition("/")
         cause = Cause(symbol, kind, r.randrange(1, last + 1), world.now_ns)
