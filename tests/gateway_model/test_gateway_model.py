@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
 from chance import SEED
+from desk_draws import Scene
 from desk_stories import (
     SHM,
     WEIGHED,
     Result,
-    Scene,
     begin,
     finish,
     happen,
