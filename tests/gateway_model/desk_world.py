@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from desk_driver import HASH, TOKEN, DeskDriver, Runner
-from desk_model import DeskModel, Fact, outstanding
+from desk_model import UNWRITTEN, DeskModel, Fact, outstanding
 from handover.messages import (
     Ack,
     Alive,
@@ -427,6 +427,8 @@ class DeskWorld:
         if refused is not None:
             self.reasons[str(refused.reason)] += 1
             return refused.reason
+        if session := self.strategy(seat).grants.mark.session:  # of the armed one's last batch
+            self.model.decides_in(seat.name, session, UNWRITTEN)
         self.model.take(seat.name, key, [signal])
         return None
 
@@ -579,8 +581,8 @@ class DeskWorld:
         self.driver.left.clear()
         news, self.compared = self.model.facts[self.compared :], len(self.model.facts)
         wanted = [(f["strategy"], f["id"], f["cancel"]) for f in news if f["is"] == "leaves"]
-        self._same("leaves for the venue", sorted(wanted), sorted(left))
         self._compare_verdicts([each for each in news if each["is"] == "decided"])
+        self._same("leaves for the venue", sorted(wanted), sorted(left))
         self._same("halts", self.model.halts(), set(self.driver.state.halts))
         for seat in self.seats.values():
             self._compare_outcomes(seat)
