@@ -8,7 +8,7 @@ ARGS ?=
 NAMESPACE ?= trading
 
 .DEFAULT_GOAL := help
-.PHONY: help install up check test bench proto crds install-yaml clean
+.PHONY: help install up check test long bench proto crds install-yaml clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-16s %s\n", $$1, $$2}'
@@ -30,6 +30,9 @@ check: install ## The fast gate: style, types, layers, unit tests; under a minut
 test: check ## Everything: the gate, then real servers and long runs, then a real Kubernetes
 	$(BIN)/pytest -q -n 3 --dist worksteal -m "(servers or long) and not cluster"
 	$(BIN)/pytest -q -m "cluster and not scale"
+
+long: install ## A million events of the desk against its slow model (ARGS="--seed 7 --events 100000")
+	@PYTHONPATH=tests/support:tests/gateway_model $(BIN)/python tests/gateway_model/long_run.py $(ARGS)
 
 bench: install ## Measure speed and memory; prints a table, writes benchmarks/results
 	$(BIN)/python -m benchmarks $(ARGS)

@@ -55,8 +55,9 @@ def tighter(one: Content, other: Content) -> Content:
     mode = min(one.mode, other.mode, key=lambda mode: mode.rank)
     symbols = one.terms.symbols
     limits = _tighter_limits(one.terms.limits, other.terms.limits)
-    if one.terms.limits.allowed_symbols and other.terms.limits.allowed_symbols:
-        symbols &= limits.allowed_symbols  # so that an empty intersection does not mean "all"
+    both_name_some = one.terms.limits.allowed_symbols and other.terms.limits.allowed_symbols
+    if both_name_some and not limits.allowed_symbols:
+        symbols = frozenset()  # an empty intersection would mean "all"
     return Content(mode, replace(one.terms, symbols=symbols, limits=limits), one.policy)
 
 

@@ -114,6 +114,7 @@ class Decided:
     ask: Decimal | None = None
     order: Order | None = None
     judged: Judged | None = None  # None: no check was made
+    watermarks: Watermarks | None = None  # of no batch: a tool's, or the gateway's own
 
     @property
     def verdict(self) -> Verdict:

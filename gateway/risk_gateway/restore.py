@@ -149,6 +149,8 @@ class Restoration:
     def _decided(self, row: Row) -> None:
         strategy = self.state.strategies[row.strategy]
         body: Decided = body_of(row)
+        if body.watermarks is not None:
+            strategy.account.watermarks = body.watermarks
         strategy.tally.decided(body)
         strategy.recent.append(body)
         if strategy.flattening is not None and not body.epoch:
@@ -164,6 +166,8 @@ class Restoration:
     def _ended(self, row: Row) -> None:
         strategy = self.state.strategies[row.strategy]
         body: OrderEnded = body_of(row)
+        # It may have been UNKNOWN, from which every end is possible; no record says so.
+        strategy.account.on_event(body.client_order_id, OrderEvent.LOSE)
         order = strategy.account.on_event(body.client_order_id, EVENT_OF_END[body.state])
         strategy.keep_ended(order)
         strategy.told.order(order)

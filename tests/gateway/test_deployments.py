@@ -300,6 +300,15 @@ def test_no_allowed_symbol_in_common_means_none_not_all() -> None:
     assert tighter(one, other).terms.symbols == frozenset()
 
 
+async def test_what_only_the_successor_does_not_allow_is_refused_by_its_limits_name(
+    desk: DeskDriver,
+) -> None:
+    runner = await desk.armed(content(allowed_symbols=["BTCUSDT", "ETHUSDT"]))
+    await desk.deploy("r2", content(allowed_symbols=["ETHUSDT"]))
+    (verdict,) = await runner.decide(buy("x"))
+    assert verdict.reason is Reason.ALLOWED_SYMBOLS
+
+
 async def test_a_successor_on_other_symbols_leaves_the_old_one_its_own(desk: DeskDriver) -> None:
     runner = await desk.armed()
     await desk.deploy("r2", changed(content(), symbols=["ETHUSDT"]))

@@ -11,6 +11,8 @@ from hypothesis import given, settings
 
 from desk_driver import DeskDriver, buy, cancel, content, fill
 from desk_story import STEPS, Story
+from stratops_api.v1 import order_execution_pb2 as pb
+from stratops_api.v1 import types_pb2 as types
 
 
 def fingerprint(desk: DeskDriver) -> dict[str, Any]:
@@ -58,6 +60,22 @@ async def test_an_order_whose_end_is_not_known_counts_as_exposure_after_a_restar
     assert account.working("BTCUSDT").buys == Decimal(1)
 
 
+async def test_an_order_filled_in_part_and_rejected_while_unknown_is_read_back(
+    desk: DeskDriver,
+) -> None:
+    await (await desk.armed()).decide(buy("x"))
+    (leaving,) = desk.left
+    desk.desk.execution.unanswered(leaving, "DEADLINE_EXCEEDED")
+    await desk.filled(fill("x", quantity="0.5"))
+    rejected = types.ORDER_STATE_REJECTED
+    stated = pb.OrderResponse(client_order_id="x-0", state=rejected, filled_quantity="0.5")
+    desk.desk.execution.settle(desk.strategy, stated)
+    await desk.settled()
+    before = fingerprint(desk)
+    assert desk.strategy.ended["x-0"].state == "rejected"
+    assert fingerprint(desk.again()) == before
+
+
 @pytest.mark.parametrize(("session", "accepted"), [("run-1", False), ("run-2", True)])
 async def test_rates_go_on_over_a_restart_and_begin_anew_with_a_replay(
     desk: DeskDriver, session: str, accepted: bool
@@ -70,6 +88,18 @@ async def test_rates_go_on_over_a_restart_and_begin_anew_with_a_replay(
     desk.feed_next()
     (verdict,) = await fresh.decide(buy("y", cause=2))
     assert verdict.accepted is accepted
+
+
+async def test_a_peak_that_a_tools_signal_met_is_known_after_a_restart(desk: DeskDriver) -> None:
+    runner = await desk.armed()
+    await runner.decide(buy("x"))
+    await desk.filled(fill("x"))
+    desk.feed_next(bid=500)
+    assert desk.desk.submit(desk.strategy, runner.epoch, buy("y", cause=2), print) is None
+    await desk.settled()
+    peak = desk.strategy.account.watermarks.peak
+    assert peak > Decimal(1_000_000)  # its capital
+    assert desk.again().strategy.account.watermarks.peak == peak
 
 
 async def test_a_cancel_that_was_accepted_is_still_to_be_sent_after_a_restart(

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from dataclasses import dataclass, field
 from decimal import Decimal
 from hashlib import sha256
@@ -174,6 +175,9 @@ class Runner:
 class DeskDriver:
     """One life of a desk; `again()` is the next one on the same journal."""
 
+    wall_ns = staticmethod(time.time_ns)
+    monotonic_ns = staticmethod(time.monotonic_ns)
+
     def __init__(
         self,
         folder: Path,
@@ -186,7 +190,7 @@ class DeskDriver:
         self.folder, self.clock, self.asks_for_policies = folder, clock, asks_for_policies
         self.journal = Journal(folder, loop)
         self.archive = Archive(self.journal.path)
-        self.market = MarketView(Intake(SYMBOLS), clock)
+        self.market = MarketView(Intake(SYMBOLS), clock, self.wall_ns, self.monotonic_ns)
         self.left: list[Leaving] = []
         self.published: list[PositionUpdate] = []
         self.venue_available = True

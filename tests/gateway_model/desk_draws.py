@@ -1,0 +1,222 @@
+"""What the details of a story are drawn from: limits, quotes, signals, all from one chance."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from random import Random
+from typing import Any
+
+from desk_world import DeskWorld, Seat
+from trading.signals import Action, Cause, OrderType, Side, Signal, TimeInForce
+
+SECOND_NS = 10**9
+DAY_NS = 86_400 * SECOND_NS
+BTC, ETH = "BTCUSDT", "ETHUSDT"
+D = Decimal
+
+
+@dataclass
+class Scene:
+    """A world, and what the story needs to go on with it."""
+
+    world: DeskWorld
+    bids: dict[str, float] = field(default_factory=lambda: {BTC: 100.0, ETH: 50.0})
+
+    def count(self, what: str) -> None:
+        self.world.happened[what] += 1
+
+    def seats(self) -> list[Seat]:
+        return [each for each in self.world.seats.values() if each.runner is not None]
+
+
+def content(r: Random, policy: str = "") -> dict[str, Any]:
+    """Limits are mostly wide: what is refused for everything shows nothing."""
+    return {
+        "symbols": r.choice([[BTC], [BTC, ETH], [BTC, ETH], [BTC, ETH, "SOLUSDT"]]),
+        "mode": r.choice(["simulation"] * 9 + ["observation"]),
+        "capital": {"amount": r.choice(["10000", "20000", "100000"]), "currency": "USDT"},
+        "limits": limits(r),
+        "policy": policy,
+    }
+
+
+_WIDE: Mapping[str, Any] = {
+    "max_order_value": "1000000",
+    "max_daily_loss": "1000000",
+    "max_drawdown": "1",
+    "min_account_balance": "0",
+    "max_orders_per_second": 1_000,
+    "max_orders_per_minute": 1_000,
+}
+_TIGHT: Mapping[str, Sequence[Any]] = {
+    "max_order_value": ["150", "400"],
+    "max_position_size": ["2", "5"],
+    "max_daily_loss": ["5", "50"],
+    "max_drawdown": ["0.001", "0.01"],
+    "min_account_balance": ["9990", "19990"],
+    "max_orders_per_second": [0, 1, 3],
+    "max_orders_per_minute": [2, 10],
+    "min_confidence": ["0.3", 0.9],
+    "max_gross_exposure": ["300", "900"],
+    "max_net_exposure": ["200", "700"],
+    "max_concentration": ["0.01", "0.1"],
+    "max_open_orders": [1, 3],
+    "max_price_deviation": ["0.02", "0.1"],
+    "allowed_symbols": [[BTC], [ETH], [BTC, ETH]],
+    "blocked_symbols": [[BTC], [ETH]],
+}
+
+
+def limits(r: Random, share: float = 0.08) -> dict[str, Any]:
+    tight = {name: r.choice(values) for name, values in _TIGHT.items() if r.random() < share}
+    return {**_WIDE, **tight}
+
+
+def policy(r: Random) -> dict[str, Any]:
+    spec: dict[str, Any] = {}
+    if r.random() < 0.5:
+        spec["limits"] = {n: r.choice(v) for n, v in _TIGHT.items() if r.random() < 0.1}
+    if r.random() < 0.05:
+        spec["limits"] = {"max_fun": 1}  # nobody can read that
+    if r.random() < 0.06:
+        spec |= {"halted": True, "reason": "news"}
+    return spec
+
+
+def quote(r: Random, scene: Scene, symbol: str) -> tuple[float, float]:
+    """A walk, with a leap now and then."""
+    step = r.choice([-1.5, -0.5, 0.0, 0.5, 1.0]) if r.random() < 0.9 else r.choice([-20.0, 20.0])
+    scene.bids[symbol] = min(300.0, max(10.0, scene.bids[symbol] + step))
+    return scene.bids[symbol], scene.bids[symbol] + r.choice([0.0, 0.5, 1.0])
+
+
+def pass_moment(r: Random, scene: Scene) -> None:
+    """Mostly a part of a second; also a long wait, into the next day, or back."""
+    world, chance = scene.world, r.random()
+    if chance < 0.9:
+        world.go_on(r.randrange(1, SECOND_NS // 2))
+    elif chance < 0.96:
+        world.go_on(r.randrange(6, 90) * SECOND_NS)
+        scene.count("clock: a long wait")
+    elif chance < 0.98:
+        world.go_on(DAY_NS - world.now_ns % DAY_NS + r.choice([-1, 0, 1]))
+        scene.count("clock: midnight")
+    else:
+        world.step_clock(r.choice([-1, 1, -24]) * 3_600 * SECOND_NS)
+        scene.count("clock: stepped")
+
+
+def message(r: Random, scene: Scene, symbol: str = "") -> Cause:
+    """One more of the feed, on its way."""
+    symbol = symbol or r.choice([BTC, BTC, ETH])
+    kind = "tick" if r.random() < 0.9 else "trade"
+    pass_moment(r, scene)
+    price = quote(r, scene, symbol) if kind == "tick" else None
+    sequence = scene.world.publish(symbol, kind, price)
+    return Cause(symbol, kind, sequence, scene.world.now_ns)
+
+
+def some_price(r: Random, scene: Scene, symbol: str) -> Decimal:
+    near = D(str(scene.bids.get(symbol, 100.0)))
+    return near + r.choice([D(-10), D(-1), D("-0.5"), D(0), D("0.5"), D(1), D(10)])
+
+
+def order(r: Random, scene: Scene, seat: Seat, cause: Cause) -> Signal:
+    symbol = cause.symbol if r.random() < 0.85 else r.choice([BTC, ETH])
+    kind = r.choice([OrderType.MARKET] * 4 + list(OrderType))
+    price = some_price(r, scene, symbol)
+    stops = kind in (OrderType.STOP, OrderType.STOP_LIMIT)
+    priced = kind in (OrderType.LIMIT, OrderType.STOP_LIMIT) or (
+        kind is OrderType.MARKET and r.random() < 0.1
+    )
+    return Signal(
+        id=scene.world.next_id(seat),
+        symbol=symbol,
+        cause=cause,
+        at_ns=cause.at_ns,
+        side=r.choice(list(Side)),
+        order_type=kind,
+        quantity=D(r.choice(["0.5", "1", "1", "2", "3.00001"])),
+        price=price if priced else None,
+        stop_price=some_price(r, scene, symbol) if stops else None,
+        time_in_force=r.choice(list(TimeInForce)),
+        priority=r.choice([5, 5, 5, 1, 10]),
+        max_slippage=D(r.choice(["0", "0.001", "0.01"])) if r.random() < 0.1 else None,
+        confidence=D(r.choice(["0.2", "0.5", "0.7", "1"])) if r.random() < 0.2 else None,
+        expires_ns=cause.at_ns + r.choice([-1, 0, 1, 10**10]) if r.random() < 0.1 else None,
+    )
+
+
+def closing(r: Random, scene: Scene, seat: Seat, cause: Cause) -> Signal:
+    """Of what is held, all or a part; also of nothing, or more than there is."""
+    signal = order(r, scene, seat, cause)
+    held = scene.world.model.position(seat.name, signal.symbol)
+    side = Side.SELL if held > 0 else Side.BUY
+    part = r.choice([D(1), D(1), D("0.5"), D(2)])
+    quantity = abs(held) * part or D(1)
+    return replace(signal, side=side, quantity=quantity, closing=r.random() < 0.7)
+
+
+def cancelling(r: Random, scene: Scene, seat: Seat, cause: Cause) -> Signal:
+    model = scene.world.model
+    mine = list(model.orders(seat.name))[-8:]
+    others = list(model.orders())[-3:]
+    key = r.choice(mine or others or ["nothing-0"])
+    key = r.choice(others) if others and r.random() < 0.1 else key
+    signal = order(r, scene, seat, cause)
+    return replace(signal, action=Action.CANCEL, cancels=key.rpartition("-")[0])
+
+
+def wrong(r: Random, scene: Scene, seat: Seat, cause: Cause) -> Signal:
+    """With one field that cannot be."""
+    limit = {"order_type": OrderType.LIMIT, "stop_price": None}
+    change: dict[str, Any] = r.choice(
+        [
+            {"symbol": "DOGEUSDT"},
+            {"symbol": "SOLUSDT"},
+            {"quantity": D(0)},
+            {"quantity": D("NaN")},
+            {"quantity": D("-1")},
+            {"quantity": D("1e16")},
+            {"quantity": D("0.00001")},
+            {"confidence": D(2)},
+            {"max_slippage": D("-0.1")},
+            {**limit, "price": None},
+            {**limit, "price": D(-5)},
+            {**limit, "price": D("99.999")},
+            {"order_type": OrderType.MARKET, "stop_price": D(100)},
+            {"order_type": OrderType.STOP, "price": D(100), "stop_price": D(100)},
+        ]
+    )
+    return replace(order(r, scene, seat, cause), **change)
+
+
+def again(r: Random, scene: Scene, seat: Seat, cause: Cause) -> Signal:
+    """An id that was decided before, by whomever."""
+    decided = [each["signal"] for each in scene.world.model.facts if each["is"] == "decided"]
+    signal = order(r, scene, seat, cause)
+    return replace(signal, id=r.choice(decided[-12:])) if decided else signal
+
+
+_SIGNALS: Sequence[tuple[str, Callable[[Random, Scene, Seat, Cause], Signal], int]] = (
+    ("order", order, 50),
+    ("closing", closing, 20),
+    ("cancel", cancelling, 12),
+    ("wrong", wrong, 12),
+    ("again", again, 4),
+)
+
+
+def some_signal(r: Random, scene: Scene, seat: Seat, cause: Cause) -> Signal:
+    (name, make, _) = r.choices(_SIGNALS, [each[2] for each in _SIGNALS])[0]
+    scene.count(f"signal: {name}")
+    return make(r, scene, seat, cause)
+
+
+def some_signals(r: Random, scene: Scene, seat: Seat, cause: Cause) -> list[Signal]:
+    many = r.choice([1, 1, 1, 2, 3])
+    made = [some_signal(r, scene, seat, cause) for _ in range(many)]
+    if many > 1 and r.random() < 0.1:
+        made[-1] = replace(made[-1], id=made[0].id)
+        scene.count("signal: twice in a batch")
+    return made

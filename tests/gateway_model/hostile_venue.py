@@ -1,0 +1,140 @@
+"""A venue in the same process that keeps true books and is as awkward as a venue may be.
+
+It decides nothing by itself: the story says what it takes, trades, forgets to answer. Orders are
+kept once per client order id, a cancel of what was never seen leaves a tombstone.
+"""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from risk_gateway.venue import VenueUnavailable
+from stratops_api.v1 import order_execution_pb2 as pb
+from stratops_wire.scalars import ORDER_STATES, SIDES, text_of
+from trading.fills import Fill
+from trading.orders import OrderState
+from trading.signals import Side
+
+ZERO = Decimal(0)
+FEE = Decimal("0.25")  # of each fill
+
+
+@dataclass
+class AtVenue:
+    request: pb.OrderRequest
+    state: OrderState = OrderState.ACCEPTED
+    filled: Decimal = ZERO
+    notional: Decimal = ZERO
+    fee: Decimal = ZERO
+    fills: int = 0
+
+    @property
+    def is_open(self) -> bool:
+        return not self.state.has_ended
+
+    @property
+    def left(self) -> Decimal:
+        return Decimal(self.request.quantity) - self.filled
+
+
+@dataclass
+class HostileVenue:
+    """The calls of `risk_gateway.venue.Venue`, and what a story does to it."""
+
+    orders_: dict[str, AtVenue] = field(default_factory=dict)
+    buried: set[str] = field(default_factory=set)
+    available: bool = True
+    asked: list[tuple[str, str, pb.OrderResponse | None]] = field(default_factory=list)
+
+    def take(self, request: pb.OrderRequest, state: OrderState = OrderState.ACCEPTED) -> None:
+        """Once an id; a late copy of what was buried is refused."""
+        key = request.client_order_id
+        if key not in self.orders_:
+            state = OrderState.REJECTED if key in self.buried else state
+            self.orders_[key] = AtVenue(request, state)
+
+    def trade(self, key: str, quantity: Decimal, price: Decimal, at_ns: int) -> Fill:
+        """Also more than was ordered, if the story says so."""
+        order = self.orders_[key]
+        order.fills += 1
+        order.filled += quantity
+        order.notional += quantity * price
+        order.fee += FEE
+        full = order.left <= 0
+        order.state = OrderState.FILLED if full else OrderState.PARTIALLY_FILLED
+        return Fill(
+            fill_id=f"{key}/{order.fills}",
+            client_order_id=key,
+            strategy=order.request.strategy_id,
+            symbol=order.request.symbol,
+            side=SIDES.member("side", order.request.side),
+            price=price,
+            quantity=quantity,
+            fee=FEE,
+            at_ns=at_ns,
+            order_id=f"v-{key}",
+        )
+
+    def end(self, key: str, state: OrderState) -> None:
+        if self.orders_[key].is_open:
+            self.orders_[key].state = state
+
+    def statement(self, key: str) -> pb.OrderResponse:
+        """How it stands now."""
+        order = self.orders_[key]
+        return pb.OrderResponse(
+            client_order_id=key,
+            order_id=f"v-{key}",
+            state=ORDER_STATES.number(order.state),  # type: ignore[arg-type]  # the stubs' own enum type
+            filled_quantity=text_of(order.filled),
+            filled_notional=text_of(order.notional),
+            fee=text_of(order.fee),
+        )
+
+    def cancelled(self, key: str) -> pb.OrderResponse:
+        """A cancel reached it."""
+        if key in self.orders_:
+            self.end(key, OrderState.CANCELLED)
+            return self.statement(key)
+        self.buried.add(key)
+        cancelled = ORDER_STATES.number(OrderState.CANCELLED)
+        return pb.OrderResponse(client_order_id=key, state=cancelled)  # type: ignore[arg-type]  # as above
+
+    def has_open(self, key: str) -> bool:
+        return key in self.orders_ and self.orders_[key].is_open
+
+    def position(self, strategy: str, symbol: str) -> Decimal:
+        """What its fills make of the strategy's orders."""
+        total = ZERO
+        for order in self.orders_.values():
+            if (order.request.strategy_id, order.request.symbol) == (strategy, symbol):
+                side = SIDES.member("side", order.request.side)
+                total += order.filled if side is Side.BUY else -order.filled
+        return total
+
+    # ---- as the gateway calls it
+
+    async def order(self, client_order_id: str) -> pb.OrderResponse | None:
+        self._answer()
+        known = client_order_id in self.orders_
+        answer = self.statement(client_order_id) if known else None
+        self.asked.append(("order", client_order_id, answer))
+        return answer
+
+    async def cancel(self, client_order_id: str, strategy: str) -> pb.OrderResponse:
+        self._answer()
+        answer = self.cancelled(client_order_id)
+        self.asked.append(("cancel", client_order_id, answer))
+        return answer
+
+    async def orders(
+        self, strategy: str = "", *, open_only: bool = False
+    ) -> AsyncIterator[pb.OrderResponse]:
+        self._answer()
+        for key, order in self.orders_.items():
+            if order.is_open or not open_only:
+                yield self.statement(key)
+
+    def _answer(self) -> None:
+        if not self.available:
+            raise VenueUnavailable("it is away")
