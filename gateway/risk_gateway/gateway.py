@@ -25,7 +25,9 @@ from risk_gateway.metrics import DeskCollector, exposition
 from risk_gateway.policies import Policies
 from risk_gateway.positions import PositionPublisher
 from risk_gateway.report import FeedView, Surroundings, levels
+from risk_gateway.requests import ReadRequests
 from risk_gateway.restore import Restoration
+from risk_gateway.roster import Roster
 from risk_gateway.service import Service
 from risk_gateway.settings import InvalidSettings, Settings, VenueKind
 from risk_gateway.settle import Settler
@@ -51,6 +53,8 @@ _SERVER_OPTIONS = (
     ("grpc.so_reuseport", 0),
     ("grpc.max_receive_message_length", 64 * 1024 * 1024),  # a strategy's snapshot
     ("grpc.max_send_message_length", 64 * 1024 * 1024),
+    # Of one connection: what a flood of calls can put in front of the others' at most.
+    ("grpc.max_concurrent_streams", 64),
     # A runner whose node has gone says nothing: its session would live on for hours.
     ("grpc.keepalive_time_ms", 10_000),
     ("grpc.keepalive_timeout_ms", 5_000),
@@ -98,7 +102,7 @@ class Gateway:
         self.address = ""
         self._listening = False
         self._cluster = self._cluster_side()
-        local = SharedTokens(settings.operator_token)
+        local = SharedTokens(settings.operator_token, Roster(settings.roster))
         self.callers: Callers = self._cluster.callers if self._cluster else local
         loop.set_exception_handler(self._on_loop_fault)
 
@@ -172,8 +176,14 @@ class Gateway:
             FeedView(lambda: self.subscription.session, lambda: self.subscription.age_ns),
             lambda: self.positions.unpublished,
         )
-        server = grpc.aio.server(options=_SERVER_OPTIONS, maximum_concurrent_rpcs=_MOST_CALLS)
-        service = Service(self.desk, self.venue, self.callers, surroundings, self.on_fault)
+        server = grpc.aio.server(
+            options=_SERVER_OPTIONS,
+            maximum_concurrent_rpcs=_MOST_CALLS,
+            interceptors=(ReadRequests(),),
+        )
+        service = Service(
+            self.desk, self.venue, self.callers, surroundings, self.on_fault, self.settings.most
+        )
         add_RiskGatewayServicer_to_server(service, server)
         self.address = _listen(server, self.settings)
         host = self.settings.metrics_host or self.settings.listen.rpartition(":")[0]

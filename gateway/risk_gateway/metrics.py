@@ -49,6 +49,7 @@ class Counts:
     reloads: Counter[Labels] = field(default_factory=Counter)  # strategy, success
     position_updates: int = 0
     unknown_callers: Counter[str] = field(default_factory=Counter)  # by reason
+    over_bound: Counter[str] = field(default_factory=Counter)  # by bound
     deployments: Counter[Labels] = field(default_factory=Counter)  # strategy
     deployment_errors: int = 0
     strays: int = 0
@@ -106,6 +107,8 @@ class DeskCollector(Collector):
         yield _counter("position_updates", "Positions published", (), {(): counts.position_updates})
         callers: Mapping[Labels, int] = {(why,): n for why, n in counts.unknown_callers.items()}
         yield _counter("unknown_callers", "Calls refused", ("reason",), callers)
+        bounds: Mapping[Labels, int] = {(bound,): n for bound, n in counts.over_bound.items()}
+        yield _counter("calls_over_bound", "Calls refused for how much", ("bound",), bounds)
         yield _counter("stray_fills", "Fills nobody could be given", (), {(): counts.strays})
         yield _histogram("order_latency_microseconds", "Sent to answered", counts.order_latency)
         yield _histogram("fill_latency_microseconds", "Received to durable", counts.fill_latency)

@@ -11,6 +11,7 @@ from market_data import catalogue
 from risk_gateway.gateway import Fault, opened
 from risk_gateway.journal import JournalLocked, JournalUnusable
 from risk_gateway.logs import configure
+from risk_gateway.roster import InvalidRoster
 from risk_gateway.settings import InvalidSettings, Settings
 from risk_gateway.tls import InvalidCertificate
 from stratops_process import ending
@@ -20,6 +21,7 @@ NAME = "risk_gateway"
 _CANNOT_START = (
     InvalidSettings,
     InvalidCertificate,
+    InvalidRoster,
     InvalidCatalogue,
     JournalLocked,
     JournalUnusable,

@@ -1,9 +1,12 @@
 """What the gateway reads from its environment, once, at the start."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+
+from risk_gateway.allowances import Most
+from risk_gateway.roles import Role
 
 
 class InvalidSettings(ValueError):
@@ -31,6 +34,7 @@ class VenueKind(StrEnum):
     REAL = "real"
 
 
+_MOST_OF_A_BOUND = 1_000_000
 _PROJECTED = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 
@@ -49,7 +53,7 @@ class Cluster:
 
     api: ApiAccess
     namespace: str
-    operators: frozenset[str]  # subjects of tokens
+    members: Mapping[Role, frozenset[str]]  # subjects and groups of tokens, by role
     runners: frozenset[str]
     audience: str
 
@@ -72,6 +76,8 @@ class Settings:
     metrics_port: int | None = None
     metrics_host: str = ""  # empty: where it listens
     tls_dir: Path | None = None  # tls.crt and tls.key; None: plain
+    roster: Path | None = None  # who else may call, where identity is local
+    most: Most = field(default_factory=Most)  # of each caller
     cluster: Cluster | None = None  # None: identity is local, and no policies are asked for
     log_level: str = "info"
 
@@ -98,6 +104,8 @@ class Settings:
             metrics_port=read.port("METRICS_PORT"),
             metrics_host=read.text("METRICS_HOST", ""),
             tls_dir=read.path("TLS_DIR"),
+            roster=None if cluster else read.path("ROSTER"),
+            most=Most(read.number("CALLS_A_SECOND", 200), read.number("CALLS_AT_ONCE", 32)),
             cluster=cluster,
             log_level=read.text("LOG_LEVEL", "info").lower(),
         )
@@ -121,10 +129,16 @@ def _api_access(read: "_Reader") -> ApiAccess:
 def _cluster(read: "_Reader") -> Cluster:
     namespace = read.text("NAMESPACE")
     runners = read.text("RUNNERS", f"system:serviceaccount:{namespace}:stratops-runner")
+    members = {
+        Role.OPERATOR: frozenset(read.names("OPERATORS")),
+        Role.READER: frozenset(_names(read.text("READERS", ""))),
+        Role.TRADER: frozenset(_names(read.text("TRADERS", ""))),
+        Role.RISK_OFFICER: frozenset(_names(read.text("RISK_OFFICERS", ""))),
+    }
     return Cluster(
         api=_api_access(read),
         namespace=namespace,
-        operators=frozenset(read.names("OPERATORS")),
+        members=members,
         runners=frozenset(_names(runners)),
         audience=read.text("TOKEN_AUDIENCE", "stratops-gateway"),
     )
@@ -189,6 +203,13 @@ class _Reader:
         if value not in ("true", "false"):
             raise InvalidSettings(f"STRATOPS_{name}: {value!r}, expected true or false")
         return value == "true"
+
+    def number(self, name: str, default: int) -> int:
+        value = self.text(name, str(default))
+        if not value.isdecimal() or not 1 <= int(value) <= _MOST_OF_A_BOUND:
+            expected = f"a whole number from 1 to {_MOST_OF_A_BOUND}"
+            raise InvalidSettings(f"STRATOPS_{name}: {value!r}, expected {expected}")
+        return int(value)
 
     def port(self, name: str) -> int | None:
         if not self.has(name):

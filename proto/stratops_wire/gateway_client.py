@@ -28,7 +28,12 @@ _OPTIONS = (
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.max_pings_without_data", 0),
 )
-_PASSING = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
+TOO_LARGE = "request_size"  # no waiting helps; of every other bound it does
+_PASSING = (
+    grpc.StatusCode.UNAVAILABLE,
+    grpc.StatusCode.DEADLINE_EXCEEDED,
+    grpc.StatusCode.RESOURCE_EXHAUSTED,
+)
 
 Answer = TypeVar("Answer")
 
@@ -169,11 +174,14 @@ async def _asked(call: Awaitable[Answer]) -> Answer:
     except grpc.aio.AioRpcError as error:
         code, details = error.code(), error.details() or ""
         message = f"risk gateway: {code.name}: {details}"
-        if code in _PASSING:
+        if code in _PASSING and _named(error) != TOO_LARGE:
             raise GatewayUnavailable(message) from error
         raise _refusal(error)(message, code) from error
 
 
 def _refusal(error: grpc.aio.AioRpcError) -> type[GatewayRefused]:
-    named = dict(error.trailing_metadata() or ())
-    return LowerTerm if named.get(REFUSAL_KEY) == LOWER_TERM else GatewayRefused
+    return LowerTerm if _named(error) == LOWER_TERM else GatewayRefused
+
+
+def _named(error: grpc.aio.AioRpcError) -> str:
+    return str(dict(error.trailing_metadata() or ()).get(REFUSAL_KEY, ""))

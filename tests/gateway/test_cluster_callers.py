@@ -30,23 +30,29 @@ from identity_driver import (
 from risk_gateway.api_server import ApiUnavailable
 from risk_gateway.callers import (
     Caller,
-    CallerRefused,
     NotPermitted,
     Pod,
     Refusal,
     RefusalLog,
     Runners,
     UnknownCaller,
-    check_operator,
+    check_may,
     runners_by_pods,
 )
 from risk_gateway.cluster_callers import LEEWAY_S, ClusterTokens, Expected, judge
 from risk_gateway.keys import Keys, KeySet
+from risk_gateway.roles import Role
 from stratops_wire import InvalidMessage
 
 SIGNER, OTHER = Signer(), Signer()
 UNKNOWN = Signer("never heard of")
-EXPECTED = Expected(AUDIENCE, {OPERATOR}, {RUNNER})
+ANA = "system:serviceaccount:people:ana"
+MEMBERS = {
+    Role.OPERATOR: {OPERATOR},
+    Role.RISK_OFFICER: {ANA},
+    Role.READER: {"system:serviceaccounts:people", "system:serviceaccounts:desk-a"},
+}
+EXPECTED = Expected(AUDIENCE, MEMBERS, {RUNNER})
 
 
 async def away() -> Any:
@@ -70,7 +76,22 @@ async def test_a_pods_token_proves_its_pod(tokens: ClusterTokens) -> None:
 
 
 async def test_an_operator_is_known_by_its_subject(tokens: ClusterTokens) -> None:
-    assert (await tokens.identify(SIGNER.token(OPERATOR))).is_operator
+    assert Role.OPERATOR in (await tokens.identify(SIGNER.token(OPERATOR))).roles
+
+
+@pytest.mark.parametrize(
+    ("subject", "roles"),
+    [
+        pytest.param(ANA, {Role.RISK_OFFICER, Role.READER}, id="by subject and by group"),
+        pytest.param("system:serviceaccount:people:bo", {Role.READER}, id="by group"),
+        pytest.param("system:serviceaccount:peopl:ana", set(), id="another namespace"),
+        pytest.param(RUNNER, set(), id="a runner has none, though its group has"),
+    ],
+)
+async def test_roles_are_given_to_subjects_and_groups(
+    tokens: ClusterTokens, subject: str, roles: set[Role]
+) -> None:
+    assert (await tokens.identify(SIGNER.token(subject))).roles == roles
 
 
 def changed(**claims: Any) -> str:
@@ -169,7 +190,7 @@ def test_whatever_a_claim_says_the_answer_is_a_caller_or_a_refusal(name: str, va
         found = judge(claims, EXPECTED, ISSUER, time.time())
     except UnknownCaller:
         return
-    assert not found.is_operator
+    assert not found.roles or name == "sub"
     assert found.pod in (None, Pod("s-1", "u-1")) or name == "kubernetes.io"
 
 
@@ -237,9 +258,8 @@ def test_a_shared_token_says_nothing_where_pods_are_named() -> None:
 
 
 def test_a_runner_is_no_operator() -> None:
-    with pytest.raises(CallerRefused) as refused:
-        check_operator(runner())
-    assert refused.value.refusal is Refusal.NOT_OPERATOR
+    with pytest.raises(NotPermitted, match=f"Deploy needs role operator; {RUNNER} has no role$"):
+        check_may(runner(), "Deploy")
 
 
 @pytest.mark.parametrize("uids", [[""], ["a b"], ["x" * 65], [str(n) for n in range(101)]])
@@ -260,7 +280,7 @@ async def test_this_desk_goes_by_pods_not_by_tokens(tokens: ClusterTokens) -> No
 def test_each_refusal_is_counted_and_one_of_a_kind_a_minute_is_logged() -> None:
     counts: Counter[str] = Counter()
     clock = iter(range(0, 10_000, 20))
-    refusals = RefusalLog(counts, lambda: next(clock))
+    refusals = RefusalLog(counts, Counter(), lambda: next(clock))
     with structlog.testing.capture_logs() as logged:
         for _ in range(10):
             refusals.note(UnknownCaller(Refusal.EXPIRED, "token: expired"))

@@ -131,7 +131,7 @@ async def test_the_operator_is_let_in_by_its_subject(lone_desk: Desk) -> None:
     ("token", "code", "reason"),
     [
         ("", grpc.StatusCode.UNAUTHENTICATED, "malformed"),
-        (SIGNER.token(RUNNER, "s-1"), grpc.StatusCode.PERMISSION_DENIED, "not_operator"),
+        (SIGNER.token(RUNNER, "s-1"), grpc.StatusCode.PERMISSION_DENIED, "missing_role"),
         (SIGNER.token(OPERATOR, aud=["api"]), grpc.StatusCode.UNAUTHENTICATED, "audience"),
         (SIGNER.token(OPERATOR, iss="me"), grpc.StatusCode.UNAUTHENTICATED, "issuer"),
         (SIGNER.token(OPERATOR, exp=1), grpc.StatusCode.UNAUTHENTICATED, "expired"),
