@@ -54,7 +54,7 @@ _SERVER_OPTIONS = (
     ("grpc.max_receive_message_length", 64 * 1024 * 1024),  # a strategy's snapshot
     ("grpc.max_send_message_length", 64 * 1024 * 1024),
     # Of one connection: what a flood of calls can put in front of the others' at most.
-    ("grpc.max_concurrent_streams", 64),
+    ("grpc.max_concurrent_streams", 256),
     # A runner whose node has gone says nothing: its session would live on for hours.
     ("grpc.keepalive_time_ms", 10_000),
     ("grpc.keepalive_timeout_ms", 5_000),

@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from typing import TypeVar
 
 import grpc
 import grpc.aio
 import structlog
 
-from handover.messages import Hello
+from handover.messages import Batch, Hello
 from risk_gateway.allowances import Allowances, Bound, BoundMet, Most
 from risk_gateway.answers import EXPECTED, Answers
 from risk_gateway.callers import (
@@ -20,6 +21,7 @@ from risk_gateway.callers import (
     check_may,
 )
 from risk_gateway.desk import Desk, NotDeployed, deployment_of, name_from
+from risk_gateway.lobby import Lobby
 from risk_gateway.reconcile import differences, in_thread
 from risk_gateway.records import Decided
 from risk_gateway.report import Surroundings, desk_to_proto, order_to_proto
@@ -40,7 +42,7 @@ log = structlog.get_logger()
 Request = TypeVar("Request")
 Answer = TypeVar("Answer")
 
-HELLO_S = 5.0
+HEARD_S = 0.2
 MOST_HELLO = 64 * 1024  # bytes: whoever says it is not known yet
 LAST_WRITE_S = 1.0
 MOST_WRITING = 512  # entries on their way to disk
@@ -62,6 +64,7 @@ class Service(RiskGatewayServicer):
         self._venue = venue
         self._callers = callers
         self._allowances = Allowances(most)
+        self._lobby = Lobby()
         counts = desk.state.counts
         refusals = RefusalLog(counts.unknown_callers, counts.over_bound)
         self._answers = Answers(refusals, on_fault)
@@ -76,7 +79,7 @@ class Service(RiskGatewayServicer):
         await self._answers.give(context, self._trade(request_iterator, context))
 
     async def _trade(self, requests: AsyncIterator[pb.RunnerMessage], context: Context) -> None:
-        hello = await _hello(requests)
+        hello = _hello(await self._lobby.first(_next(requests)))
         caller = await self._callers.identify(hello.token)
         with self._allowances.stream(caller.key):
             await self._session(requests, context, hello, caller)
@@ -96,6 +99,8 @@ class Service(RiskGatewayServicer):
         finally:
             self._desk.disconnect(strategy, hello.instance, session)
             log.info("runner_gone", strategy=strategy.name, instance=hello.instance)
+        if session.unread:
+            raise BoundMet(Bound.UNREAD, session.closed)
         if session.closed:
             await context.abort(grpc.StatusCode.ABORTED, session.closed)
 
@@ -135,9 +140,23 @@ class Service(RiskGatewayServicer):
                 return
             if isinstance(message, Hello):
                 raise InvalidMessage("message", "hello", "one hello a session, the first message")
+            if isinstance(message, Batch):
+                await self._room(strategy, instance, len(message.signals))
             self._desk.message(strategy, instance, message)
             while self._desk.state.journal.waiting > MOST_WRITING:
                 await self._desk.state.journal.durable()  # gRPC holds the runner back meanwhile
+
+    async def _room(self, strategy: Strategy, instance: str, signals: int) -> None:
+        """In the queue, for a batch. gRPC holds the runner back meanwhile."""
+        admission = self._desk.admission
+        if admission.has_room(strategy, signals):
+            return
+        self._desk.state.counts.held_back[strategy.name,] += 1
+        while not admission.has_room(strategy, signals):
+            self._desk.heard(strategy, instance)  # it is not silent: it is not listened to
+            with suppress(TimeoutError):
+                async with asyncio.timeout(HEARD_S):
+                    await admission.freed()
 
     # ---- tools
 
@@ -311,17 +330,18 @@ def _check_may_send(caller: Caller, signal: Signal) -> None:
         raise NotPermitted(Refusal.MISSING_ROLE, message)
 
 
-async def _hello(requests: AsyncIterator[pb.RunnerMessage]) -> Hello:
-    try:
-        async with asyncio.timeout(HELLO_S):
-            first = await anext(aiter(requests), None)
-    except TimeoutError:
-        why = f"no hello within {HELLO_S:.0f} s"
-        raise BoundMet(Bound.SILENT_STREAM, why) from None
-    if first is not None and readable(first).ByteSize() > MOST_HELLO:
-        why = f"hello: {first.ByteSize()} bytes, at most {MOST_HELLO}"
+async def _next(requests: AsyncIterator[pb.RunnerMessage]) -> pb.RunnerMessage | None:
+    """None: there is no more."""
+    return await anext(aiter(requests), None)
+
+
+def _hello(first: pb.RunnerMessage | Unreadable | None) -> Hello:
+    """Raises InvalidMessage, BoundMet."""
+    said = readable(first)
+    if said is not None and said.ByteSize() > MOST_HELLO:
+        why = f"hello: {said.ByteSize()} bytes, at most {MOST_HELLO}"
         raise BoundMet(Bound.REQUEST_SIZE, why)
-    message = runner_message_from_proto(first) if first is not None else None
+    message = runner_message_from_proto(said) if said is not None else None
     if not isinstance(message, Hello):
         raise InvalidMessage("message", type(message).__name__, "hello, the first message")
     return message
