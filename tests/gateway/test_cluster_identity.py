@@ -142,7 +142,7 @@ async def test_the_operator_is_let_in_by_its_subject(lone_desk: Desk) -> None:
             grpc.StatusCode.UNAUTHENTICATED,
             "algorithm",
         ),
-        (SIGNER.token(OPERATOR, x="x" * 900_000), grpc.StatusCode.UNAUTHENTICATED, "malformed"),
+        (SIGNER.token(OPERATOR, x="x" * 700_000), grpc.StatusCode.UNAUTHENTICATED, "malformed"),
         (SIGNER.token(OPERATOR, nbf=2**40), grpc.StatusCode.UNAUTHENTICATED, "not_yet_valid"),
         (SIGNER.token(OPERATOR, iss="me"), grpc.StatusCode.UNAUTHENTICATED, "issuer"),
         (SIGNER.token(OPERATOR, exp=1), grpc.StatusCode.UNAUTHENTICATED, "expired"),
