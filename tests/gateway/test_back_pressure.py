@@ -19,7 +19,7 @@ async def test_more_signals_than_the_queue_holds_are_all_judged(stack: Stack) ->
     await stack.deploy(content("observation"))
     runner = await stack.armed()
     for batch in range(1, BATCHES + 1):
-        # Each is of a tick that is still to come, so it waits: for a second, or until that is there.
+        # Each is of a tick that is still to come: it waits a second, or until that is there.
         await runner.batch(*(buy(f"{batch}-{n}", batch) for n in range(EACH)))
     await until(lambda: waiting(stack, 1_000))
     for _ in range(BATCHES):
