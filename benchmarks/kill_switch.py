@@ -1,9 +1,9 @@
 """How soon nothing leaves any more: from a halt, or a breach, to the first refusal that is told.
 
 A gateway with its servers takes up to 1,000 signals a second over a runner's stream, as many as it
-can; each becomes an order and a fill. A trial halts it (by RPC, by the file) or lets the price fall through the daily
-loss, takes the time until the runner reads the first verdict that refuses, and counts what was
-accepted in batches that were sent after `Halt` was answered: none may be.
+can; each becomes an order and a fill. A trial halts it (by RPC, by the file) or lets the price fall
+through the daily loss, takes the time until the runner reads the first verdict that refuses, and
+counts what was accepted in batches that were sent after `Halt` was answered: none may be.
 """
 
 import asyncio
@@ -110,10 +110,10 @@ class _HaltByCall(_Trial):
         self._gateway = gateway
 
     async def switch(self) -> None:
-        await self._gateway.halt("drill")
+        await _answers(lambda: self._gateway.halt("drill"))
 
     async def take_back(self) -> None:
-        await self._gateway.resume("drill is over")
+        await _answers(lambda: self._gateway.resume("drill is over"))
 
 
 class _HaltByFile(_Trial):

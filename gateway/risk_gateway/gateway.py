@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -249,12 +250,21 @@ async def opened(
 
 def _listen(server: grpc.aio.Server, settings: Settings) -> str:
     """Raises InvalidSettings, InvalidCertificate."""
-    address = settings.listen
+    everywhere = None if settings.client_listen else settings.client_ca
+    if settings.client_listen:
+        _bind(server, "TLS_CLIENT_LISTEN", settings.client_listen, settings, settings.client_ca)
+    return _bind(server, "LISTEN", settings.listen, settings, everywhere)
+
+
+def _bind(
+    server: grpc.aio.Server, name: str, address: str, settings: Settings, client_ca: Path | None
+) -> str:
     try:
         if settings.tls_dir is None:
             port = server.add_insecure_port(address)
         else:
-            port = server.add_secure_port(address, server_credentials(settings.tls_dir))
+            trust = server_credentials(settings.tls_dir, client_ca)
+            port = server.add_secure_port(address, trust)
     except RuntimeError as error:
-        raise InvalidSettings(f"STRATOPS_LISTEN: {address!r} cannot be bound: {error}") from error
+        raise InvalidSettings(f"STRATOPS_{name}: {address!r} cannot be bound: {error}") from error
     return f"{address.rpartition(':')[0]}:{port}"

@@ -29,6 +29,7 @@ from risk_gateway.requests import Unreadable, readable
 from risk_gateway.roles import RIGHTS, Role
 from risk_gateway.sessions import Context, StreamSession
 from risk_gateway.strategy import Strategy
+from risk_gateway.tls import certified_names
 from risk_gateway.venue import Venue
 from stratops_api.v1 import risk_gateway_pb2 as pb
 from stratops_api.v1.risk_gateway_pb2_grpc import RiskGatewayServicer
@@ -305,20 +306,27 @@ class Service(RiskGatewayServicer):
         work: Callable[[Request, Caller], Awaitable[Answer]],
     ) -> Answer:
         """Every call but a stream comes this way."""
-        return await self._answers.give(context, self._permitted(rpc, request, work))
+        return await self._answers.give(context, self._permitted(rpc, request, context, work))
 
     async def _permitted(
         self,
         rpc: str,
         request: Request | Unreadable,
+        context: Context,
         work: Callable[[Request, Caller], Awaitable[Answer]],
     ) -> Answer:
         asked = readable(request)
-        caller = await self._callers.identify(asked.token)  # type: ignore[attr-defined]  # each has one
+        token = asked.token  # type: ignore[attr-defined]  # each request has one
+        caller = await self._identified(token, context)
         if not RIGHTS[rpc].runners:
             check_may(caller, rpc)
         with self._allowances.call(caller.key, rpc):
             return await work(asked, caller)
+
+    async def _identified(self, token: str, context: Context) -> Caller:
+        """By its token; whoever shows none, by a certificate. Raises CallerRefused."""
+        names = () if token else certified_names(context)
+        return self._callers.certified(names) if names else await self._callers.identify(token)
 
 
 def _check_may_send(caller: Caller, signal: Signal) -> None:

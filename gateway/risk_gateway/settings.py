@@ -76,6 +76,8 @@ class Settings:
     metrics_port: int | None = None
     metrics_host: str = ""  # empty: where it listens
     tls_dir: Path | None = None  # tls.crt and tls.key; None: plain
+    client_ca: Path | None = None  # PEM; whose certificates callers may be known by
+    client_listen: str = ""  # where these are asked for; empty: everywhere
     roster: Path | None = None  # who else may call, where identity is local
     most: Most = field(default_factory=Most)  # of each caller
     cluster: Cluster | None = None  # None: identity is local, and no policies are asked for
@@ -104,6 +106,8 @@ class Settings:
             metrics_port=read.port("METRICS_PORT"),
             metrics_host=read.text("METRICS_HOST", ""),
             tls_dir=read.path("TLS_DIR"),
+            client_ca=read.client_ca(),
+            client_listen=read.text("TLS_CLIENT_LISTEN", ""),
             roster=None if cluster else read.path("ROSTER"),
             most=Most(read.number("CALLS_A_SECOND", 200), read.number("CALLS_AT_ONCE", 32)),
             cluster=cluster,
@@ -179,6 +183,16 @@ class _Reader:
         if value not in set(Identity):
             raise InvalidSettings(f"STRATOPS_IDENTITY: {value!r}, expected local or cluster")
         return Identity(value)
+
+    def client_ca(self) -> Path | None:
+        if self.has("TLS_CLIENT_CA") and not self.has("TLS_DIR"):
+            ca = self.text("TLS_CLIENT_CA")
+            raise InvalidSettings(f"STRATOPS_TLS_CLIENT_CA: {ca!r}, expected STRATOPS_TLS_DIR too")
+        if self.has("TLS_CLIENT_LISTEN") and not self.has("TLS_CLIENT_CA"):
+            where = self.text("TLS_CLIENT_LISTEN")
+            expected = "expected STRATOPS_TLS_CLIENT_CA too"
+            raise InvalidSettings(f"STRATOPS_TLS_CLIENT_LISTEN: {where!r}, {expected}")
+        return self.path("TLS_CLIENT_CA")
 
     def names(self, name: str) -> tuple[str, ...]:
         found = _names(self.text(name))

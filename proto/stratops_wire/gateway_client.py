@@ -67,9 +67,13 @@ class GatewayClient:
         ca: bytes | None = None,
         *,
         term: int = 0,
+        certificate: tuple[bytes, bytes] | None = None,
     ) -> None:
-        """With `ca` (PEM) the gateway has to prove that it is `address`; without, plain."""
-        self._channel = _channel(address, ca)
+        """With `ca` (PEM) the gateway has to prove that it is `address`; without, plain.
+
+        `certificate` is shown in turn: key and certificate, PEM.
+        """
+        self._channel = _channel(address, ca, certificate)
         self._gateway = RiskGatewayStub(self._channel)
         self._read_token = token if callable(token) else lambda: token
         self.term = term
@@ -162,10 +166,13 @@ class GatewayClient:
             raise GatewayUnavailable(f"risk gateway: no token to show: {error}") from error
 
 
-def _channel(address: str, ca: bytes | None) -> grpc.aio.Channel:
+def _channel(
+    address: str, ca: bytes | None, certificate: tuple[bytes, bytes] | None
+) -> grpc.aio.Channel:
     if ca is None:
         return grpc.aio.insecure_channel(address, options=_OPTIONS)
-    return grpc.aio.secure_channel(address, grpc.ssl_channel_credentials(ca), options=_OPTIONS)
+    trust = grpc.ssl_channel_credentials(ca, *(certificate or ()))
+    return grpc.aio.secure_channel(address, trust, options=_OPTIONS)
 
 
 async def _asked(call: Awaitable[Answer]) -> Answer:

@@ -52,6 +52,8 @@ def test_what_is_missing_is_named(name: str) -> None:
         ("METRICS_PORT", "high"),
         ("CALLS_A_SECOND", "0"),
         ("CALLS_AT_ONCE", "many"),
+        ("TLS_CLIENT_CA", "ca.crt"),
+        ("TLS_CLIENT_LISTEN", ":9093"),
     ],
 )
 def test_what_is_wrong_is_named(name: str, value: str) -> None:
