@@ -27,13 +27,14 @@ class Desk(Stack):
         self.certified = f"127.0.0.1:{free_port()}"
         self.client_ca.write_bytes(AUTHORITY.ca)
         (folder / "roster.toml").write_text(f'[ana]\nroles = ["reader"]\ncertificate = "{ANA}"\n')
+        tls, roster = str(folder / "tls"), str(folder / "roster.toml")
         bundle = make(["127.0.0.1"], datetime.now(UTC))
         write_bundle(folder / "tls", bundle)
         away = SimpleNamespace(url="redis://127.0.0.1:1", port=1)
         bus = SimpleNamespace(url="nats://127.0.0.1:1")
         super().__init__(
             folder, free_port, away, bus, bundle.ca,
-            OPERATOR_TOKEN=OPERATOR, ROSTER=str(folder / "roster.toml"), TLS_DIR=str(folder / "tls"),
+            OPERATOR_TOKEN=OPERATOR, ROSTER=roster, TLS_DIR=tls,
             TLS_CLIENT_CA=str(self.client_ca), TLS_CLIENT_LISTEN=self.certified,
         )  # fmt: skip
 
