@@ -178,14 +178,15 @@ class _Load:
         self._armed, self._news = asyncio.Event(), asyncio.Event()
         self._address = address
         self._accepted: dict[int, int] = {}  # by batch
-        self._acknowledged_up_to = 0
+        self._acknowledged_up_to = self._decided = 0
         self._last: Reason | None = Reason.HALTED
         self._epoch = 0
         self._began = 0.0
 
     @property
     def held_rate(self) -> float:
-        return sum(self._accepted.values()) / (time.perf_counter() - self._began)
+        """Signals that were decided a second, whichever way."""
+        return self._decided / (time.perf_counter() - self._began)
 
     async def until(self, reason: Reason | None) -> None:
         """The last verdict is that one."""
@@ -242,6 +243,7 @@ class _Load:
         reasons = Counter(verdict.reason for verdict in ack.verdicts)
         self._accepted[ack.batch] = reasons[None]
         self._acknowledged_up_to = ack.batch
+        self._decided += len(ack.verdicts)
         if ack.verdicts:
             self._last = ack.verdicts[-1].reason
             self._news.set()
