@@ -247,16 +247,16 @@ class Service(RiskGatewayServicer):
     async def Halt(self, request: pb.HaltRequest, context: Context) -> pb.HaltResponse:  # noqa: N802
         return await self._answered("Halt", request, context, self._halt)
 
-    async def _halt(self, request: pb.HaltRequest, _: Caller) -> pb.HaltResponse:
-        self._desk.bounds.halt(request.reason[:MOST_REASON])
+    async def _halt(self, request: pb.HaltRequest, caller: Caller) -> pb.HaltResponse:
+        self._desk.bounds.halt(request.reason[:MOST_REASON], by=caller.name)
         await self._desk.state.journal.durable()
         return pb.HaltResponse(at_ns=self._desk.state.wall_ns())
 
     async def Resume(self, request: pb.ResumeRequest, context: Context) -> pb.ResumeResponse:  # noqa: N802
         return await self._answered("Resume", request, context, self._resume)
 
-    async def _resume(self, request: pb.ResumeRequest, _: Caller) -> pb.ResumeResponse:
-        self._desk.bounds.resume(request.reason[:MOST_REASON])
+    async def _resume(self, request: pb.ResumeRequest, caller: Caller) -> pb.ResumeResponse:
+        self._desk.bounds.resume(request.reason[:MOST_REASON], by=caller.name)
         await self._desk.state.journal.durable()
         return pb.ResumeResponse(at_ns=self._desk.state.wall_ns())
 

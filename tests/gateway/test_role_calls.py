@@ -1,5 +1,7 @@
 """What each role is answered over the wire, on a desk whose roster has one of each."""
 
+import json
+import sqlite3
 from collections.abc import AsyncIterator, Callable
 from decimal import Decimal
 from hashlib import sha256
@@ -120,4 +122,7 @@ async def test_a_risk_officer_halts_what_the_operator_deployed(desk: Stack) -> N
     await desk.stub().Halt(pb.HaltRequest(token=token_of("risk-officer"), reason="drill"))
     (verdict,) = await runner.decide(buy("x", await desk.market.next()))
     assert verdict.reason == "halted"
+    with sqlite3.connect(desk.journal) as journal:
+        ((body,),) = journal.execute("select body from log where kind = 'halted'")
+    assert json.loads(body) == {"reason": "drill", "source": "operator", "by": "risk-officer"}
     assert await desk.venue_orders() == {}
