@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from benchmarks import decision, desk, journal, operator, reconcile, start
+from benchmarks import decision, desk, journal, kill_switch, operator, reconcile, start
 from benchmarks.table import show, write
 
 BENCHMARKS = {
@@ -12,6 +12,7 @@ BENCHMARKS = {
     "reconcile": reconcile,
     "journal": journal,
     "desk": desk,
+    "kill_switch": kill_switch,
     "operator": operator,
 }
 

@@ -2,6 +2,7 @@
 
 lock              held by the running `up`
 desk.json         (0600) where the running desk is, and its operator token
+roster.toml       written by the user: who else may call, and in which roles
 runs              how many runs there were; names the feed's session
 logs/             a bounded log for each process
 specs/            the checked spec of each revision a runner was started for

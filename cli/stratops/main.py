@@ -19,6 +19,20 @@ app.add_typer(journal.app, name="journal")
 
 State = Annotated[Path, typer.Option("--state", help="Folder of the desk.")]
 Why = Annotated[str, typer.Option("--reason", help="Why; kept in the gateway's journal.")]
+Gateway = Annotated[
+    str,
+    typer.Option("--gateway", envvar="STRATOPS_GATEWAY", help="HOST:PORT; else that of --state."),
+]
+TokenFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--token-file", envvar="STRATOPS_TOKEN_FILE", help="Your token; else as who started it."
+    ),
+]
+CaFile = Annotated[
+    Path | None,
+    typer.Option("--ca-file", envvar="STRATOPS_CA_FILE", help="PEM the gateway is checked by."),
+]
 STATE = Path(".stratops")
 HERE = Path()
 
@@ -109,32 +123,50 @@ def init(
 
 
 @app.command()
-def halt(reason: Why, state: State = STATE) -> None:
+def halt(
+    reason: Why,
+    state: State = STATE,
+    gateway: Gateway = "",
+    token_file: TokenFile = None,
+    ca_file: CaFile = None,
+) -> None:
     """Stop all orders of the running desk, until `resume`; survives restarts."""
+    from stratops.asker import Asker
     from stratops.operate import halt as ask
 
-    raise typer.Exit(ask(state, reason))
+    raise typer.Exit(ask(Asker(state, gateway, token_file, ca_file), reason))
 
 
 @app.command()
-def resume(reason: Why = "", state: State = STATE) -> None:
+def resume(
+    reason: Why = "",
+    state: State = STATE,
+    gateway: Gateway = "",
+    token_file: TokenFile = None,
+    ca_file: CaFile = None,
+) -> None:
     """Let orders leave again."""
+    from stratops.asker import Asker
     from stratops.operate import resume as ask
 
-    raise typer.Exit(ask(state, reason))
+    raise typer.Exit(ask(Asker(state, gateway, token_file, ca_file), reason))
 
 
 @app.command()
 def status(
     state: State = STATE,
     output: Annotated[str, typer.Option("-o", "--output", help="json, else a screen.")] = "",
+    gateway: Gateway = "",
+    token_file: TokenFile = None,
+    ca_file: CaFile = None,
 ) -> None:
     """Show the running desk once."""
+    from stratops.asker import Asker
     from stratops.operate import status as ask
 
     if output not in ("", "json"):
         raise typer.BadParameter(f"-o: {output!r}, expected json")
-    raise typer.Exit(ask(state, as_json=output == "json"))
+    raise typer.Exit(ask(Asker(state, gateway, token_file, ca_file), as_json=output == "json"))
 
 
 @app.command()

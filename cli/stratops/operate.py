@@ -1,53 +1,53 @@
-"""What an operator asks of a desk that runs: halt, resume, status. Answers with exit codes."""
+"""What a person asks of a desk that runs: halt, resume, status. Answers with exit codes."""
 
 import asyncio
 import json
 import sys
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 
-from stratops.folder import NoDesk, Running, running_in
+from stratops.asker import Asker, InvalidAsker
+from stratops.folder import NoDesk
 from stratops.report import Seen, document
 from stratops_wire.gateway_client import GatewayClient, GatewayRefused, GatewayUnavailable
 
 
-def halt(state: Path, reason: str) -> int:
-    async def ask(gateway: GatewayClient, running: Running) -> str:
+def halt(asker: Asker, reason: str) -> int:
+    async def ask(gateway: GatewayClient, address: str) -> str:
         await gateway.halt(reason)
-        return f"halted: no order leaves {running.gateway} until `stratops resume`"
+        return f"halted: no order leaves {address} until `stratops resume`"
 
-    return _asked(state, ask)
+    return _asked(asker, ask)
 
 
-def resume(state: Path, reason: str) -> int:
-    async def ask(gateway: GatewayClient, running: Running) -> str:
+def resume(asker: Asker, reason: str) -> int:
+    async def ask(gateway: GatewayClient, address: str) -> str:
         await gateway.resume(reason)
-        return f"resumed: orders leave {running.gateway} again"
+        return f"resumed: orders leave {address} again"
 
-    return _asked(state, ask)
+    return _asked(asker, ask)
 
 
-def status(state: Path, *, as_json: bool) -> int:
-    async def ask(gateway: GatewayClient, running: Running) -> str:
+def status(asker: Asker, *, as_json: bool) -> int:
+    async def ask(gateway: GatewayClient, _: str) -> str:
         desk = await gateway.get_desk(reconcile=True)
+        session = desk.feed.session
         if as_json:
-            return json.dumps(document(Seen(running.session, desk, {})), indent=2)
+            return json.dumps(document(Seen(session, desk, {})), indent=2)
         from stratops.screen import View, plain
 
-        return plain(View(running.session, None, desk))
+        return plain(View(session, None, desk))
 
-    return _asked(state, ask)
+    return _asked(asker, ask)
 
 
-def _asked(state: Path, ask: Callable[[GatewayClient, Running], Awaitable[str]]) -> int:
+def _asked(asker: Asker, ask: Callable[[GatewayClient, str], Awaitable[str]]) -> int:
     async def call() -> str:
-        running = running_in(state)
-        async with GatewayClient(running.gateway, running.operator_token) as gateway:
-            return await ask(gateway, running)
+        async with asker.client() as gateway:
+            return await ask(gateway, asker.address())
 
     try:
         sys.stdout.write(asyncio.run(call()) + "\n")
-    except (NoDesk, GatewayUnavailable, GatewayRefused) as error:
+    except (NoDesk, InvalidAsker, GatewayUnavailable, GatewayRefused) as error:
         sys.stderr.write(f"stratops: {error}\n")
         return 1
     return 0

@@ -127,6 +127,7 @@ def gateway(plan: DeskPlan, environ: Mapping[str, str]) -> Command:
         "STRATOPS_LISTEN": plan.gateway,
         "STRATOPS_STATE_DIR": str(plan.folder / "gateway"),
         "STRATOPS_OPERATOR_TOKEN": plan.operator_token,
+        "STRATOPS_ROSTER": str(plan.folder / "roster.toml"),
         "STRATOPS_CONSUMER": GATEWAY,
     }
     return _python("gateway", "risk_gateway", environ, _market(plan) | told)

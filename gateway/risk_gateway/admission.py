@@ -14,7 +14,7 @@ from handover.messages import Batch, Outcome
 from risk_gateway.journal import Record
 from risk_gateway.judge import decided, judge
 from risk_gateway.lanes import Leaving
-from risk_gateway.queue import PriorityQueue
+from risk_gateway.queue import PriorityQueue, has_room
 from risk_gateway.records import (
     BatchTaken,
     Decided,
@@ -52,6 +52,8 @@ class Admission:
         self._undurable: Counter[str] = Counter()
         self._parked: dict[str, Strategy] = {}
         self._parked_signals = 0
+        self._waiting: Counter[str] = Counter()  # signals queued or parked, by strategy
+        self._freed = asyncio.Event()
         self._now = 0.0
         self._noted: set[str] = set()  # digests of terms that the journal has
 
@@ -62,6 +64,21 @@ class Admission:
     @property
     def limit(self) -> int:
         return self._queue.limit
+
+    @property
+    def queued_by_priority(self) -> Counter[int]:
+        """Ever."""
+        return self._queue.queued
+
+    def has_room(self, strategy: Strategy, more: int) -> bool:
+        """Whether that strategy's stream may hand in so many signals now."""
+        streams = sum(1 for each in self._state.strategies.values() if each.links)
+        mine = self._waiting[strategy.name]
+        return has_room(mine, self.queued, more, streams, self._queue.limit)
+
+    async def freed(self) -> None:
+        """Until room was made since; others may have it by then."""
+        await self._freed.wait()
 
     def take(
         self, strategy: Strategy, batch: Batch, revision: str, done: SubmissionDone | None = None
@@ -100,6 +117,7 @@ class Admission:
     def _enqueue(self, waiting: Waiting, signal: Signal) -> None:
         full = self.queued >= self._queue.limit
         if not full and self._queue.put(waiting, signal.priority):
+            self._waiting[waiting.strategy.name] += 1
             self._schedule()
             return
         self._state.counts.dropped[waiting.strategy.name, self._state.label(signal.symbol)] += 1
@@ -116,6 +134,7 @@ class Admission:
             return  # `_durable` comes back to it
         for waiting in self._queue.take():
             self._meet(waiting)
+        self._tell_of_room()
         if self._queue.size:
             self._schedule()
 
@@ -127,7 +146,17 @@ class Admission:
             self._parked[strategy.name] = strategy
             self._parked_signals += 1
         else:
-            self._judge(waiting)
+            self._leave(waiting)
+
+    def _leave(self, waiting: Waiting) -> None:
+        """The queue; it is decided."""
+        self._waiting[waiting.strategy.name] -= 1
+        self._judge(waiting)
+
+    def _tell_of_room(self) -> None:
+        """Whoever waits now; who comes to wait afterwards waits for the next room."""
+        self._freed.set()
+        self._freed = asyncio.Event()
 
     def _is_ripe(self, signal: Signal) -> bool:
         return signal.action is Action.CANCEL or self._state.market.has_arrived(signal.cause)
@@ -136,9 +165,10 @@ class Admission:
         parked = strategy.parked
         while parked and (self._is_ripe(parked[0].signal) or self._now >= parked[0].deadline):
             self._parked_signals -= 1
-            self._judge(parked.popleft())
+            self._leave(parked.popleft())
         if not parked:
             del self._parked[strategy.name]
+            self._tell_of_room()
 
     # ---- decisions
 

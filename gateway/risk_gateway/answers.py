@@ -12,8 +12,8 @@ import grpc
 import grpc.aio
 from google.protobuf.message import DecodeError
 
+from risk_gateway.allowances import BoundMet
 from risk_gateway.callers import (
-    CallerRefused,
     NotNow,
     NotPermitted,
     NotWanted,
@@ -34,6 +34,7 @@ _STATUS: dict[type[Exception], grpc.StatusCode] = {
     NotPermitted: grpc.StatusCode.PERMISSION_DENIED,
     NotWanted: grpc.StatusCode.FAILED_PRECONDITION,
     NotNow: grpc.StatusCode.UNAVAILABLE,
+    BoundMet: grpc.StatusCode.RESOURCE_EXHAUSTED,
     NotDeployed: grpc.StatusCode.FAILED_PRECONDITION,
     LowerTerm: grpc.StatusCode.FAILED_PRECONDITION,
     NotAllowed: grpc.StatusCode.FAILED_PRECONDITION,
@@ -42,7 +43,16 @@ _STATUS: dict[type[Exception], grpc.StatusCode] = {
     DecodeError: grpc.StatusCode.INVALID_ARGUMENT,
 }
 EXPECTED = tuple(_STATUS)
-_NAMED: dict[type[Exception], str] = {LowerTerm: LOWER_TERM}  # besides their status
+# What is answered at once would be asked again at once: a flood would have all of the loop.
+_PAUSE_S = 0.1
+_PAUSED = (BoundMet, UnknownCaller, NotPermitted)
+
+
+def _named(error: Exception) -> str:
+    """What it is besides its status; empty: nothing of its own."""
+    if isinstance(error, BoundMet):
+        return str(error.bound)
+    return LOWER_TERM if isinstance(error, LowerTerm) else ""
 
 
 class Answers:
@@ -54,9 +64,10 @@ class Answers:
         try:
             return await work
         except EXPECTED as error:
-            if isinstance(error, CallerRefused):
-                self._refusals.note(error)
-            named = _NAMED.get(type(error))
+            self._refusals.note(error)
+            if isinstance(error, _PAUSED):
+                await asyncio.sleep(_PAUSE_S)
+            named = _named(error)
             trailing = ((REFUSAL_KEY, named),) if named else ()
             await context.abort(_STATUS[type(error)], str(error), trailing)
             raise AssertionError("abort raises") from error

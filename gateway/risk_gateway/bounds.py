@@ -21,18 +21,18 @@ class Bounds:
     def __init__(self, state: State) -> None:
         self._state = state
 
-    def halt(self, reason: str, source: str = OPERATOR) -> None:
+    def halt(self, reason: str, source: str = OPERATOR, by: str = "") -> None:
         """Refuses from now on; survives restarts once it is durable."""
-        latch = Latch(reason or NO_REASON, source)
+        latch = Latch(reason or NO_REASON, source, by)
         self._state.latch(source, latch.reason)
         self._note(Kind.HALTED, latch)
-        log.warning("halted", reason=self._state.halted)
+        log.warning("halted", reason=self._state.halted, by=by)
 
-    def resume(self, reason: str, source: str = OPERATOR) -> None:
+    def resume(self, reason: str, source: str = OPERATOR, by: str = "") -> None:
         """Ends the halt of that source; every other goes on."""
         self._state.latch(source, "")
-        self._note(Kind.RESUMED, Latch(reason, source))
-        log.warning("resumed", reason=reason, halted=self._state.halted)
+        self._note(Kind.RESUMED, Latch(reason, source, by))
+        log.warning("resumed", reason=reason, halted=self._state.halted, by=by)
 
     def list_policies(self, listed: Mapping[str, Mapping[str, Any]]) -> None:
         """These are all there are."""

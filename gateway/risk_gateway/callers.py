@@ -16,12 +16,17 @@ from typing import Protocol
 
 import structlog
 
+from risk_gateway.allowances import BoundMet
+from risk_gateway.roles import EVERY_ROLE, RIGHTS, Role, listed
+from risk_gateway.roster import NO_ROSTER, Roster
 from stratops_wire import InvalidMessage
 
 log = structlog.get_logger()
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _UID = re.compile(r"[0-9a-zA-Z-]{1,64}")
 _MOST_PODS = 100
+MOST_TOKEN = 16 * 1024  # bytes
+LOCAL_OPERATOR = "operator"
 _QUIET_S = 60.0
 
 
@@ -36,10 +41,11 @@ class Refusal(StrEnum):
     SIGNATURE = "signature"
     ISSUER = "issuer"
     AUDIENCE = "audience"
+    CERTIFICATE = "certificate"
     EXPIRED = "expired"
     NOT_YET_VALID = "not_yet_valid"
     # Of who it names.
-    NOT_OPERATOR = "not_operator"
+    MISSING_ROLE = "missing_role"
     NOT_RUNNER = "not_runner"  # another ServiceAccount than the runners'
     NO_POD = "no_pod"
     WRONG_POD = "wrong_pod"  # none that was named for this revision
@@ -82,11 +88,22 @@ class Pod:
 class Caller:
     """What a token proves."""
 
-    is_operator: bool = False
+    named: str = ""  # in the roster, or in a certificate
+    roles: frozenset[Role] = frozenset()
     token_sha256: str = ""  # of a shared one
     subject: str = ""  # of a cluster's
     is_runner: bool = False  # by its subject
     pod: Pod | None = None
+
+    @property
+    def name(self) -> str:
+        """For people. Empty: nobody was told of it; it may run a revision, and nothing else."""
+        return self.subject or self.named
+
+    @property
+    def key(self) -> str:
+        """By which one caller is told from another."""
+        return f"{self.name}/{self.pod.uid}" if self.pod else self.name or self.token_sha256
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,23 +144,39 @@ class Callers(Protocol):
         """Raises CallerRefused."""
         ...
 
+    def certified(self, names: Sequence[str]) -> Caller:
+        """By the names in a certificate that was verified. Raises UnknownCaller."""
+        ...
+
     def runners(self, token_sha256: str, pods: Sequence[str]) -> Runners:
         """As they were named in a Deploy. Raises InvalidMessage."""
         ...
 
 
 class SharedTokens:
-    """Callers: the operator's token, and one a revision, of which only the digest is known."""
+    """Callers: the operator's token, the roster's, and one a revision; of two only the digest."""
 
-    def __init__(self, operator_token: str) -> None:
+    def __init__(self, operator_token: str, roster: Roster = NO_ROSTER) -> None:
         self._operator_token = operator_token.encode()
+        self._roster = roster
 
     async def identify(self, token: str) -> Caller:
         shown = token.encode()
-        return Caller(
-            is_operator=compare_digest(shown, self._operator_token),
-            token_sha256=sha256(shown).hexdigest(),
-        )
+        if len(shown) > MOST_TOKEN:
+            raise UnknownCaller(Refusal.MALFORMED, f"token: {len(shown)} bytes")
+        digest = sha256(shown).hexdigest()
+        if compare_digest(shown, self._operator_token):  # whoever started the desk
+            return Caller(LOCAL_OPERATOR, EVERY_ROLE, digest)
+        member = self._roster.by_token(digest)
+        if member is not None:
+            return Caller(member.name, member.roles, digest)
+        return Caller(token_sha256=digest)
+
+    def certified(self, names: Sequence[str]) -> Caller:
+        member = self._roster.by_certificate(names)
+        if member is None:
+            raise UnknownCaller(Refusal.CERTIFICATE, f"certificate: of nobody known: {names[:3]}")
+        return Caller(member.name, member.roles)
 
     def runners(self, token_sha256: str, pods: Sequence[str]) -> Runners:
         if pods:
@@ -169,26 +202,43 @@ def runners_by_pods(uids: Iterable[str]) -> Runners:
     return Runners(pods=pods)
 
 
-def check_operator(caller: Caller) -> None:
-    """Raises UnknownCaller, NotPermitted."""
-    if caller.is_operator:
+def check_may(caller: Caller, rpc: str) -> None:
+    """By its roles. Raises UnknownCaller, NotPermitted."""
+    right = RIGHTS[rpc]
+    if not caller.roles.isdisjoint(right.roles):
         return
-    if caller.subject:
-        raise NotPermitted(Refusal.NOT_OPERATOR, f"{caller.subject} is no operator of this desk")
-    raise UnknownCaller(Refusal.WRONG_TOKEN, "unknown token")
+    if not caller.name:
+        raise UnknownCaller(Refusal.WRONG_TOKEN, "unknown token")
+    has = f"has {', '.join(sorted(caller.roles))}" if caller.roles else "has no role"
+    message = f"{rpc} needs role {listed(right.roles)}; {caller.name} {has}"
+    raise NotPermitted(Refusal.MISSING_ROLE, message)
 
 
 class RefusalLog:
     """Counts each, and logs one of a kind a minute: whoever is refused may ask without end."""
 
-    def __init__(self, counts: Counter[str], now: Callable[[], float] = time.monotonic) -> None:
-        self._counts = counts
+    def __init__(
+        self,
+        callers: Counter[str],
+        bounds: Counter[str],
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._callers = callers
+        self._bounds = bounds
         self._now = now
-        self._logged: dict[Refusal, float] = {}
+        self._logged: dict[str, float] = {}
 
-    def note(self, refused: CallerRefused) -> None:
-        kind, now = refused.refusal, self._now()
-        self._counts[kind] += 1
+    def note(self, refused: Exception) -> None:
+        """Whatever it was refused for; what is neither of the two is not ours to count."""
+        if isinstance(refused, CallerRefused):
+            self._callers[refused.refusal] += 1
+            self._log("caller_refused", refused.refusal, refused)
+        elif isinstance(refused, BoundMet):
+            self._bounds[refused.bound] += 1
+            self._log("bound_met", refused.bound, refused)
+
+    def _log(self, event: str, kind: str, refused: Exception) -> None:
+        now = self._now()
         if now - self._logged.get(kind, -_QUIET_S) >= _QUIET_S:
             self._logged[kind] = now
-            log.warning("caller_refused", reason=kind, message=str(refused))
+            log.warning(event, reason=kind, message=str(refused))

@@ -12,6 +12,7 @@ from typing import Any
 import jwt
 
 from risk_gateway.callers import (
+    MOST_TOKEN,
     Caller,
     NotNow,
     Pod,
@@ -20,11 +21,11 @@ from risk_gateway.callers import (
     UnknownCaller,
     runners_by_pods,
 )
-from risk_gateway.keys import ALGORITHM, Keys
+from risk_gateway.keys import ALGORITHMS, Keys
+from risk_gateway.roles import Role, roles_of
 from stratops_wire import InvalidMessage
 
 LEEWAY_S = 10.0  # between the clocks of two machines
-_LONGEST = 16 * 1024
 
 # Claims are judged below, against a clock that is handed in and with a reason for each.
 _OPTIONS: Any = {
@@ -38,12 +39,12 @@ class Expected:
     """Of every token."""
 
     audience: str
-    operators: Collection[str]
-    runners: Collection[str]
+    members: Mapping[Role, Collection[str]]  # subjects, groups, names in certificates
+    runners: Collection[str]  # subjects; these have no role, whatever their groups have
 
 
 class ClusterTokens:
-    """Callers: operators by their subjects, runners by their pods."""
+    """Callers: people and tools by their subjects or groups, runners by their pods."""
 
     def __init__(
         self, keys: Keys, expected: Expected, now: Callable[[], float] = time.time
@@ -54,19 +55,26 @@ class ClusterTokens:
 
     async def identify(self, token: str) -> Caller:
         """Raises UnknownCaller, NotNow."""
-        key = await self._key_of(token)
+        key = await self._key_of(_key_id(token))
         claims = _verified(token, key)
         assert self._keys.current is not None  # it gave the key
         issuer = self._keys.current.issuer
         return judge(claims, self._expected, issuer, self._now())
+
+    def certified(self, names: Sequence[str]) -> Caller:
+        roles = roles_of(names, self._expected.members)
+        if not roles:
+            raise UnknownCaller(Refusal.CERTIFICATE, f"certificate: of nobody known: {names[:3]}")
+        named = next(name for name in names if roles_of([name], self._expected.members))
+        return Caller(named, roles)
 
     def runners(self, token_sha256: str, pods: Sequence[str]) -> Runners:
         if token_sha256:
             raise InvalidMessage("runner_token_sha256", token_sha256, "none: this desk has pods")
         return runners_by_pods(pods)
 
-    async def _key_of(self, token: str) -> jwt.PyJWK:
-        kid = _key_id(token)
+    async def _key_of(self, kid: str) -> jwt.PyJWK:
+        """Raises UnknownCaller, NotNow."""
         key = await self._keys.find(kid)
         if key is not None:
             return key
@@ -89,25 +97,31 @@ def judge(claims: Mapping[str, Any], expected: Expected, issuer: str, now: float
     subject = claims.get("sub")
     if not isinstance(subject, str) or not subject:
         raise UnknownCaller(Refusal.MALFORMED, "token: no subject")
-    return Caller(
-        is_operator=subject in expected.operators,
-        subject=subject,
-        is_runner=subject in expected.runners,
-        pod=_pod(claims),
-    )
+    is_runner = subject in expected.runners
+    roles = frozenset() if is_runner else roles_of(_names(subject), expected.members)
+    return Caller(roles=roles, subject=subject, is_runner=is_runner, pod=_pod(claims))
+
+
+def _names(subject: str) -> tuple[str, ...]:
+    """A subject, and the group of its namespace's ServiceAccounts."""
+    match subject.split(":"):
+        case ["system", "serviceaccount", namespace, _]:
+            return subject, f"system:serviceaccounts:{namespace}"
+    return (subject,)
 
 
 def _key_id(token: str) -> str:
-    """Raises UnknownCaller, also for any algorithm but the one."""
-    if len(token) > _LONGEST:
+    """Raises UnknownCaller, also for an algorithm that no key is for."""
+    if len(token) > MOST_TOKEN:
         raise UnknownCaller(Refusal.MALFORMED, f"token: {len(token)} characters")
     try:
         header = jwt.get_unverified_header(token)
     except (jwt.PyJWTError, ValueError, RecursionError) as error:
         raise UnknownCaller(Refusal.MALFORMED, "token: not one of a ServiceAccount") from error
-    if header.get("alg") != ALGORITHM:
-        raise UnknownCaller(Refusal.ALGORITHM, f"token: expected algorithm {ALGORITHM}")
-    kid = header.get("kid")
+    algorithm, kid = header.get("alg"), header.get("kid")
+    if not isinstance(algorithm, str) or algorithm not in ALGORITHMS.values():
+        expected = " or ".join(ALGORITHMS.values())
+        raise UnknownCaller(Refusal.ALGORITHM, f"token: expected algorithm {expected}")
     if not isinstance(kid, str):
         raise UnknownCaller(Refusal.MALFORMED, "token: names no key")
     return kid
@@ -116,7 +130,9 @@ def _key_id(token: str) -> str:
 def _verified(token: str, key: jwt.PyJWK) -> Mapping[str, Any]:
     """The claims. Raises UnknownCaller."""
     try:
-        claims: Mapping[str, Any] = jwt.decode(token, key, algorithms=[ALGORITHM], options=_OPTIONS)
+        claims: Mapping[str, Any] = jwt.decode(
+            token, key, algorithms=[key.algorithm_name], options=_OPTIONS
+        )
     except jwt.InvalidSignatureError as error:
         raise UnknownCaller(Refusal.SIGNATURE, "token: wrong signature") from error
     except jwt.InvalidAlgorithmError as error:

@@ -24,7 +24,7 @@ from handover.effects import (
     change_to_json,
 )
 from handover.grants import Grants
-from handover.messages import Batch, Hello, Outcome, RunnerMessage, Trouble
+from handover.messages import Alive, Batch, Hello, Outcome, RunnerMessage, Trouble
 from handover.timing import Timing
 from risk_gateway.admission import Admission
 from risk_gateway.bounds import Bounds
@@ -122,6 +122,14 @@ class Desk:
                 why = message.reason if message.reason in _TROUBLES else "other"
                 self.state.counts.errors[strategy.name, why] += 1
             self.carry_out(strategy, grants.message(instance, message))
+
+    def heard(self, strategy: Strategy, instance: str) -> None:
+        """It has said something that waits here; what it counted is as it was."""
+        counters = next(
+            (run.counters for run in strategy.grants.runners if run.instance == instance), None
+        )
+        if counters is not None:
+            self.carry_out(strategy, strategy.grants.message(instance, Alive(counters)))
 
     def disconnect(self, strategy: Strategy, instance: str, session: Session) -> None:
         """Nothing, when the instance has a newer session."""

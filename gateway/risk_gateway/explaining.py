@@ -2,18 +2,19 @@
 
 import asyncio
 import sys
-from pathlib import Path
 
 from risk_gateway.explanation import UnknownSignal
+from risk_gateway.home import Home, environment
 
 _MOST_S = 60.0
 
 
-async def explained_json(journal: Path, order: str) -> str:
+async def explained_json(journal: Home, order: str) -> str:
     """Raises UnknownSignal, with whatever the process complained of; TimeoutError."""
     child = await asyncio.create_subprocess_exec(
         sys.executable, "-P", "-m", "risk_gateway.audit", "explain", "--json", "--",
-        str(journal), order,
+        "-", order,
+        env=environment(journal),
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
     try:

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -27,8 +28,10 @@ from risk_gateway.policies import Policies
 from risk_gateway.positions import PositionPublisher
 from risk_gateway.records import Kind, Started, record, started_key
 from risk_gateway.report import FeedView, Surroundings, levels
+from risk_gateway.requests import ReadRequests
 from risk_gateway.restore import Restoration
 from risk_gateway.room import Room
+from risk_gateway.roster import Roster
 from risk_gateway.sealing import Sealer
 from risk_gateway.service import Service
 from risk_gateway.settings import InvalidSettings, Settings, VenueKind
@@ -55,6 +58,8 @@ _SERVER_OPTIONS = (
     ("grpc.so_reuseport", 0),
     ("grpc.max_receive_message_length", 64 * 1024 * 1024),  # a strategy's snapshot
     ("grpc.max_send_message_length", 64 * 1024 * 1024),
+    # Of one connection: what a flood of calls can put in front of the others' at most.
+    ("grpc.max_concurrent_streams", 256),
     # A runner whose node has gone says nothing: its session would live on for hours.
     ("grpc.keepalive_time_ms", 10_000),
     ("grpc.keepalive_timeout_ms", 5_000),
@@ -105,7 +110,7 @@ class Gateway:
         self.address = ""
         self._listening = False
         self._cluster = self._cluster_side()
-        local = SharedTokens(settings.operator_token)
+        local = SharedTokens(settings.operator_token, Roster(settings.roster))
         self.callers: Callers = self._cluster.callers if self._cluster else local
         loop.set_exception_handler(self._on_loop_fault)
 
@@ -198,8 +203,14 @@ class Gateway:
             FeedView(lambda: self.subscription.session, lambda: self.subscription.age_ns),
             lambda: self.positions.unpublished,
         )
-        server = grpc.aio.server(options=_SERVER_OPTIONS, maximum_concurrent_rpcs=_MOST_CALLS)
-        service = Service(self.desk, self.venue, self.callers, surroundings, self.on_fault)
+        server = grpc.aio.server(
+            options=_SERVER_OPTIONS,
+            maximum_concurrent_rpcs=_MOST_CALLS,
+            interceptors=(ReadRequests(),),
+        )
+        service = Service(
+            self.desk, self.venue, self.callers, surroundings, self.on_fault, self.settings.most
+        )
         add_RiskGatewayServicer_to_server(service, server)
         self.address = _listen(server, self.settings)
         host = self.settings.metrics_host or self.settings.listen.rpartition(":")[0]
@@ -272,12 +283,21 @@ def _room(journal: Journal, settings: Settings) -> Room | None:
 
 def _listen(server: grpc.aio.Server, settings: Settings) -> str:
     """Raises InvalidSettings, InvalidCertificate."""
-    address = settings.listen
+    everywhere = None if settings.client_listen else settings.client_ca
+    if settings.client_listen:
+        _bind(server, "TLS_CLIENT_LISTEN", settings.client_listen, settings, settings.client_ca)
+    return _bind(server, "LISTEN", settings.listen, settings, everywhere)
+
+
+def _bind(
+    server: grpc.aio.Server, name: str, address: str, settings: Settings, client_ca: Path | None
+) -> str:
     try:
         if settings.tls_dir is None:
             port = server.add_insecure_port(address)
         else:
-            port = server.add_secure_port(address, server_credentials(settings.tls_dir))
+            trust = server_credentials(settings.tls_dir, client_ca)
+            port = server.add_secure_port(address, trust)
     except RuntimeError as error:
-        raise InvalidSettings(f"STRATOPS_LISTEN: {address!r} cannot be bound: {error}") from error
+        raise InvalidSettings(f"STRATOPS_{name}: {address!r} cannot be bound: {error}") from error
     return f"{address.rpartition(':')[0]}:{port}"

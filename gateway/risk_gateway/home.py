@@ -3,6 +3,7 @@
 A `Writer` belongs to the journal's thread, a `Reader` to one thread of whoever reads.
 """
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,7 @@ class Postgres:
 
 Home = Path | Postgres  # a folder's journal.db, or a database
 URLS = ("postgresql://", "postgres://")
+VARIABLE = "STRATOPS_JOURNAL"  # of a child: an argument would show a password to everybody
 
 
 class Found(Protocol):
@@ -76,12 +78,16 @@ class Writer(Protocol):
 
 
 def of(text: str) -> Home:
+    """A path, a URL, or `-`: what the environment says."""
+    if text == "-":
+        text = os.environ[VARIABLE]
     return Postgres(text) if text.startswith(URLS) else Path(text)
 
 
-def text_of(home: Home) -> str:
-    """As `of` reads it; with the password."""
-    return home.url if isinstance(home, Postgres) else str(home)
+def environment(home: Home) -> dict[str, str]:
+    """Of a child that reads `of("-")`."""
+    text = home.url if isinstance(home, Postgres) else str(home)
+    return {**os.environ, VARIABLE: text}
 
 
 def writer(home: Home) -> Writer:

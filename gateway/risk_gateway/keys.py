@@ -15,12 +15,16 @@ from typing import Any
 import jwt
 import msgspec
 import structlog
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from risk_gateway.api_server import ApiRefused, ApiServer, ApiUnavailable
 
 REFETCH_S = 5.0  # at most so often for ids that are not known
 REFRESH_S = 300.0
-ALGORITHM = "RS256"
+# By kind of key: the one algorithm that its signatures may have. What a token says it was signed
+# with is compared with it, and chooses nothing.
+ALGORITHMS = {("RSA", None): "RS256", ("EC", "P-256"): "ES256", ("EC", "P-384"): "ES384"}
+_LEAST_RSA_BITS = 2048
 
 log = structlog.get_logger()
 
@@ -44,21 +48,37 @@ class KeySet:
             raise InvalidKeys(f"issuer: {issuer!r}, expected a name")
         keys = dict(filter(None, map(_key, document["keys"])))
         if not keys:
-            raise InvalidKeys(f"keys: none for {ALGORITHM}")
+            raise InvalidKeys(f"keys: none for {', '.join(ALGORITHMS.values())}")
         return cls(issuer, keys)
 
 
 def _key(document: Any) -> tuple[str, jwt.PyJWK] | None:
-    """None for what is no RSA key to verify signatures with."""
-    if not isinstance(document, dict) or document.get("kty") != "RSA":
-        return None
-    kid = document.get("kid")
-    if not isinstance(kid, str) or document.get("alg", ALGORITHM) != ALGORITHM:
+    """None for what is no key to verify signatures with."""
+    algorithm = _algorithm(document) if isinstance(document, dict) else None
+    kid = document.get("kid") if algorithm else None
+    if algorithm is None or not isinstance(kid, str):
         return None
     try:
-        return kid, jwt.PyJWK(document, ALGORITHM)
+        key = jwt.PyJWK(document, algorithm)
     except (jwt.PyJWTError, ValueError, TypeError):
         return None
+    return (kid, key) if _is_public_and_long(key) else None
+
+
+def _algorithm(document: Mapping[str, Any]) -> str | None:
+    """Of a key's kind; None where the key says that it is for something else."""
+    kind, curve = document.get("kty"), document.get("crv")
+    if not isinstance(kind, str) or not isinstance(curve, str | None):
+        return None
+    algorithm = ALGORITHMS.get((kind, curve))
+    meant = document.get("alg", algorithm), document.get("use", "sig")
+    return algorithm if meant == (algorithm, "sig") else None
+
+
+def _is_public_and_long(key: jwt.PyJWK) -> bool:
+    if isinstance(key.key, rsa.RSAPublicKey):
+        return key.key.key_size >= _LEAST_RSA_BITS
+    return isinstance(key.key, ec.EllipticCurvePublicKey)
 
 
 class Keys:

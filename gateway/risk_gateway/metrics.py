@@ -49,6 +49,8 @@ class Counts:
     reloads: Counter[Labels] = field(default_factory=Counter)  # strategy, success
     position_updates: int = 0
     unknown_callers: Counter[str] = field(default_factory=Counter)  # by reason
+    over_bound: Counter[str] = field(default_factory=Counter)  # by bound
+    held_back: Counter[Labels] = field(default_factory=Counter)  # strategy
     deployments: Counter[Labels] = field(default_factory=Counter)  # strategy
     deployment_errors: int = 0
     strays: int = 0
@@ -61,6 +63,7 @@ _FAMILIES: tuple[tuple[str, str, Labels, str], ...] = (
     ("signals", "strategy_signals", ("strategy", "symbol", "side"), "Signals decided"),
     ("dropped", "signals_dropped", ("strategy", "symbol"), "Signals refused by a full queue"),
     ("rejected", "orders_rejected", ("strategy", "reason"), "Signals and orders refused"),
+    ("held_back", "streams_held_back", ("strategy",), "Batches that waited for room"),
     ("orders", "orders_submitted", ("strategy", "symbol"), "Orders on their way to the venue"),
     ("fills", "fills_received", ("strategy", "symbol", "side"), "Fills counted"),
     ("checks", "risk_checks", ("type", "result"), "Risk decisions"),
@@ -83,6 +86,8 @@ class Levels:
     """What is read off at the moment of the scrape."""
 
     queued: int = 0
+    queue_limit: int = 0
+    queued_by_priority: Mapping[int, int] = field(default_factory=dict)  # ever
     armed: int = 0
     halted: bool = False
     journal_waiting: int = 0
@@ -109,6 +114,8 @@ class DeskCollector(Collector):
         yield _counter("position_updates", "Positions published", (), {(): counts.position_updates})
         callers: Mapping[Labels, int] = {(why,): n for why, n in counts.unknown_callers.items()}
         yield _counter("unknown_callers", "Calls refused", ("reason",), callers)
+        bounds: Mapping[Labels, int] = {(bound,): n for bound, n in counts.over_bound.items()}
+        yield _counter("calls_over_bound", "Calls refused for how much", ("bound",), bounds)
         yield _counter("stray_fills", "Fills nobody could be given", (), {(): counts.strays})
         yield _histogram("order_latency_microseconds", "Sent to answered", counts.order_latency)
         yield _histogram("fill_latency_microseconds", "Received to durable", counts.fill_latency)
@@ -118,6 +125,11 @@ class DeskCollector(Collector):
     def _gauges(self) -> Iterable[Metric]:
         levels = self._levels()
         yield GaugeMetricFamily(PREFIX + "signal_queue_size", "Signals waiting", levels.queued)
+        yield GaugeMetricFamily(PREFIX + "signal_queue_limit", "May wait", levels.queue_limit)
+        queued: Mapping[Labels, int] = {
+            (str(priority),): n for priority, n in levels.queued_by_priority.items()
+        }
+        yield _counter("signals_queued", "Signals that were queued", ("priority",), queued)
         yield GaugeMetricFamily(PREFIX + "active_strategies", "Armed", levels.armed)
         yield GaugeMetricFamily(PREFIX + "halted", "1: no order leaves", levels.halted)
         yield GaugeMetricFamily(

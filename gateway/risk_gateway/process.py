@@ -12,6 +12,7 @@ from risk_gateway.gateway import Fault, opened
 from risk_gateway.journal import JournalLocked, JournalUnusable
 from risk_gateway.logs import configure
 from risk_gateway.proof import NotProven
+from risk_gateway.roster import InvalidRoster
 from risk_gateway.settings import InvalidSettings, Settings
 from risk_gateway.tls import InvalidCertificate
 from stratops_process import ending
@@ -21,6 +22,7 @@ NAME = "risk_gateway"
 _CANNOT_START = (
     InvalidSettings,
     InvalidCertificate,
+    InvalidRoster,
     InvalidCatalogue,
     JournalLocked,
     JournalUnusable,

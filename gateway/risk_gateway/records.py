@@ -87,6 +87,7 @@ class Latch:
 
     reason: str
     source: str = "operator"
+    by: str = ""  # who called; empty: nobody did
 
 
 @dataclass(frozen=True, slots=True)

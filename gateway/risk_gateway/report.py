@@ -60,6 +60,8 @@ def levels(desk: Desk, room: Room | None, policies_followed: bool | None = None)
     strategies, known = state.strategies, state.instruments
     return Levels(
         queued=desk.admission.queued,
+        queue_limit=desk.admission.limit,
+        queued_by_priority=desk.admission.queued_by_priority,
         armed=sum(1 for strategy in strategies.values() if strategy.grants.epoch),
         halted=bool(state.halts),
         journal_waiting=state.journal.waiting,

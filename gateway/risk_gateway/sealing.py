@@ -12,7 +12,7 @@ import msgspec
 import structlog
 
 from risk_gateway.archive import Archive
-from risk_gateway.home import Home, of, text_of
+from risk_gateway.home import Home, environment, of
 from risk_gateway.journal import Journal, Record, Seal
 from risk_gateway.recollection import recollected
 from risk_gateway.records import Kind, Sealed, record, seal_key
@@ -25,7 +25,6 @@ EVERY = 100_000  # records: about 3 s of a start
 _LOOK_S = 5.0
 _AGAIN_S = 60.0  # after one that failed
 _MOST_S = 300.0
-_HOME = "STRATOPS_JOURNAL"  # of the child: an argument would show a password to everybody
 
 
 class NotSealed(Exception):
@@ -77,7 +76,7 @@ def made_of(archive: Archive) -> Seal:
 async def _made(journal: Journal) -> Seal:
     child = await asyncio.create_subprocess_exec(
         sys.executable, "-P", "-m", "risk_gateway.sealing",
-        env={**os.environ, _HOME: text_of(journal.home)},
+        env=environment(journal.home),
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
     try:
@@ -98,4 +97,4 @@ def main(home: Home) -> None:
 
 
 if __name__ == "__main__":
-    main(of(os.environ[_HOME]))
+    main(of("-"))

@@ -1,23 +1,37 @@
 """The RiskGateway service: proto at the edge, the desk behind it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
+from typing import TypeVar
 
 import grpc
 import grpc.aio
 import structlog
 
-from handover.messages import Hello
+from handover.messages import Batch, Hello
+from risk_gateway.allowances import Allowances, Bound, BoundMet, Most
 from risk_gateway.answers import EXPECTED, Answers
 from risk_gateway.books import books_of
-from risk_gateway.callers import Callers, RefusalLog, check_operator
+from risk_gateway.callers import (
+    Caller,
+    Callers,
+    NotPermitted,
+    Refusal,
+    RefusalLog,
+    check_may,
+)
 from risk_gateway.desk import Desk, NotDeployed, deployment_of, name_from
 from risk_gateway.explaining import explained_json
+from risk_gateway.lobby import Lobby
 from risk_gateway.reconcile import differences, in_thread
 from risk_gateway.records import Decided
 from risk_gateway.report import Surroundings, desk_to_proto, order_to_proto
+from risk_gateway.requests import Unreadable, readable
+from risk_gateway.roles import RIGHTS, Role
 from risk_gateway.sessions import Context, StreamSession
 from risk_gateway.strategy import Strategy
+from risk_gateway.tls import certified_names
 from risk_gateway.venue import Venue
 from stratops_api.v1 import risk_gateway_pb2 as pb
 from stratops_api.v1.risk_gateway_pb2_grpc import RiskGatewayServicer
@@ -25,14 +39,19 @@ from stratops_wire import InvalidMessage
 from stratops_wire.scalars import text_from
 from stratops_wire.session import runner_message_from_proto
 from stratops_wire.signals import signal_from_proto, verdict_to_proto
-from trading.signals import Signal, Verdict
+from trading.signals import Action, Signal, Verdict
 
 log = structlog.get_logger()
 
-HELLO_S = 5.0
+Request = TypeVar("Request")
+Answer = TypeVar("Answer")
+
+HEARD_S = 0.2
+MOST_HELLO = 64 * 1024  # bytes: whoever says it is not known yet
 LAST_WRITE_S = 1.0
 MOST_WRITING = 512  # entries on their way to disk
 MOST_ORDERS_A_PAGE = 1_000
+MOST_REASON = 200  # characters
 
 
 class Service(RiskGatewayServicer):
@@ -43,11 +62,16 @@ class Service(RiskGatewayServicer):
         callers: Callers,
         surroundings: Surroundings,
         on_fault: Callable[[BaseException], None],
+        most: Most,
     ) -> None:
         self._desk = desk
         self._venue = venue
         self._callers = callers
-        self._answers = Answers(RefusalLog(desk.state.counts.unknown_callers), on_fault)
+        self._allowances = Allowances(most)
+        self._lobby = Lobby()
+        counts = desk.state.counts
+        refusals = RefusalLog(counts.unknown_callers, counts.over_bound)
+        self._answers = Answers(refusals, on_fault)
         self._surroundings = surroundings
         self._reconciling = asyncio.Lock()
         self._explaining = asyncio.Lock()  # a process each
@@ -60,8 +84,18 @@ class Service(RiskGatewayServicer):
         await self._answers.give(context, self._trade(request_iterator, context))
 
     async def _trade(self, requests: AsyncIterator[pb.RunnerMessage], context: Context) -> None:
-        hello = await _hello(requests)
+        hello = _hello(await self._lobby.first(_next(requests)))
         caller = await self._callers.identify(hello.token)
+        with self._allowances.stream(caller.key):
+            await self._session(requests, context, hello, caller)
+
+    async def _session(
+        self,
+        requests: AsyncIterator[pb.RunnerMessage],
+        context: Context,
+        hello: Hello,
+        caller: Caller,
+    ) -> None:
         session = StreamSession()
         strategy = self._desk.connect(session, hello, caller)
         log.info("runner_connected", strategy=strategy.name, instance=hello.instance)
@@ -70,6 +104,8 @@ class Service(RiskGatewayServicer):
         finally:
             self._desk.disconnect(strategy, hello.instance, session)
             log.info("runner_gone", strategy=strategy.name, instance=hello.instance)
+        if session.unread:
+            raise BoundMet(Bound.UNREAD, session.closed)
         if session.closed:
             await context.abort(grpc.StatusCode.ABORTED, session.closed)
 
@@ -104,27 +140,44 @@ class Service(RiskGatewayServicer):
         instance: str,
     ) -> None:
         async for request in requests:
-            message = runner_message_from_proto(request)
+            message = runner_message_from_proto(readable(request))
             if session.closed:
                 return
             if isinstance(message, Hello):
                 raise InvalidMessage("message", "hello", "one hello a session, the first message")
+            if isinstance(message, Batch):
+                await self._room(strategy, instance, len(message.signals))
             self._desk.message(strategy, instance, message)
             while self._desk.state.journal.waiting > MOST_WRITING:
                 await self._desk.state.journal.durable()  # gRPC holds the runner back meanwhile
+
+    async def _room(self, strategy: Strategy, instance: str, signals: int) -> None:
+        """In the queue, for a batch. gRPC holds the runner back meanwhile."""
+        admission = self._desk.admission
+        if admission.has_room(strategy, signals):
+            return
+        self._desk.state.counts.held_back[strategy.name,] += 1
+        while not admission.has_room(strategy, signals):
+            self._desk.heard(strategy, instance)  # it is not silent: it is not listened to
+            with suppress(TimeoutError):
+                async with asyncio.timeout(HEARD_S):
+                    await admission.freed()
 
     # ---- tools
 
     async def SubmitSignal(  # noqa: N802
         self, request: pb.SubmitSignalRequest, context: Context
     ) -> pb.SubmitSignalResponse:
-        return await self._answers.give(context, self._submit_signal(request))
+        return await self._answered("SubmitSignal", request, context, self._submit_signal)
 
-    async def _submit_signal(self, request: pb.SubmitSignalRequest) -> pb.SubmitSignalResponse:
-        strategy = await self._strategy_of(request)
+    async def _submit_signal(
+        self, request: pb.SubmitSignalRequest, caller: Caller
+    ) -> pb.SubmitSignalResponse:
+        strategy = self._strategy_of(request, caller)
         if not request.signal.HasField("cause"):
             self._give_cause(request.signal)
         signal = signal_from_proto(request.signal)
+        _check_may_send(caller, signal)
         verdict = await self._verdict(strategy, request.epoch, signal)
         return pb.SubmitSignalResponse(verdict=verdict_to_proto(verdict))
 
@@ -138,12 +191,13 @@ class Service(RiskGatewayServicer):
         refused = self._desk.submit(strategy, epoch, signal, done)
         return refused if refused is not None else (await decided).verdict
 
-    async def _strategy_of(self, request: pb.SubmitSignalRequest) -> Strategy:
-        caller = await self._callers.identify(request.token)
+    def _strategy_of(self, request: pb.SubmitSignalRequest, caller: Caller) -> Strategy:
+        """With a role any; without, the one whose armed revision the caller may run."""
         strategy = self._desk.state.strategies.get(request.strategy)
-        if not caller.is_operator:
+        if not caller.roles:
             revision = strategy.grants.revision if strategy is not None else ""
             return self._desk.permitted(caller, request.strategy, revision)
+        check_may(caller, "SubmitSignal")
         if strategy is None:
             raise NotDeployed(f"{request.strategy}: not deployed")
         return strategy
@@ -160,71 +214,62 @@ class Service(RiskGatewayServicer):
     async def BeginTerm(  # noqa: N802
         self, request: pb.BeginTermRequest, context: Context
     ) -> pb.BeginTermResponse:
-        async def begin() -> pb.BeginTermResponse:
-            await self._check_operator(request.token)
-            term = self._desk.begin_term(request.holder)
-            await self._desk.state.journal.durable()
-            return pb.BeginTermResponse(term=term)
+        return await self._answered("BeginTerm", request, context, self._begin_term)
 
-        return await self._answers.give(context, begin())
+    async def _begin_term(self, request: pb.BeginTermRequest, _: Caller) -> pb.BeginTermResponse:
+        term = self._desk.begin_term(request.holder)
+        await self._desk.state.journal.durable()
+        return pb.BeginTermResponse(term=term)
 
     async def Deploy(  # noqa: N802
         self, request: pb.DeployRequest, context: Context
     ) -> pb.DeployResponse:
-        async def deploy() -> pb.DeployResponse:
-            await self._check_operator(request.token)
-            try:
-                self._deploy(request)
-            except EXPECTED:
-                self._desk.state.counts.deployment_errors += 1
-                raise
-            await self._desk.state.journal.durable()
-            return pb.DeployResponse()
+        return await self._answered("Deploy", request, context, self._deploy)
 
-        return await self._answers.give(context, deploy())
-
-    def _deploy(self, request: pb.DeployRequest) -> None:
-        runners = self._callers.runners(request.runner_token_sha256, request.runner_pods)
-        deployment = deployment_of(request.revision, request.content, runners)
-        self._desk.deploy(request.term, name_from(request.strategy), deployment)
+    async def _deploy(self, request: pb.DeployRequest, _: Caller) -> pb.DeployResponse:
+        try:
+            runners = self._callers.runners(request.runner_token_sha256, request.runner_pods)
+            deployment = deployment_of(request.revision, request.content, runners)
+            self._desk.deploy(request.term, name_from(request.strategy), deployment)
+        except EXPECTED:
+            self._desk.state.counts.deployment_errors += 1
+            raise
+        await self._desk.state.journal.durable()
+        return pb.DeployResponse()
 
     async def Withdraw(  # noqa: N802
         self, request: pb.WithdrawRequest, context: Context
     ) -> pb.WithdrawResponse:
-        async def withdraw() -> pb.WithdrawResponse:
-            await self._check_operator(request.token)
-            reason = request.reason[:200]
-            self._desk.withdraw(request.term, request.strategy, reason, flatten=request.flatten)
-            await self._desk.state.journal.durable()
-            return pb.WithdrawResponse()
+        return await self._answered("Withdraw", request, context, self._withdraw)
 
-        return await self._answers.give(context, withdraw())
+    async def _withdraw(self, request: pb.WithdrawRequest, _: Caller) -> pb.WithdrawResponse:
+        reason = request.reason[:MOST_REASON]
+        self._desk.withdraw(request.term, request.strategy, reason, flatten=request.flatten)
+        await self._desk.state.journal.durable()
+        return pb.WithdrawResponse()
 
     async def Halt(self, request: pb.HaltRequest, context: Context) -> pb.HaltResponse:  # noqa: N802
-        async def halt() -> pb.HaltResponse:
-            await self._check_operator(request.token)
-            self._desk.bounds.halt(request.reason[:200])
-            await self._desk.state.journal.durable()
-            return pb.HaltResponse(at_ns=self._desk.state.wall_ns())
+        return await self._answered("Halt", request, context, self._halt)
 
-        return await self._answers.give(context, halt())
+    async def _halt(self, request: pb.HaltRequest, caller: Caller) -> pb.HaltResponse:
+        self._desk.bounds.halt(request.reason[:MOST_REASON], by=caller.name)
+        await self._desk.state.journal.durable()
+        return pb.HaltResponse(at_ns=self._desk.state.wall_ns())
 
     async def Resume(self, request: pb.ResumeRequest, context: Context) -> pb.ResumeResponse:  # noqa: N802
-        async def resume() -> pb.ResumeResponse:
-            await self._check_operator(request.token)
-            self._desk.bounds.resume(request.reason[:200])
-            await self._desk.state.journal.durable()
-            return pb.ResumeResponse(at_ns=self._desk.state.wall_ns())
+        return await self._answered("Resume", request, context, self._resume)
 
-        return await self._answers.give(context, resume())
+    async def _resume(self, request: pb.ResumeRequest, caller: Caller) -> pb.ResumeResponse:
+        self._desk.bounds.resume(request.reason[:MOST_REASON], by=caller.name)
+        await self._desk.state.journal.durable()
+        return pb.ResumeResponse(at_ns=self._desk.state.wall_ns())
 
     # ---- reading
 
     async def GetDesk(self, request: pb.GetDeskRequest, context: Context) -> pb.Desk:  # noqa: N802
-        return await self._answers.give(context, self._get_desk(request))
+        return await self._answered("GetDesk", request, context, self._get_desk)
 
-    async def _get_desk(self, request: pb.GetDeskRequest) -> pb.Desk:
-        await self._check_operator(request.token)
+    async def _get_desk(self, request: pb.GetDeskRequest, _: Caller) -> pb.Desk:
         found: list[str] = []
         if request.reconcile:
             async with self._reconciling:
@@ -239,10 +284,11 @@ class Service(RiskGatewayServicer):
     async def ListDeskOrders(  # noqa: N802
         self, request: pb.ListDeskOrdersRequest, context: Context
     ) -> pb.ListDeskOrdersResponse:
-        return await self._answers.give(context, self._list_orders(request))
+        return await self._answered("ListDeskOrders", request, context, self._list_orders)
 
-    async def _list_orders(self, request: pb.ListDeskOrdersRequest) -> pb.ListDeskOrdersResponse:
-        await self._check_operator(request.token)
+    async def _list_orders(
+        self, request: pb.ListDeskOrdersRequest, _: Caller
+    ) -> pb.ListDeskOrdersResponse:
         most = min(request.limit or MOST_ORDERS_A_PAGE, MOST_ORDERS_A_PAGE)
         page = await in_thread(
             self._desk.state.journal.home,
@@ -255,10 +301,9 @@ class Service(RiskGatewayServicer):
         return pb.ListDeskOrdersResponse(orders=page, next_after_client_order_id=after)
 
     async def GetBooks(self, request: pb.GetBooksRequest, context: Context) -> pb.Books:  # noqa: N802
-        return await self._answers.give(context, self._get_books(request))
+        return await self._answered("GetBooks", request, context, self._get_books)
 
-    async def _get_books(self, request: pb.GetBooksRequest) -> pb.Books:
-        await self._check_operator(request.token)
+    async def _get_books(self, request: pb.GetBooksRequest, _: Caller) -> pb.Books:
         state, name = self._desk.state, request.strategy
         if name and name not in state.strategies:
             raise NotDeployed(f"{name}: not deployed")
@@ -270,29 +315,69 @@ class Service(RiskGatewayServicer):
     async def ExplainOrder(  # noqa: N802
         self, request: pb.ExplainOrderRequest, context: Context
     ) -> pb.ExplainOrderResponse:
-        return await self._answers.give(context, self._explain(request))
+        return await self._answered("ExplainOrder", request, context, self._explain)
 
-    async def _explain(self, request: pb.ExplainOrderRequest) -> pb.ExplainOrderResponse:
-        await self._check_operator(request.token)
+    async def _explain(self, request: pb.ExplainOrderRequest, _: Caller) -> pb.ExplainOrderResponse:
         order = text_from("order", request.order)
         journal = self._desk.state.journal
         await journal.durable()
         async with self._explaining:
-            return pb.ExplainOrderResponse(json=await explained_json(journal.path, order))
+            return pb.ExplainOrderResponse(json=await explained_json(journal.home, order))
 
-    # ---- who may, and what goes wrong
+    # ---- who may, how much, and what goes wrong
 
-    async def _check_operator(self, token: str) -> None:
-        check_operator(await self._callers.identify(token))
+    async def _answered(
+        self,
+        rpc: str,
+        request: Request | Unreadable,
+        context: Context,
+        work: Callable[[Request, Caller], Awaitable[Answer]],
+    ) -> Answer:
+        """Every call but a stream comes this way."""
+        return await self._answers.give(context, self._permitted(rpc, request, context, work))
+
+    async def _permitted(
+        self,
+        rpc: str,
+        request: Request | Unreadable,
+        context: Context,
+        work: Callable[[Request, Caller], Awaitable[Answer]],
+    ) -> Answer:
+        asked = readable(request)
+        token = asked.token  # type: ignore[attr-defined]  # each request has one
+        caller = await self._identified(token, context)
+        if not RIGHTS[rpc].runners:
+            check_may(caller, rpc)
+        with self._allowances.call(caller.key, rpc):
+            return await work(asked, caller)
+
+    async def _identified(self, token: str, context: Context) -> Caller:
+        """By its token; whoever shows none, by a certificate. Raises CallerRefused."""
+        names = () if token else certified_names(context)
+        return self._callers.certified(names) if names else await self._callers.identify(token)
 
 
-async def _hello(requests: AsyncIterator[pb.RunnerMessage]) -> Hello:
-    try:
-        async with asyncio.timeout(HELLO_S):
-            first = await anext(aiter(requests), None)
-    except TimeoutError:
-        first = None
-    message = runner_message_from_proto(first) if first is not None else None
+def _check_may_send(caller: Caller, signal: Signal) -> None:
+    """Whose only role is to look after risk sends nothing that could add to it."""
+    safer = signal.action is Action.CANCEL or signal.closing
+    if caller.roles and Role.TRADER not in caller.roles and not safer:
+        message = f"a signal that neither cancels nor closes needs role trader; {caller.name} has "
+        message += ", ".join(sorted(caller.roles))
+        raise NotPermitted(Refusal.MISSING_ROLE, message)
+
+
+async def _next(requests: AsyncIterator[pb.RunnerMessage]) -> pb.RunnerMessage | None:
+    """None: there is no more."""
+    return await anext(aiter(requests), None)
+
+
+def _hello(first: pb.RunnerMessage | Unreadable | None) -> Hello:
+    """Raises InvalidMessage, BoundMet."""
+    said = readable(first)
+    if said is not None and said.ByteSize() > MOST_HELLO:
+        why = f"hello: {said.ByteSize()} bytes, at most {MOST_HELLO}"
+        raise BoundMet(Bound.REQUEST_SIZE, why)
+    message = runner_message_from_proto(said) if said is not None else None
     if not isinstance(message, Hello):
-        raise InvalidMessage("message", type(message).__name__, f"hello within {HELLO_S:.0f} s")
+        raise InvalidMessage("message", type(message).__name__, "hello, the first message")
     return message

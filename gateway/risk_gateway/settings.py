@@ -1,11 +1,13 @@
 """What the gateway reads from its environment, once, at the start."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
+from risk_gateway.allowances import Most
 from risk_gateway.home import URLS, Postgres
+from risk_gateway.roles import Role
 from risk_gateway.room import LEAST_FREE_BYTES
 
 
@@ -34,6 +36,7 @@ class VenueKind(StrEnum):
     REAL = "real"
 
 
+_MOST_OF_A_BOUND = 1_000_000
 _PROJECTED = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 
@@ -52,7 +55,7 @@ class Cluster:
 
     api: ApiAccess
     namespace: str
-    operators: frozenset[str]  # subjects of tokens
+    members: Mapping[Role, frozenset[str]]  # subjects and groups of tokens, by role
     runners: frozenset[str]
     audience: str
 
@@ -75,6 +78,10 @@ class Settings:
     metrics_port: int | None = None
     metrics_host: str = ""  # empty: where it listens
     tls_dir: Path | None = None  # tls.crt and tls.key; None: plain
+    client_ca: Path | None = None  # PEM; whose certificates callers may be known by
+    client_listen: str = ""  # where these are asked for; empty: everywhere
+    roster: Path | None = None  # who else may call, where identity is local
+    most: Most = field(default_factory=Most)  # of each caller
     cluster: Cluster | None = None  # None: identity is local, and no policies are asked for
     postgres: Postgres | None = None  # where the journal lies; None: in state_dir
     log_level: str = "info"
@@ -103,6 +110,10 @@ class Settings:
             metrics_port=read.port("METRICS_PORT"),
             metrics_host=read.text("METRICS_HOST", ""),
             tls_dir=read.path("TLS_DIR"),
+            client_ca=read.client_ca(),
+            client_listen=read.text("TLS_CLIENT_LISTEN", ""),
+            roster=None if cluster else read.path("ROSTER"),
+            most=Most(read.number("CALLS_A_SECOND", 200), read.number("CALLS_AT_ONCE", 32)),
             cluster=cluster,
             postgres=read.postgres(),
             log_level=read.text("LOG_LEVEL", "info").lower(),
@@ -128,10 +139,16 @@ def _api_access(read: "_Reader") -> ApiAccess:
 def _cluster(read: "_Reader") -> Cluster:
     namespace = read.text("NAMESPACE")
     runners = read.text("RUNNERS", f"system:serviceaccount:{namespace}:stratops-runner")
+    members = {
+        Role.OPERATOR: frozenset(read.names("OPERATORS")),
+        Role.READER: frozenset(_names(read.text("READERS", ""))),
+        Role.TRADER: frozenset(_names(read.text("TRADERS", ""))),
+        Role.RISK_OFFICER: frozenset(_names(read.text("RISK_OFFICERS", ""))),
+    }
     return Cluster(
         api=_api_access(read),
         namespace=namespace,
-        operators=frozenset(read.names("OPERATORS")),
+        members=members,
         runners=frozenset(_names(runners)),
         audience=read.text("TOKEN_AUDIENCE", "stratops-gateway"),
     )
@@ -173,6 +190,16 @@ class _Reader:
             raise InvalidSettings(f"STRATOPS_IDENTITY: {value!r}, expected local or cluster")
         return Identity(value)
 
+    def client_ca(self) -> Path | None:
+        if self.has("TLS_CLIENT_CA") and not self.has("TLS_DIR"):
+            ca = self.text("TLS_CLIENT_CA")
+            raise InvalidSettings(f"STRATOPS_TLS_CLIENT_CA: {ca!r}, expected STRATOPS_TLS_DIR too")
+        if self.has("TLS_CLIENT_LISTEN") and not self.has("TLS_CLIENT_CA"):
+            where = self.text("TLS_CLIENT_LISTEN")
+            expected = "expected STRATOPS_TLS_CLIENT_CA too"
+            raise InvalidSettings(f"STRATOPS_TLS_CLIENT_LISTEN: {where!r}, {expected}")
+        return self.path("TLS_CLIENT_CA")
+
     def names(self, name: str) -> tuple[str, ...]:
         found = _names(self.text(name))
         if not found:
@@ -209,6 +236,13 @@ class _Reader:
         value = self.text(name, str(default))
         if not value.isdecimal():
             raise InvalidSettings(f"STRATOPS_{name}: {value!r}, expected a number of bytes")
+        return int(value)
+
+    def number(self, name: str, default: int) -> int:
+        value = self.text(name, str(default))
+        if not value.isdecimal() or not 1 <= int(value) <= _MOST_OF_A_BOUND:
+            expected = f"a whole number from 1 to {_MOST_OF_A_BOUND}"
+            raise InvalidSettings(f"STRATOPS_{name}: {value!r}, expected {expected}")
         return int(value)
 
     def port(self, name: str) -> int | None:

@@ -28,7 +28,12 @@ _OPTIONS = (
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.max_pings_without_data", 0),
 )
-_PASSING = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
+TOO_LARGE = "request_size"  # no waiting helps; of every other bound it does
+_PASSING = (
+    grpc.StatusCode.UNAVAILABLE,
+    grpc.StatusCode.DEADLINE_EXCEEDED,
+    grpc.StatusCode.RESOURCE_EXHAUSTED,
+)
 
 Answer = TypeVar("Answer")
 
@@ -62,9 +67,13 @@ class GatewayClient:
         ca: bytes | None = None,
         *,
         term: int = 0,
+        certificate: tuple[bytes, bytes] | None = None,
     ) -> None:
-        """With `ca` (PEM) the gateway has to prove that it is `address`; without, plain."""
-        self._channel = _channel(address, ca)
+        """With `ca` (PEM) the gateway has to prove that it is `address`; without, plain.
+
+        `certificate` is shown in turn: key and certificate, PEM.
+        """
+        self._channel = _channel(address, ca, certificate)
         self._gateway = RiskGatewayStub(self._channel)
         self._read_token = token if callable(token) else lambda: token
         self.term = term
@@ -157,10 +166,13 @@ class GatewayClient:
             raise GatewayUnavailable(f"risk gateway: no token to show: {error}") from error
 
 
-def _channel(address: str, ca: bytes | None) -> grpc.aio.Channel:
+def _channel(
+    address: str, ca: bytes | None, certificate: tuple[bytes, bytes] | None
+) -> grpc.aio.Channel:
     if ca is None:
         return grpc.aio.insecure_channel(address, options=_OPTIONS)
-    return grpc.aio.secure_channel(address, grpc.ssl_channel_credentials(ca), options=_OPTIONS)
+    trust = grpc.ssl_channel_credentials(ca, *(certificate or ()))
+    return grpc.aio.secure_channel(address, trust, options=_OPTIONS)
 
 
 async def _asked(call: Awaitable[Answer]) -> Answer:
@@ -169,11 +181,14 @@ async def _asked(call: Awaitable[Answer]) -> Answer:
     except grpc.aio.AioRpcError as error:
         code, details = error.code(), error.details() or ""
         message = f"risk gateway: {code.name}: {details}"
-        if code in _PASSING:
+        if code in _PASSING and _named(error) != TOO_LARGE:
             raise GatewayUnavailable(message) from error
         raise _refusal(error)(message, code) from error
 
 
 def _refusal(error: grpc.aio.AioRpcError) -> type[GatewayRefused]:
-    named = dict(error.trailing_metadata() or ())
-    return LowerTerm if named.get(REFUSAL_KEY) == LOWER_TERM else GatewayRefused
+    return LowerTerm if _named(error) == LOWER_TERM else GatewayRefused
+
+
+def _named(error: grpc.aio.AioRpcError) -> str:
+    return str(dict(error.trailing_metadata() or ()).get(REFUSAL_KEY, ""))

@@ -111,6 +111,14 @@ def test_the_gateway_obeys_the_operator_of_its_desk(values: str, operator: str) 
     assert rendered(values).env("stratops-gateway")["STRATOPS_OPERATORS"] == operator
 
 
+def test_the_gateway_knows_people_by_the_roles_that_they_were_given() -> None:
+    ana = "system:serviceaccount:people:ana"
+    sets = (f'gateway.callers.riskOfficers=["{ana}","b"]',)
+    told = rendered("demo", sets).env("stratops-gateway")
+    assert told["STRATOPS_RISK_OFFICERS"] == f"{ana},b"
+    assert not {"STRATOPS_READERS", "STRATOPS_TRADERS"} & set(told)
+
+
 def audiences(pod: Object) -> set[str]:
     """Of the tokens that it mounts; empty is the API server's own."""
     return {

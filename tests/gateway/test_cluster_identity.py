@@ -23,6 +23,7 @@ from identity_driver import (
     RUNNER,
     KeyServer,
     Signer,
+    claims_of,
     document,
     write_bundle,
 )
@@ -39,6 +40,8 @@ from stratops_wire.gateway_client import (
 pytestmark = pytest.mark.servers
 
 SIGNER, STRANGER = Signer(), Signer("strange")
+CURVED = Signer("curved", "ES256")
+ANA, BO = "system:serviceaccount:people:ana", "system:serviceaccount:people:bo"
 
 
 class Desk(Stack):
@@ -67,7 +70,8 @@ def desk_with(
     access = server.access
     return Desk(
         folder, ports, redis_, nats, server.bundle.ca,
-        IDENTITY="cluster", OPERATORS=OPERATOR, NAMESPACE=NAMESPACE, TOKEN_AUDIENCE=AUDIENCE,
+        IDENTITY="cluster", OPERATORS=OPERATOR, RISK_OFFICERS=ANA,
+        READERS="system:serviceaccounts:people", NAMESPACE=NAMESPACE, TOKEN_AUDIENCE=AUDIENCE,
         API_SERVER=access.server, API_CA=str(access.ca), API_TOKEN_FILE=str(access.token_file),
         TLS_DIR=str(server.folder), METRICS_PORT=str(ports()), METRICS_HOST="127.0.0.1",
     )  # fmt: skip
@@ -97,7 +101,7 @@ def long_running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     folder = tmp_path_factory.mktemp("shared")
     away = SimpleNamespace(url="redis://127.0.0.1:1", port=1)
     (folder / "gateway").mkdir()
-    (folder / "gateway" / "cluster-keys.json").write_text(json.dumps(document(SIGNER)))
+    (folder / "gateway" / "cluster-keys.json").write_text(json.dumps(document(SIGNER, CURVED)))
     server = KeyServer(folder / "api", 1, SIGNER)
     bus = SimpleNamespace(url="nats://127.0.0.1:1")
     started = desk_with(folder, free_port, server, away, bus)
@@ -131,8 +135,15 @@ async def test_the_operator_is_let_in_by_its_subject(lone_desk: Desk) -> None:
     ("token", "code", "reason"),
     [
         ("", grpc.StatusCode.UNAUTHENTICATED, "malformed"),
-        (SIGNER.token(RUNNER, "s-1"), grpc.StatusCode.PERMISSION_DENIED, "not_operator"),
+        (SIGNER.token(RUNNER, "s-1"), grpc.StatusCode.PERMISSION_DENIED, "missing_role"),
         (SIGNER.token(OPERATOR, aud=["api"]), grpc.StatusCode.UNAUTHENTICATED, "audience"),
+        (
+            CURVED.sign(claims_of(OPERATOR), kid=SIGNER.kid),
+            grpc.StatusCode.UNAUTHENTICATED,
+            "algorithm",
+        ),
+        (SIGNER.token(OPERATOR, x="x" * 700_000), grpc.StatusCode.UNAUTHENTICATED, "malformed"),
+        (SIGNER.token(OPERATOR, nbf=2**40), grpc.StatusCode.UNAUTHENTICATED, "not_yet_valid"),
         (SIGNER.token(OPERATOR, iss="me"), grpc.StatusCode.UNAUTHENTICATED, "issuer"),
         (SIGNER.token(OPERATOR, exp=1), grpc.StatusCode.UNAUTHENTICATED, "expired"),
         (STRANGER.token(OPERATOR), grpc.StatusCode.UNAUTHENTICATED, "unknown_key"),
@@ -145,6 +156,20 @@ async def test_every_other_caller_is_refused_and_counted(
     before = lone_desk.refusals()
     assert await refused(lone_desk.stub(), token) is code
     assert lone_desk.refusals() - before == {reason: 1}
+
+
+async def test_people_are_known_by_subject_and_group_and_by_any_kind_of_key(
+    lone_desk: Desk,
+) -> None:
+    ana, bo = CURVED.token(ANA), CURVED.token(BO)
+    async with lone_desk.client(lambda: ana) as officer, lone_desk.client(lambda: bo) as reader:
+        await officer.halt("drill")
+        assert (await reader.get_desk()).halted == "drill"
+        with pytest.raises(GatewayRefused, match=f"needs role operator; {ANA} has reader, risk"):
+            await officer.begin_term("ana")
+        with pytest.raises(GatewayRefused, match=f"or risk-officer; {BO} has reader$"):
+            await reader.resume("")
+        await officer.resume("")
 
 
 async def test_a_lower_term_is_told_from_other_refusals(lone_desk: Desk) -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from risk_gateway.roles import Role
 from risk_gateway.settings import ApiAccess, Clock, Cluster, InvalidSettings, Settings, VenueKind
 
 WHOLE = {
@@ -44,18 +45,29 @@ def test_what_is_missing_is_named(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("CLOCK", "sun"), ("ALLOW_LIVE", "yes"), ("METRICS_PORT", "high")]
+    ("name", "value"),
+    [
+        ("CLOCK", "sun"),
+        ("ALLOW_LIVE", "yes"),
+        ("METRICS_PORT", "high"),
+        ("CALLS_A_SECOND", "0"),
+        ("CALLS_AT_ONCE", "many"),
+        ("TLS_CLIENT_CA", "ca.crt"),
+        ("TLS_CLIENT_LISTEN", ":9093"),
+    ],
 )
 def test_what_is_wrong_is_named(name: str, value: str) -> None:
     with pytest.raises(InvalidSettings, match=f"STRATOPS_{name}: '{value}', expected"):
         Settings.from_environment(WHOLE | {f"STRATOPS_{name}": value})
 
 
+X = "system:serviceaccount:x:y"
 ON_A_CLUSTER = WHOLE | {
     "STRATOPS_OPERATOR_TOKEN": "",
     "STRATOPS_IDENTITY": "cluster",
     "STRATOPS_NAMESPACE": "desk-a",
-    "STRATOPS_OPERATORS": "system:serviceaccount:ops:stratops-operator, system:serviceaccount:x:y",
+    "STRATOPS_OPERATORS": f"system:serviceaccount:ops:stratops-operator, {X}",
+    "STRATOPS_READERS": "system:serviceaccounts:people",
 }
 
 
@@ -69,7 +81,12 @@ def test_on_a_cluster_no_token_is_shared() -> None:
     assert settings.cluster == Cluster(
         ApiAccess(),
         "desk-a",
-        frozenset({"system:serviceaccount:ops:stratops-operator", "system:serviceaccount:x:y"}),
+        {
+            Role.OPERATOR: frozenset({"system:serviceaccount:ops:stratops-operator", X}),
+            Role.READER: frozenset({"system:serviceaccounts:people"}),
+            Role.TRADER: frozenset(),
+            Role.RISK_OFFICER: frozenset(),
+        },
         frozenset({"system:serviceaccount:desk-a:stratops-runner"}),
         "stratops-gateway",
     )

@@ -77,7 +77,7 @@ async def test_it_is_journalled_once(desk: DeskDriver, halt: HaltFile, tmp_path:
     journal = sqlite3.connect(desk.state.journal.path)
     rows = journal.execute("SELECT json(body) FROM log WHERE kind = 'halted'").fetchall()
     journal.close()
-    assert rows == [('{"reason":"no reason given","source":"file"}',)]
+    assert rows == [('{"reason":"no reason given","source":"file","by":""}',)]
     assert dict(desk.again().state.halts) == {"file": "no reason given"}
 
 

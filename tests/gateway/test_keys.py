@@ -12,6 +12,7 @@ from risk_gateway.api_server import ApiServer
 from risk_gateway.callers import CallerRefused, Refusal
 from risk_gateway.cluster_callers import ClusterTokens, Expected
 from risk_gateway.keys import REFETCH_S, InvalidKeys, Keys, KeySet, fetch_keys
+from risk_gateway.roles import Role
 
 FIRST, SECOND = Signer("first"), Signer("second")
 
@@ -31,7 +32,9 @@ class Desk:
         self.clock = Clock()
         self.api = ApiServer(server.access)
         self.keys = Keys(lambda: fetch_keys(self.api), folder / "keys.json", self.clock)
-        self.tokens = ClusterTokens(self.keys, Expected(AUDIENCE, {OPERATOR}, {RUNNER}))
+        self.tokens = ClusterTokens(
+            self.keys, Expected(AUDIENCE, {Role.OPERATOR: {OPERATOR}}, {RUNNER})
+        )
 
     async def refusal(self, signer: Signer) -> Refusal | None:
         try:

@@ -5,14 +5,14 @@ server that has the public half, as an API server has it.
 import json
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import jwt
 from aiohttp import web
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from risk_gateway.authority import Bundle, make
 from risk_gateway.settings import ApiAccess
@@ -24,23 +24,31 @@ OPERATOR = f"system:serviceaccount:{NAMESPACE}:stratops-operator"
 RUNNER = f"system:serviceaccount:{NAMESPACE}:stratops-runner"
 
 
+_KEYS: dict[str, Callable[[], Any]] = {
+    "RS256": lambda: rsa.generate_private_key(public_exponent=65537, key_size=2048),
+    "ES256": lambda: ec.generate_private_key(ec.SECP256R1()),
+    "ES384": lambda: ec.generate_private_key(ec.SECP384R1()),
+}
+
+
 class Signer:
     """One of the cluster's keys."""
 
-    def __init__(self, kid: str = "first") -> None:
-        self.kid = kid
-        self.key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    def __init__(self, kid: str = "first", alg: str = "RS256") -> None:
+        self.kid, self.alg = kid, alg
+        self.key: Any = _KEYS[alg]()
 
     @property
     def public(self) -> dict[str, Any]:
         """As a JWKS has it."""
         found: dict[str, Any] = json.loads(
-            jwt.algorithms.RSAAlgorithm.to_jwk(self.key.public_key())
+            jwt.get_algorithm_by_name(self.alg).to_jwk(self.key.public_key())
         )
-        return {**found, "kid": self.kid, "alg": "RS256", "use": "sig", "key_ops": ["verify"]}
+        return {**found, "kid": self.kid, "alg": self.alg, "use": "sig", "key_ops": ["verify"]}
 
-    def sign(self, claims: Mapping[str, Any], alg: str = "RS256", **header: Any) -> str:
-        return jwt.encode(dict(claims), self.key, alg, headers={"kid": self.kid, **header})
+    def sign(self, claims: Mapping[str, Any], alg: str = "", **header: Any) -> str:
+        headers = {"kid": self.kid, **header}
+        return jwt.encode(dict(claims), self.key, alg or self.alg, headers=headers)
 
     def token(self, subject: str = RUNNER, pod: str = "", uid: str = "", **claims: Any) -> str:
         """As the API server makes it; without a pod as `kubectl create token` does."""
