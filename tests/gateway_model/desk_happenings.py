@@ -123,7 +123,7 @@ async def submit(r: Random, scene: Scene) -> None:
     if seat.runner and r.random() < 0.2:
         epoch, wanted = epoch + r.choice([-1, 1]), Reason.FENCED
     refused = scene.world.submit(seat, signal, epoch) or ""
-    scene.world._same("a tool's signal at the fence", wanted, refused)
+    scene.world.same("a tool's signal at the fence", wanted, refused)
     seat.fenced += refused == Reason.FENCED
     scene.world.drain()
 
@@ -180,9 +180,9 @@ async def went_back(r: Random, scene: Scene) -> None:
         await world.fenced(seat, runner, Batch(epoch, runner.number + 1, runner.mark(), signals))
         for _ in range(6):
             await world.quiet()
-        world._same("the epoch after one that went back", epoch + 1, runner.epoch)
-        world._armed(seat, "")
-        world._armed(seat, runner.revision)
+        world.same("the epoch after one that went back", epoch + 1, runner.epoch)
+        world.armed(seat, "")
+        world.armed(seat, runner.revision)
         runner.decide()
         scene.count("fence: went back")
 

@@ -334,11 +334,11 @@ class DeskWorld:
         if old is not None:  # its last batch says that it stopped
             self.model.decides_in(seat.name, self.session, "")
             old.leave()
-        self._armed(seat, runner.revision)
+        self.armed(seat, runner.revision)
         runner.decide()  # shows that it began
         await self.quiet()
 
-    def _armed(self, seat: Seat, revision: str) -> None:
+    def armed(self, seat: Seat, revision: str) -> None:
         seat.armed = revision
         self.model.note("armed", strategy=seat.name, revision=revision)
         self.model.renew_terms(seat.name)
@@ -444,7 +444,7 @@ class DeskWorld:
         self.reasons["fenced"] += len(batch.signals)
         refused = runner.refused[before:]
         found = [(each.batch, each.signals, each.reason) for each in refused]
-        self._same("fenced", [(batch.number, len(batch.signals), "fenced")], found)
+        self.same("fenced", [(batch.number, len(batch.signals), "fenced")], found)
 
     async def repeat(self, seat: Seat) -> None:
         """The last batch again: acknowledged again, and nothing more."""
@@ -456,7 +456,7 @@ class DeskWorld:
         await self.quiet()
         again = runner.acknowledged[runner.number] - before
         waits = any(each.key == runner.key(runner.number) for each in self.model.submissions)
-        self._same("acknowledged again", 0 if waits else 1, again)
+        self.same("acknowledged again", 0 if waits else 1, again)
 
     # ---- the venue
 
@@ -467,7 +467,7 @@ class DeskWorld:
         wanted = leaving.request is None or self.model.sends(
             leaving.strategy, leaving.client_order_id
         )
-        self._same(f"{leaving.client_order_id} may leave", wanted, may)
+        self.same(f"{leaving.client_order_id} may leave", wanted, may)
         return leaving if may else None
 
     def unanswered(self, leaving: Leaving) -> None:
@@ -512,7 +512,7 @@ class DeskWorld:
     async def _settling(self, look: Callable[[], Any], expected: set[str]) -> None:
         self.venue.asked.clear()
         await look()
-        self._same(f"{look.__name__} asks for", expected, {key for _, key, _ in self.venue.asked})
+        self.same(f"{look.__name__} asks for", expected, {key for _, key, _ in self.venue.asked})
         never_seen = ""
         for call, key, answer in self.venue.asked:
             strategy = key.partition(".")[0]
@@ -539,7 +539,7 @@ class DeskWorld:
             self.happened[f"fill: {self.model.fill(_fact(each))}"] += 1
         self.drain()
         await self.quiet()
-        self._same("acknowledged fills", [each.fill_id for each in fills], done)
+        self.same("acknowledged fills", [each.fill_id for each in fills], done)
 
     # ---- another life
 
@@ -562,7 +562,7 @@ class DeskWorld:
 
     def _come_back(self, seat: Seat, runner: ObedientRunner) -> None:
         told = self.strategy(seat).grants.epoch
-        self._same(f"epoch of {seat.name}", runner.epoch, told)
+        self.same(f"epoch of {seat.name}", runner.epoch, told)
         key = runner.key(runner.number)
         if runner.sent is not None and runner.sent.signals:
             durable = any(f["is"] == "decided" and f["key"] == key for f in self.model.facts)
@@ -582,11 +582,11 @@ class DeskWorld:
         news, self.compared = self.model.facts[self.compared :], len(self.model.facts)
         wanted = [(f["strategy"], f["id"], f["cancel"]) for f in news if f["is"] == "leaves"]
         self._compare_verdicts([each for each in news if each["is"] == "decided"])
-        self._same("leaves for the venue", sorted(wanted), sorted(left))
-        self._same("halts", self.model.halts(), set(self.driver.state.halts))
+        self.same("leaves for the venue", sorted(wanted), sorted(left))
+        self.same("halts", self.model.halts(), set(self.driver.state.halts))
         for seat in self.seats.values():
             self._compare_outcomes(seat)
-            self._same(seat.name, self._modelled(seat.name), self._seen(self.strategy(seat)))
+            self.same(seat.name, self._modelled(seat.name), self._seen(self.strategy(seat)))
 
     def _compare_verdicts(self, decided: Sequence[Fact]) -> None:
         wanted: dict[str, list[str | None]] = {}
@@ -604,20 +604,20 @@ class DeskWorld:
         again = {key: v for key, v in found.items() if key not in wanted}
         for key, reasons in again.items():  # a repeat's acknowledgement: as it was told before
             before = [f["reason"] for f in self.model.facts if f.get("key") == key]
-            self._same(f"verdicts of {key}, again", before, reasons)
+            self.same(f"verdicts of {key}, again", before, reasons)
             del found[key]
-        self._same("verdicts", wanted, found)
+        self.same("verdicts", wanted, found)
 
     def _compare_outcomes(self, seat: Seat) -> None:
         strategy, told = self.strategy(seat), self.model.told(seat.name)
         found = [_told(each) for each in strategy.told.outcomes_after(seat.compared)]
-        self._same(f"outcomes of {seat.name}", told[seat.compared :], found)
+        self.same(f"outcomes of {seat.name}", told[seat.compared :], found)
         runner = seat.runner
         if runner is not None:
             heard = [(each.number, _told(each)) for each in runner.heard]
             runner.heard.clear()
-            self._same(f"heard by {runner.instance}", [(n, told[n - 1]) for n, _ in heard], heard)
-            self._same(f"last outcome of {runner.instance}", len(told), runner.applied)
+            self.same(f"heard by {runner.instance}", [(n, told[n - 1]) for n, _ in heard], heard)
+            self.same(f"last outcome of {runner.instance}", len(told), runner.applied)
         seat.compared = len(told)
 
     def _modelled(self, name: str) -> dict[str, Any]:
@@ -674,17 +674,17 @@ class DeskWorld:
             **{name: Decimal(getattr(limits, name)) for name in names},
         }
 
-    def _same(self, what: str, wanted: Any, found: Any) -> None:
+    def same(self, what: str, wanted: Any, found: Any) -> None:
         if wanted == found or _alike(wanted, found):
             return
         if isinstance(wanted, dict) and isinstance(found, dict):
             keys = sorted(str(k) for k in wanted.keys() | found.keys())
             parts = {str(k): v for k, v in wanted.items()}, {str(k): v for k, v in found.items()}
             for key in keys:
-                self._same(f"{what}: {key}", parts[0].get(key), parts[1].get(key))
+                self.same(f"{what}: {key}", parts[0].get(key), parts[1].get(key))
         if isinstance(wanted, list) and isinstance(found, list) and len(wanted) == len(found):
             for place, pair in enumerate(zip(wanted, found, strict=True)):
-                self._same(f"{what}: {place}", *pair)
+                self.same(f"{what}: {place}", *pair)
         raise Differs(f"{what}: the model says {wanted!r}, the desk {found!r}")
 
 
