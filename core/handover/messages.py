@@ -48,6 +48,7 @@ class OrderFill:
     quantity: Decimal
     fee: Decimal
     at_ns: int
+    busts: str = ""  # the fill that this one takes back: the other side, the same price
 
 
 @dataclass(frozen=True, slots=True)

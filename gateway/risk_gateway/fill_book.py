@@ -1,7 +1,8 @@
 """Fills in the books: each counted once, for the order it names, and told when durable.
 
 A fill moves the books when it comes; its message is acknowledged, its outcome told and its
-position published only when it is on disk.
+position published only when it is on disk. A bust is a reversing entry against a fill on disk; one
+that comes before its fill is kept as a stray, and booked once that is there.
 """
 
 from collections.abc import Callable
@@ -17,10 +18,10 @@ from risk_gateway.positions import PositionUpdate
 from risk_gateway.records import Decided, Kind, Stray, body_of, fill_outcome, order_row, record
 from risk_gateway.state import State
 from risk_gateway.strategy import LastTrade, Strategy
-from trading.fills import Fill
+from trading.fills import Fill, ForeignFill, reversal
 from trading.ids import signal_of
 from trading.ledger import Booking
-from trading.orders import ForeignFill, Order, OrderState
+from trading.orders import Order, OrderState
 from trading.positions import Position
 
 log = structlog.get_logger()
@@ -43,9 +44,24 @@ class FillBook:
         if fill.fill_id in self._state.fills:
             done()
             return
-        received_ns = perf_counter_ns()
+        if fill.busts in self._writing:  # what is taken back has to be on disk
+            self._writing[fill.busts].append(lambda: self.take(fill, done))
+            return
         self._state.fills.add(fill.fill_id)
         self._writing[fill.fill_id] = [done]
+        if fill.busts:
+            self._take_back(fill)
+        else:
+            self._book(fill)
+            self._take_back_early(fill.fill_id)
+
+    def resume(self) -> None:
+        """After a restart: busts whose fill was written, and they were not."""
+        for fill_id in tuple(self._state.early_busts.keys() & self._state.fills):
+            self._take_back_early(fill_id)
+
+    def _book(self, fill: Fill) -> None:
+        received_ns = perf_counter_ns()
         strategy, order = self._owner(fill)
         if strategy is None:
             self._stray(fill, f"no strategy {fill.strategy!r} and no order of that id")
@@ -58,6 +74,42 @@ class FillBook:
             self._stray(fill, str(error))
             return
         self._count(strategy, fill, after, received_ns)
+
+    def _take_back(self, bust: Fill) -> None:
+        if bust.busts not in self._state.fills:
+            self._state.early_busts.setdefault(bust.busts, bust)
+            self._stray(bust, f"it takes back fill {bust.busts}, which has not come")
+            return
+        try:
+            booked = self._reversal(bust)
+        except ForeignFill as error:
+            self._stray(bust, str(error))
+            return
+        self._state.busted[bust.busts] = bust.fill_id
+        self._book(booked)
+
+    def _reversal(self, bust: Fill) -> Fill:
+        """Raises ForeignFill."""
+        row = self._state.archive.record(Kind.FILL, bust.busts)
+        if row is None:
+            raise ForeignFill(f"it takes back fill {bust.busts}, which was counted nowhere")
+        before = self._state.busted.get(bust.busts)
+        if before is not None:
+            raise ForeignFill(f"fill {bust.busts} was taken back before, by {before}")
+        return reversal(bust, body_of(row))
+
+    def _take_back_early(self, fill_id: str) -> None:
+        """Once both are on disk: the fill, and the bust as the stray that it was."""
+        bust = self._state.early_busts.get(fill_id)
+        if bust is None:
+            return
+        for written in (bust.fill_id, fill_id):
+            if written in self._writing:
+                self._writing[written].append(lambda: self._take_back_early(fill_id))
+                return
+        del self._state.early_busts[fill_id]
+        self._writing[bust.fill_id] = []
+        self._take_back(bust)
 
     def _owner(self, fill: Fill) -> tuple[Strategy | None, Order | None]:
         """By client order id; the name in the fill counts only for what is not ours."""
@@ -122,8 +174,12 @@ class FillBook:
     ) -> None:
         fill, position = booking.fill, booking.position
         counts = self._state.counts
-        strategy.tally.filled(booking)
-        counts.fills[strategy.name, self._state.label(fill.symbol), fill.side] += 1
+        if fill.busts:
+            counts.busts[strategy.name, self._state.label(fill.symbol)] += 1
+            log.warning("fill_busted", fill=fill.busts, order=fill.client_order_id, by=fill.fill_id)
+        else:
+            strategy.tally.filled(booking)
+            counts.fills[strategy.name, self._state.label(fill.symbol), fill.side] += 1
         counts.position_updates += 1
         counts.fill_latency.observe((perf_counter_ns() - received_ns) / 1_000)
         strategy.told.position(fill.symbol, position.quantity)
@@ -156,6 +212,9 @@ class FillBook:
     def _stray(self, fill: Fill, why: str) -> None:
         """Kept for a person to look at; it belongs to nobody's books."""
         log.warning("fill_stray", fill=fill.fill_id, why=why)
+        if self._state.archive.record(Kind.STRAY, fill.fill_id) is not None:
+            self._release(fill)  # an early bust, known as one
+            return
         self._state.counts.strays += 1
         written = record(Kind.STRAY, Stray(fill, why), self._state.wall_ns(), key=fill.fill_id)
         self._state.journal.append([written], lambda: self._release(fill))

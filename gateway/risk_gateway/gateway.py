@@ -138,6 +138,7 @@ class Gateway:
             outside.leave = lanes.put
             outside.publish = self.positions.publish
             outside.venue_available = lambda: self.venue.available
+            self.desk.fill_book.resume()
             self.desk.fill_book.publish_positions()
             for work in (
                 self.subscription.run(),

@@ -43,6 +43,7 @@ class Counts:
     rejected: Counter[Labels] = field(default_factory=Counter)  # strategy, reason
     orders: Counter[Labels] = field(default_factory=Counter)  # strategy, symbol
     fills: Counter[Labels] = field(default_factory=Counter)  # strategy, symbol, side
+    busts: Counter[Labels] = field(default_factory=Counter)  # strategy, symbol
     checks: Counter[Labels] = field(default_factory=Counter)  # type, result
     violations: Counter[Labels] = field(default_factory=Counter)  # type, strategy
     errors: Counter[Labels] = field(default_factory=Counter)  # strategy, type
@@ -63,6 +64,7 @@ _FAMILIES: tuple[tuple[str, str, Labels, str], ...] = (
     ("rejected", "orders_rejected", ("strategy", "reason"), "Signals and orders refused"),
     ("orders", "orders_submitted", ("strategy", "symbol"), "Orders on their way to the venue"),
     ("fills", "fills_received", ("strategy", "symbol", "side"), "Fills counted"),
+    ("busts", "fills_busted", ("strategy", "symbol"), "Fills that the venue took back"),
     ("checks", "risk_checks", ("type", "result"), "Risk decisions"),
     ("violations", "risk_violations", ("type", "strategy"), "Limits met"),
     ("errors", "strategy_errors", ("strategy", "type"), "Troubles that its runners told of"),

@@ -174,4 +174,6 @@ def _positions_differ(
 def _strays(archive: Archive) -> Iterable[str]:
     for row in archive.of_kind(Kind.STRAY):
         stray: Stray = body_of(row)
+        if archive.record(Kind.FILL, stray.fill.fill_id) is not None:
+            continue  # a bust that came before its fill
         yield f"fill {stray.fill.fill_id}: counted nowhere, {stray.why}"

@@ -184,8 +184,9 @@ def fill_outcome(number: int, fill: Fill) -> Outcome:
     # A fill of nobody's signal still needs a name on the wire.
     signal_id = signal_of(fill.client_order_id) or f"foreign-{fill.fill_id}"[:_LONGEST_ID]
     what = OrderFill(
-        fill.fill_id, fill.symbol, fill.side, fill.price, fill.quantity, fill.fee, fill.at_ns
-    )
+        fill.fill_id, fill.symbol, fill.side, fill.price, fill.quantity, fill.fee, fill.at_ns,
+        fill.busts,
+    )  # fmt: skip
     return Outcome(number, signal_id, what)
 
 

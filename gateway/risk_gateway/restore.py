@@ -144,7 +144,11 @@ class Restoration:
         order = strategy.order(fill.client_order_id)
         booking = strategy.account.on_fill(fill)
         assert booking is not None
-        strategy.tally.filled(booking)
+        if fill.busts:
+            self._state.busted[fill.busts] = fill.fill_id
+            self._state.early_busts.pop(fill.busts, None)
+        else:
+            strategy.tally.filled(booking)
         strategy.traded[fill.symbol] = LastTrade(row.outcome or 0, fill.at_ns)
         strategy.told.position(fill.symbol, booking.position.quantity)
         if order is not None:
@@ -163,6 +167,8 @@ class Restoration:
         """Kept for people: it moves no books."""
         stray: Stray = body_of(row)
         self._state.fills.add(stray.fill.fill_id)
+        if stray.fill.busts and stray.fill.busts not in self._state.fills:
+            self._state.early_busts.setdefault(stray.fill.busts, stray.fill)
 
 
 _STEPS: Mapping[str, Callable[[Any, Row], None]] = {

@@ -43,11 +43,9 @@ class Settler:
             await asyncio.sleep(LOOK_S)
             sweep_in_s -= LOOK_S
             try:
-                await self._settle_unknown()
-                await self._cancel_again()
+                await self.look(sweep=sweep_in_s <= 0)
                 if sweep_in_s <= 0:
                     sweep_in_s = SWEEP_S
-                    await self._sweep()
                 if not self._venue.available:
                     await self._venue.order(_PROBE)
             except (VenueUnavailable, VenueRefused) as error:
@@ -55,6 +53,13 @@ class Settler:
                 await asyncio.sleep(_AWAY_S)
             else:
                 self._away = False
+
+    async def look(self, *, sweep: bool) -> None:
+        """Raises VenueUnavailable, VenueRefused."""
+        await self._settle_unknown()
+        await self._cancel_again()
+        if sweep:
+            await self._sweep()
 
     def _note_away(self, error: str) -> None:
         if not self._away:  # once an outage

@@ -15,6 +15,7 @@ from risk_gateway.metrics import Counts
 from risk_gateway.policies import Policies, PolicyChange
 from risk_gateway.positions import PositionUpdate
 from risk_gateway.strategy import Strategy
+from trading.fills import Fill
 from trading.instruments import Instrument
 
 OPERATOR = "operator"  # who halts by a call
@@ -42,6 +43,8 @@ class State:
     counts: Counts = field(default_factory=Counts)
     strategies: dict[str, Strategy] = field(default_factory=dict)
     fills: set[str] = field(default_factory=set)  # ids, whoever they went to
+    busted: dict[str, str] = field(default_factory=dict)  # fills taken back, and by which bust
+    early_busts: dict[str, Fill] = field(default_factory=dict)  # by the fill that has not come
     policies: Policies = field(default_factory=Policies)
     latches: dict[str, str] = field(default_factory=dict)  # halts that stay until they are lifted
     halts: Mapping[str, str] = field(default_factory=dict)  # these, and the policies', by source

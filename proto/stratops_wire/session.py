@@ -149,6 +149,7 @@ def _fill_to_proto(fill: m.OrderFill) -> pb.OrderFill:
         quantity=text_of(fill.quantity),
         fee=text_of(fill.fee),
         at_ns=fill.at_ns,
+        busts=fill.busts,
     )
 
 
@@ -161,6 +162,7 @@ def _fill_from_proto(message: pb.OrderFill) -> m.OrderFill:
         decimal_from("quantity", message.quantity),
         decimal_from("fee", message.fee),
         message.at_ns,
+        message.busts,
     )
 
 

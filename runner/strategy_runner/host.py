@@ -203,6 +203,7 @@ def _take(seat: Seat, outcome: Outcome) -> None:
                 quantity=what.quantity,
                 fee=what.fee,
                 at_ns=what.at_ns,
+                busts=what.busts,
             )
         )
 

@@ -17,7 +17,8 @@ _NONE = Decimal(0)
 
 @dataclass(frozen=True, slots=True)
 class Fill:
-    """A part of an own order that was filled."""
+    """A part of an own order that was filled; or, with `busts`, one that the venue took back: then
+    `side` is the other one, and the order is as it was."""
 
     signal_id: str
     fill_id: str
@@ -27,6 +28,7 @@ class Fill:
     quantity: Decimal
     fee: Decimal
     at_ns: int
+    busts: str = ""  # id of the fill that is taken back
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +101,10 @@ class Account:
 
     def fill(self, fill: Fill) -> Position:
         self._settled[fill.symbol] = self.settled(fill.symbol) + fill.quantity * fill.side.sign
-        order = self._take(fill.signal_id)
-        if order is not None and order.quantity > fill.quantity:
-            self._add(replace(order, quantity=order.quantity - fill.quantity))
+        if not fill.busts:
+            order = self._take(fill.signal_id)
+            if order is not None and order.quantity > fill.quantity:
+                self._add(replace(order, quantity=order.quantity - fill.quantity))
         return Position(fill.symbol, self._settled[fill.symbol])
 
     def end(self, ended: Ended) -> None:

@@ -983,6 +983,7 @@ class OrderFill(_message.Message):
     QUANTITY_FIELD_NUMBER: _builtins.int
     FEE_FIELD_NUMBER: _builtins.int
     AT_NS_FIELD_NUMBER: _builtins.int
+    BUSTS_FIELD_NUMBER: _builtins.int
     fill_id: _builtins.str
     symbol: _builtins.str
     side: _types_pb2.Side.ValueType
@@ -990,6 +991,8 @@ class OrderFill(_message.Message):
     quantity: _builtins.str
     fee: _builtins.str
     at_ns: _builtins.int
+    busts: _builtins.str
+    """id of the fill that this one takes back, with the other side; empty: none"""
     def __init__(
         self,
         *,
@@ -1000,10 +1003,11 @@ class OrderFill(_message.Message):
         quantity: _builtins.str = ...,
         fee: _builtins.str = ...,
         at_ns: _builtins.int = ...,
+        busts: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_ns", b"at_ns", "fee", b"fee", "fill_id", b"fill_id", "price", b"price", "quantity", b"quantity", "side", b"side", "symbol", b"symbol"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_ns", b"at_ns", "busts", b"busts", "fee", b"fee", "fill_id", b"fill_id", "price", b"price", "quantity", b"quantity", "side", b"side", "symbol", b"symbol"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
