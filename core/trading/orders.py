@@ -163,6 +163,17 @@ def next_state(state: OrderState, event: OrderEvent) -> OrderState:
 
 
 @dataclass(frozen=True, slots=True)
+class Modification:
+    """Other terms for an order, under way to the venue, which takes each number once and in order:
+    what comes late is older than what was decided since."""
+
+    number: int  # of the order's, from 1
+    signal_id: str
+    quantity: Decimal  # of the whole order
+    price: Decimal
+
+
+@dataclass(frozen=True, slots=True)
 class Order:
     client_order_id: str
     signal_id: str
@@ -186,6 +197,9 @@ class Order:
     announced_quantity: Decimal = _ZERO  # filled by the venue's word, whether or not a fill came
     venue_order_id: str = ""
     busted_quantity: Decimal = _ZERO  # was filled and taken back; `filled_quantity` is without it
+    post_only: bool = False
+    modification: int = 0  # number of the last one that the venue decided
+    asked: Modification | None = None  # the one under way: either terms may be the venue's
 
     @property
     def is_open(self) -> bool:
@@ -194,8 +208,12 @@ class Order:
     @property
     def remaining(self) -> Decimal:
         """What is not filled; never less than zero. While it is open the venue may fill again
-        what it took back."""
-        return max(_ZERO, self.quantity - self.filled_quantity)
+        what it took back; while a modification is under way, the larger quantity counts."""
+        return max(_ZERO, self._largest - self.filled_quantity)
+
+    @property
+    def _largest(self) -> Decimal:
+        return max(self.quantity, self.asked.quantity) if self.asked else self.quantity
 
     @property
     def overfilled(self) -> Decimal:
@@ -242,7 +260,7 @@ class Order:
             notional = self.filled_notional + fill.price * fill.quantity
             fee = self.fee + fill.fee
         gross = filled + self.busted_quantity
-        event = OrderEvent.COMPLETE if gross >= self.quantity else OrderEvent.FILL
+        event = OrderEvent.COMPLETE if gross >= self._largest else OrderEvent.FILL
         return replace(
             self,
             state=next_state(self.state, event),
@@ -251,6 +269,16 @@ class Order:
             fee=fee,
             venue_order_id=self.venue_order_id or fill.order_id,
         )
+
+    def asking(self, signal_id: str, quantity: Decimal, price: Decimal) -> "Order":
+        number = self.modification + 1
+        return replace(self, asked=Modification(number, signal_id, quantity, price))
+
+    def after_modification(self, number: int, quantity: Decimal, price: Decimal | None) -> "Order":
+        """As the venue's terms are after it decided on that modification, whichever way."""
+        after = replace(self, quantity=quantity, price=price, modification=number, asked=None)
+        complete = self.filled_quantity and self.filled_quantity + self.busted_quantity >= quantity
+        return after.after(OrderEvent.COMPLETE) if complete and self.is_open else after
 
     def _after_bust(self, bust: Fill) -> "Order":
         with localcontext(EXACT):

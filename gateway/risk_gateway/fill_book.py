@@ -7,6 +7,7 @@ that comes before its fill is kept as a stray, and booked once that is there.
 
 from collections.abc import Callable
 from dataclasses import replace
+from decimal import Decimal
 from time import perf_counter_ns
 
 import structlog
@@ -15,7 +16,17 @@ from handover.messages import Outcome
 from risk_gateway.execution import Execution
 from risk_gateway.journal import Record
 from risk_gateway.positions import PositionUpdate
-from risk_gateway.records import Decided, Kind, Stray, body_of, fill_outcome, order_row, record
+from risk_gateway.records import (
+    Decided,
+    Kind,
+    OrderModified,
+    Stray,
+    body_of,
+    fill_outcome,
+    modification_key,
+    order_row,
+    record,
+)
 from risk_gateway.state import State
 from risk_gateway.strategy import LastTrade, Strategy
 from trading.fills import Fill, ForeignFill, reversal
@@ -25,6 +36,8 @@ from trading.orders import Order, OrderState
 from trading.positions import Position
 
 log = structlog.get_logger()
+
+_LAST = 999_999_999  # more modifications than any order has
 
 
 class FillBook:
@@ -133,11 +146,18 @@ class FillBook:
         assert decided.order is not None
         return replace(
             decided.order,
+            quantity=self._old_quantity(decided.order),
             state=OrderState(row.state),
             filled_quantity=row.filled_quantity,
             filled_notional=row.filled_notional,
             fee=row.fee,
         )
+
+    def _old_quantity(self, order: Order) -> Decimal:
+        ends = (modification_key(order.client_order_id, number) for number in (0, _LAST))
+        row = self._state.archive.last_between(Kind.MODIFIED, *ends)
+        modified: OrderModified | None = body_of(row) if row else None
+        return modified.quantity if modified else order.quantity
 
     def _count(self, strategy: Strategy, fill: Fill, after: Order | None, received_ns: int) -> None:
         booking = strategy.account.on_fill(fill)
@@ -149,6 +169,8 @@ class FillBook:
         self._state.journal.append(
             [written], lambda: self._counted(strategy, booking, after, outcome, received_ns)
         )
+        if after is not None and not after.is_open:
+            self._execution.end_modification(strategy, strategy.ended[after.client_order_id])
         self._execution.end_if_complete(strategy, fill.client_order_id)
 
     def _fill_record(

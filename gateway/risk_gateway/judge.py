@@ -27,6 +27,9 @@ def judge(
     outcome = _decide(strategy, submission, signal, view, situation)
     if isinstance(outcome, Rejection):
         return decided(submission, signal, view, outcome)
+    if outcome is not None and outcome.asked is not None:
+        strategy.account.ask(outcome, view.now_ns)
+        return replace(decided(submission, signal, view, None), modification=outcome.asked)
     if outcome is not None:
         strategy.account.reserve(outcome)
     return decided(submission, signal, view, None, outcome)
@@ -57,7 +60,7 @@ def decided(
 def _decide(
     strategy: Strategy, submission: Submission, signal: Signal, view: View, situation: Situation
 ) -> Order | Rejection | None:
-    """The order that shall leave; None: accepted, and none leaves."""
+    """The order that shall leave, or be modified; None: accepted, and none leaves."""
     if signal.id in submission.known:
         return Rejection(Reason.DUPLICATE, "this signal was decided before")
     if signal.action is Action.CANCEL:
@@ -66,6 +69,11 @@ def _decide(
     observes = strategy.observes and not submission.is_own
     if not (situation.venue_available or situation.halted or observes):
         return Rejection(Reason.VENUE_UNAVAILABLE, "the venue does not answer")
+    if signal.action is Action.MODIFY:
+        standing = _standing(strategy, submission, situation)
+        return strategy.account.review_modification(
+            signal, view.market, view.now_ns, epoch=submission.batch.epoch, standing=standing
+        )
     reviewed = _review(strategy, submission, signal, view, situation)
     if isinstance(reviewed, Rejection):
         return reviewed

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from handover import messages
 from handover.messages import Input, Mark, OrderEnd, OrderFill, Outcome
 from risk_gateway.archive import Row
 from risk_gateway.journal import OrderRow, Record
@@ -19,7 +20,7 @@ from risk_gateway.policies import PolicyChange
 from trading.accounts import Watermarks
 from trading.fills import Fill
 from trading.ids import signal_of
-from trading.orders import Order, OrderState
+from trading.orders import Modification, Order, OrderState
 from trading.reasons import Reason
 from trading.signals import Signal, Verdict
 
@@ -39,6 +40,7 @@ class Kind(StrEnum):
     BATCH = "batch"
     DECIDED = "decided"
     ENDED = "ended"
+    MODIFIED = "modified"
     FILL = "fill"
     STRAY = "stray"
 
@@ -107,10 +109,26 @@ class Decided:
     bid: Decimal | None = None
     ask: Decimal | None = None
     order: Order | None = None
+    modification: Modification | None = None  # likewise, of an order at work
 
     @property
     def verdict(self) -> Verdict:
         return Verdict(self.signal.id, self.reason, self.message)
+
+
+@dataclass(frozen=True, slots=True)
+class OrderModified:
+    """What the venue decided about a modification: the order's terms, and whether they are those
+    that were asked for."""
+
+    client_order_id: str
+    signal_id: str  # that asked
+    number: int
+    quantity: Decimal
+    price: Decimal | None
+    remaining: Decimal = Decimal(0)
+    reason: Reason | None = None  # why not
+    message: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +165,7 @@ _BODIES: Mapping[str, type] = {
     Kind.BATCH: BatchTaken,
     Kind.DECIDED: Decided,
     Kind.ENDED: OrderEnded,
+    Kind.MODIFIED: OrderModified,
     Kind.FILL: Fill,
     Kind.STRAY: Stray,
 }
@@ -167,6 +186,11 @@ def record(kind: Kind, body: object, at_ns: int, strategy: str = "", **more: Any
 def batch_key(strategy: str, epoch: int, number: int) -> str:
     """Keys of one strategy and epoch sort by number."""
     return f"{strategy}|{epoch:012d}|{number:015d}"
+
+
+def modification_key(client_order_id: str, number: int) -> str:
+    """Keys of one order sort by number."""
+    return f"{client_order_id}|{number:09d}"
 
 
 def order_row(order: Order) -> OrderRow:
@@ -195,6 +219,15 @@ def end_outcome(number: int, ended: OrderEnded) -> Outcome:
     return Outcome(number, signal_id, OrderEnd(ended.state, ended.reason))
 
 
+def modified_outcome(number: int, modified: OrderModified) -> Outcome:
+    """A refused one ends the signal that asked."""
+    if modified.reason is not None or modified.price is None:
+        return Outcome(number, modified.signal_id, OrderEnd(OrderState.REJECTED, modified.reason))
+    order = signal_of(modified.client_order_id)
+    what = messages.OrderModified(order, modified.remaining, modified.price)
+    return Outcome(number, modified.signal_id, what)
+
+
 def verdict_outcome(number: int, decided: Decided) -> Outcome:
     """Of a verdict that ends its signal: refused, or observed and therefore never an order."""
     state = OrderState.CANCELLED if decided.reason is None else OrderState.REJECTED
@@ -209,4 +242,6 @@ def outcome_of(row: Row) -> Outcome:
         return fill_outcome(row.outcome, body)
     if isinstance(body, OrderEnded):
         return end_outcome(row.outcome, body)
+    if isinstance(body, OrderModified):
+        return modified_outcome(row.outcome, body)
     return verdict_outcome(row.outcome, body)

@@ -1,6 +1,7 @@
 """The desk as the journal left it: read once, at the start, before anybody connects."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from handover.effects import GrantChange, change_from_json
@@ -18,6 +19,7 @@ from risk_gateway.records import (
     Kind,
     Latch,
     OrderEnded,
+    OrderModified,
     Stray,
     Term,
     body_of,
@@ -56,6 +58,8 @@ class Restoration:
         for order in tuple(strategy.account.orders.values()):
             if order.is_open:
                 strategy.account.on_event(order.client_order_id, OrderEvent.LOSE)
+            if order.asked is not None:
+                strategy.modifying.add(order.client_order_id)
 
     # ---- one record each
 
@@ -125,6 +129,10 @@ class Restoration:
             strategy.tally.orders += 1
             strategy.account.reserve(body.order)
             strategy.told.order(body.order)
+        elif body.modification is not None and body.signal.modifies:
+            order = strategy.account.orders.get(client_order_id(body.signal.modifies))
+            if order is not None:  # else a fill that was written before has ended it
+                strategy.account.ask(replace(order, asked=body.modification), body.now_ns)
         elif body.reason is None and body.signal.cancels:
             strategy.cancelling.add(client_order_id(body.signal.cancels))
         self._outcome(strategy, row)
@@ -135,6 +143,21 @@ class Restoration:
         order = strategy.account.on_event(body.client_order_id, EVENT_OF_END[body.state])
         strategy.keep_ended(order)
         strategy.told.order(order)
+        self._outcome(strategy, row)
+
+    def _modified(self, row: Row) -> None:
+        strategy = self._state.strategies[row.strategy]
+        body: OrderModified = body_of(row)
+        order = strategy.account.orders.get(body.client_order_id)
+        if order is not None:
+            order = strategy.account.on_modification(
+                body.client_order_id, body.number, body.quantity, body.price
+            )
+            strategy.told.order(order)
+        elif (ended := strategy.ended.get(body.client_order_id)) is not None:
+            order = replace(ended, modification=body.number, asked=None)
+        if order is not None and not order.is_open:
+            strategy.keep_ended(order)
         self._outcome(strategy, row)
 
     def _fill(self, row: Row) -> None:
@@ -183,6 +206,7 @@ _STEPS: Mapping[str, Callable[[Any, Row], None]] = {
     Kind.BATCH: Restoration._batch,
     Kind.DECIDED: Restoration._decided,
     Kind.ENDED: Restoration._ended,
+    Kind.MODIFIED: Restoration._modified,
     Kind.FILL: Restoration._fill,
     Kind.STRAY: Restoration._stray,
 }

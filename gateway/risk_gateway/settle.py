@@ -15,7 +15,8 @@ from risk_gateway.strategy import Strategy
 from risk_gateway.venue import Venue, VenueRefused, VenueUnavailable
 from stratops_api.v1 import order_execution_pb2 as pb
 from stratops_wire.scalars import ORDER_STATES
-from trading.orders import Order, OrderEvent, OrderState
+from trading.orders import Modification, Order, OrderEvent, OrderState
+from trading.reasons import Reason
 
 LOOK_S = 0.1
 SWEEP_S = 1.0
@@ -58,6 +59,7 @@ class Settler:
         """Raises VenueUnavailable, VenueRefused."""
         await self._settle_unknown()
         await self._cancel_again()
+        await self._settle_modifications()
         if sweep:
             await self._sweep()
 
@@ -107,6 +109,37 @@ class Settler:
         answer = await self._venue.cancel(client_order_id, strategy.name)
         strategy.cancelling.discard(client_order_id)
         self._execution.settle(strategy, answer)
+
+    async def _settle_modifications(self) -> None:
+        for strategy in tuple(self._state.strategies.values()):
+            for client_order_id in tuple(strategy.modifying):
+                order = strategy.account.orders.get(client_order_id)
+                if order is None or order.asked is None:
+                    strategy.modifying.discard(client_order_id)
+                elif order.state in _AT_VENUE:  # UNKNOWN is settled first
+                    await self._alone(
+                        client_order_id, self._settle_modification(strategy, order, order.asked)
+                    )
+
+    async def _settle_modification(
+        self, strategy: Strategy, order: Order, asked: Modification
+    ) -> None:
+        """One that the venue has not decided is overtaken by a newer one, which changes nothing: a
+        late copy is then the older. Never resent."""
+        answer = await self._venue.order(order.client_order_id)
+        if answer is not None and answer.modification < asked.number and order.price is not None:
+            as_it_is = Modification(asked.number + 1, "", order.quantity, order.price)
+            try:
+                answer = await self._venue.modify(order.client_order_id, strategy.name, as_it_is)
+            except VenueRefused as error:  # then it did not do the one before either
+                reason = Reason.VENUE_REJECTED
+                strategy.modifying.discard(order.client_order_id)
+                self._execution.refuse_modification(
+                    strategy, order.client_order_id, reason, str(error)
+                )
+                return
+        if answer is not None:
+            self._execution.settle(strategy, answer)
 
     async def _sweep(self) -> None:
         """Orders that the venue no longer has open, by its list: each is asked for."""

@@ -15,7 +15,7 @@ import grpc.aio
 from stratops_api.v1 import order_execution_pb2 as pb
 from stratops_api.v1.order_execution_pb2_grpc import OrderExecutionStub
 from stratops_wire.scalars import ORDER_TYPES, SIDES, TIMES_IN_FORCE, cause_to_proto, text_of
-from trading.orders import Order
+from trading.orders import Modification, Order
 
 Q = TypeVar("Q")
 R = TypeVar("R")
@@ -96,6 +96,19 @@ class Venue:
         request = pb.CancelRequest(client_order_id=client_order_id, strategy_id=strategy)
         return await self._persistently(self._stub.CancelOrder, request)
 
+    async def modify(
+        self, client_order_id: str, strategy: str, modification: Modification
+    ) -> pb.OrderResponse:
+        """How the order stands after this modification was decided, or a newer one."""
+        request = pb.ModifyRequest(
+            client_order_id=client_order_id,
+            strategy_id=strategy,
+            modification=modification.number,
+            quantity=text_of(modification.quantity),
+            price=text_of(modification.price),
+        )
+        return await self._persistently(self._stub.ModifyOrder, request, self._may_resubmit)
+
     async def order(self, client_order_id: str) -> pb.OrderResponse | None:
         """None when the venue has never seen it. Tried once: whoever asks, asks again."""
         request = pb.GetOrderRequest(client_order_id=client_order_id)
@@ -165,4 +178,5 @@ def order_request(order: Order) -> pb.OrderRequest:
         strategy_id=order.strategy,
         client_order_id=order.client_order_id,
         cause=cause_to_proto(order.cause) if order.cause.type else None,
+        post_only=order.post_only,
     )

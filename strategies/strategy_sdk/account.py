@@ -41,6 +41,16 @@ class Ended:
 
 
 @dataclass(frozen=True, slots=True)
+class Modified:
+    """An own order has other terms now. Of a refused modification its `Ended` tells."""
+
+    signal_id: str
+    order: str  # id of the signal that made it
+    quantity: Decimal  # what is left of it
+    price: Decimal
+
+
+@dataclass(frozen=True, slots=True)
 class Position:
     """What is filled, signed: more than zero is long."""
 
@@ -109,6 +119,11 @@ class Account:
 
     def end(self, ended: Ended) -> None:
         self._take(ended.signal_id)
+
+    def modify(self, modified: Modified) -> None:
+        order = self._take(modified.order)
+        if order is not None and modified.quantity:
+            self._add(replace(order, quantity=modified.quantity))
 
     def set(self, positions: Mapping[str, Decimal], working: Iterable[Working]) -> None:
         """Takes the ledger's word for everything."""
