@@ -124,6 +124,21 @@ def resume(reason: Why = "", state: State = STATE) -> None:
 
 
 @app.command()
+def cancel(
+    strategy: Annotated[str, typer.Option("--strategy", help="Of this one.")] = "",
+    everything: Annotated[bool, typer.Option("--all", help="Of every strategy.")] = False,
+    reason: Why = "",
+    state: State = STATE,
+) -> None:
+    """Cancel the orders that the running desk has at work; a halt does not stop it."""
+    from stratops.operate import cancel as ask
+
+    if bool(strategy) == everything:
+        raise typer.BadParameter("expected --strategy NAME or --all")
+    raise typer.Exit(ask(state, strategy, reason))
+
+
+@app.command()
 def status(
     state: State = STATE,
     output: Annotated[str, typer.Option("-o", "--output", help="json, else a screen.")] = "",

@@ -1,4 +1,4 @@
-"""What an operator asks of a desk that runs: halt, resume, status. Answers with exit codes."""
+"""What an operator asks of a running desk: halt, resume, cancel, status. Answers by exit code."""
 
 import asyncio
 import json
@@ -23,6 +23,16 @@ def resume(state: Path, reason: str) -> int:
     async def ask(gateway: GatewayClient, running: Running) -> str:
         await gateway.resume(reason)
         return f"resumed: orders leave {running.gateway} again"
+
+    return _asked(state, ask)
+
+
+def cancel(state: Path, strategy: str, reason: str) -> int:
+    """Of every strategy, when none is named."""
+
+    async def ask(gateway: GatewayClient, running: Running) -> str:
+        orders = await gateway.cancel_orders(strategy, reason)
+        return f"cancelling {orders} orders of {strategy or 'every strategy'} at {running.gateway}"
 
     return _asked(state, ask)
 

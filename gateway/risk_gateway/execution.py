@@ -3,6 +3,7 @@
 Their fills come on a way of their own (`fill_book`); an end waits for those that were announced.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from time import perf_counter_ns
 
@@ -11,6 +12,7 @@ import structlog
 from handover.messages import Outcome
 from risk_gateway.lanes import Leaving
 from risk_gateway.records import (
+    CancelledAll,
     Kind,
     OrderEnded,
     OrderModified,
@@ -108,6 +110,23 @@ class Execution:
             self.refuse_modification(strategy, leaving.client_order_id, Reason.HALTED)
             return False
         return True
+
+    def cancel_all(self, strategy: Strategy, reason: str) -> int:
+        """Cancels what the strategy has at work, and what is on its way out; passes a halt. How
+        many orders that are."""
+        ids = [order.client_order_id for order in strategy.account.orders.values() if order.is_open]
+        if ids:
+            body, at_ns = CancelledAll(reason), self._state.wall_ns()
+            log.warning("cancel_all", strategy=strategy.name, orders=len(ids), reason=reason)
+            self._state.journal.append(
+                [record(Kind.CANCELLED_ALL, body, at_ns, strategy.name)],
+                lambda: self._cancel_each(strategy, ids),
+            )
+        return len(ids)
+
+    def _cancel_each(self, strategy: Strategy, ids: Sequence[str]) -> None:
+        for client_order_id in ids:
+            self._state.outside.leave(Leaving(strategy.name, client_order_id, None))
 
     # ---- modifications
 

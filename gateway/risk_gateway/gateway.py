@@ -138,6 +138,7 @@ class Gateway:
             outside.leave = lanes.put
             outside.publish = self.positions.publish
             outside.venue_available = lambda: self.venue.available
+            outside.venue = f"venue {self.venue.name}"
             self.desk.fill_book.resume()
             self.desk.fill_book.publish_positions()
             for work in (
@@ -191,7 +192,7 @@ class Gateway:
         cluster = self._cluster
         collector = DeskCollector(
             self.state.counts,
-            lambda: levels(self.desk, cluster.following if cluster else None),
+            lambda: levels(self.desk, cluster.following if cluster else None, self.venue),
         )
         return pages.standard(self._missing, lambda: exposition(collector))
 

@@ -18,6 +18,7 @@ class Situation:
 
     halted: str = ""
     venue_available: bool = True
+    venue: str = "the venue"
 
 
 def judge(
@@ -68,7 +69,7 @@ def _decide(
         return order if isinstance(order, Rejection) else None
     observes = strategy.observes and not submission.is_own
     if not (situation.venue_available or situation.halted or observes):
-        return Rejection(Reason.VENUE_UNAVAILABLE, "the venue does not answer")
+        return Rejection(Reason.VENUE_UNAVAILABLE, f"{situation.venue} does not answer")
     if signal.action is Action.MODIFY:
         standing = _standing(strategy, submission, situation)
         return strategy.account.review_modification(

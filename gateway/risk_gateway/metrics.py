@@ -10,6 +10,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from risk_gateway.breaker import BreakerState
+
 PREFIX = "strategy_engine_"
 Labels = tuple[str, ...]
 
@@ -80,6 +82,14 @@ class Money:
     success_rate: float | None  # None: nothing was closed yet
 
 
+@dataclass(frozen=True, slots=True)
+class VenueLevel:
+    name: str
+    state: str  # of its breaker
+    opened: int
+    calls: Mapping[str, int]  # by how they ended
+
+
 @dataclass(slots=True)
 class Levels:
     """What is read off at the moment of the scrape."""
@@ -93,6 +103,7 @@ class Levels:
     money: Mapping[str, Money] = field(default_factory=dict)  # by strategy
     received: Mapping[Labels, int] = field(default_factory=dict)  # symbol, type
     market: Mapping[str, int] = field(default_factory=dict)  # dropped, by reason
+    venue: VenueLevel | None = None  # None: there is none to call
     market_age: Log2Histogram | None = None  # None: the market's time is a replay's
 
 
@@ -131,8 +142,22 @@ class DeskCollector(Collector):
         for labels, quantity in levels.positions.items():
             positions.add_metric(labels, quantity)
         yield positions
+        if levels.venue is not None:
+            yield from _venue(levels.venue)
         yield from _market(levels)
         yield from _strategies(self._counts, levels)
+
+
+def _venue(venue: VenueLevel) -> Iterable[Metric]:
+    text = "1: the state that the venue's breaker is in"
+    states = GaugeMetricFamily(PREFIX + "venue_breaker", text, labels=("venue", "state"))
+    for state in BreakerState:
+        states.add_metric((venue.name, state), state == venue.state)
+    yield states
+    opened: dict[Labels, int] = {(venue.name,): venue.opened}
+    yield _counter("venue_breaker_opened", "Times it opened", ("venue",), opened)
+    calls: dict[Labels, int] = {(venue.name, how): n for how, n in venue.calls.items()}
+    yield _counter("venue_calls", "Calls ended", ("venue", "result"), calls)
 
 
 def _market(levels: Levels) -> Iterable[Metric]:

@@ -41,6 +41,7 @@ class Kind(StrEnum):
     DECIDED = "decided"
     ENDED = "ended"
     MODIFIED = "modified"
+    CANCELLED_ALL = "cancelled_all"
     FILL = "fill"
     STRAY = "stray"
 
@@ -117,6 +118,13 @@ class Decided:
 
 
 @dataclass(frozen=True, slots=True)
+class CancelledAll:
+    """Whatever a strategy has at work then is to be cancelled."""
+
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class OrderModified:
     """What the venue decided about a modification: the order's terms, and whether they are those
     that were asked for."""
@@ -166,6 +174,7 @@ _BODIES: Mapping[str, type] = {
     Kind.DECIDED: Decided,
     Kind.ENDED: OrderEnded,
     Kind.MODIFIED: OrderModified,
+    Kind.CANCELLED_ALL: CancelledAll,
     Kind.FILL: Fill,
     Kind.STRAY: Stray,
 }

@@ -7,9 +7,10 @@ from handover.grants import RunnerView
 from market_data import NO_LINK
 from risk_gateway.archive import OrderPlaced
 from risk_gateway.desk import Desk
-from risk_gateway.metrics import Levels, Money
+from risk_gateway.metrics import Levels, Money, VenueLevel
 from risk_gateway.records import Decided, body_of
 from risk_gateway.strategy import Strategy
+from risk_gateway.venue import Venue
 from stratops_api.v1 import risk_gateway_pb2 as pb
 from stratops_wire.scalars import ORDER_STATES, ORDER_TYPES, SIDES, cause_to_proto, text_of
 from stratops_wire.session import PHASES, counters_to_proto
@@ -54,7 +55,7 @@ def desk_to_proto(desk: Desk, surroundings: Surroundings) -> pb.Desk:
     )
 
 
-def levels(desk: Desk, policies_followed: bool | None = None) -> Levels:
+def levels(desk: Desk, policies_followed: bool | None = None, venue: Venue | None = None) -> Levels:
     state = desk.state
     strategies, known = state.strategies, state.instruments
     return Levels(
@@ -63,6 +64,7 @@ def levels(desk: Desk, policies_followed: bool | None = None) -> Levels:
         halted=bool(state.halts),
         journal_waiting=state.journal.waiting,
         policies_followed=policies_followed,
+        venue=_venue(venue) if venue else None,
         positions={
             (name, symbol): float(position.quantity)
             for name, strategy in strategies.items()
@@ -74,6 +76,11 @@ def levels(desk: Desk, policies_followed: bool | None = None) -> Levels:
         market=state.market.intake.dropped,
         market_age=state.market.age,
     )
+
+
+def _venue(venue: Venue) -> VenueLevel:
+    breaker = venue.breaker
+    return VenueLevel(venue.name, breaker.state, breaker.opened, venue.calls)
 
 
 def _money(desk: Desk, strategy: Strategy) -> Money:

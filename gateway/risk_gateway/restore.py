@@ -145,6 +145,10 @@ class Restoration:
         strategy.told.order(order)
         self._outcome(strategy, row)
 
+    def _cancelled_all(self, row: Row) -> None:
+        strategy = self._state.strategies[row.strategy]
+        strategy.cancelling.update(strategy.account.orders)
+
     def _modified(self, row: Row) -> None:
         strategy = self._state.strategies[row.strategy]
         body: OrderModified = body_of(row)
@@ -207,6 +211,7 @@ _STEPS: Mapping[str, Callable[[Any, Row], None]] = {
     Kind.DECIDED: Restoration._decided,
     Kind.ENDED: Restoration._ended,
     Kind.MODIFIED: Restoration._modified,
+    Kind.CANCELLED_ALL: Restoration._cancelled_all,
     Kind.FILL: Restoration._fill,
     Kind.STRAY: Restoration._stray,
 }

@@ -20,6 +20,7 @@ from risk_gateway.venue import Venue
 from stratops_api.v1 import risk_gateway_pb2 as pb
 from stratops_api.v1.risk_gateway_pb2_grpc import RiskGatewayServicer
 from stratops_wire import InvalidMessage
+from stratops_wire.scalars import text_from
 from stratops_wire.session import runner_message_from_proto
 from stratops_wire.signals import signal_from_proto, verdict_to_proto
 from trading.signals import Signal, Verdict
@@ -213,6 +214,31 @@ class Service(RiskGatewayServicer):
             return pb.ResumeResponse(at_ns=self._desk.state.wall_ns())
 
         return await self._answers.give(context, resume())
+
+    async def CancelOrders(  # noqa: N802
+        self, request: pb.CancelOrdersRequest, context: Context
+    ) -> pb.CancelOrdersResponse:
+        async def cancel() -> pb.CancelOrdersResponse:
+            await self._check_operator(request.token)
+            strategies, execution = self._named(request), self._desk.execution
+            reason = request.reason[:200]
+            orders = sum(execution.cancel_all(strategy, reason) for strategy in strategies)
+            await self._desk.state.journal.durable()
+            return pb.CancelOrdersResponse(orders=orders)
+
+        return await self._answers.give(context, cancel())
+
+    def _named(self, request: pb.CancelOrdersRequest) -> list[Strategy]:
+        """Nobody means the whole desk by a name that was left out."""
+        strategies = self._desk.state.strategies
+        if request.all and not request.strategy:
+            return list(strategies.values())
+        name = text_from("strategy", request.strategy)
+        if request.all:
+            raise InvalidMessage("strategy", name, "none with all")
+        if name not in strategies:
+            raise NotDeployed(f"{name}: not deployed")
+        return [strategies[name]]
 
     # ---- reading
 

@@ -20,7 +20,6 @@ from trading.reasons import Reason
 
 LOOK_S = 0.1
 SWEEP_S = 1.0
-_AWAY_S = 0.5
 _PROBE = "probe-of-the-gateway"
 _AT_VENUE = (OrderState.ACCEPTED, OrderState.PARTIALLY_FILLED)
 _GONE = (OrderState.CANCELLED, OrderState.REJECTED, OrderState.EXPIRED)
@@ -43,6 +42,8 @@ class Settler:
         while True:
             await asyncio.sleep(LOOK_S)
             sweep_in_s -= LOOK_S
+            if not self._venue.may_be_asked:
+                continue
             try:
                 await self.look(sweep=sweep_in_s <= 0)
                 if sweep_in_s <= 0:
@@ -51,7 +52,6 @@ class Settler:
                     await self._venue.order(_PROBE)
             except (VenueUnavailable, VenueRefused) as error:
                 self._note_away(str(error))
-                await asyncio.sleep(_AWAY_S)
             else:
                 self._away = False
 

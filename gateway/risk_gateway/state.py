@@ -31,6 +31,7 @@ class Outside:
     effects: Callable[[Strategy, list[Effect]], None] = lambda _, __: None
     outcomes: Callable[[Strategy, Sequence[Outcome]], None] = lambda _, __: None
     venue_available: Callable[[], bool] = lambda: True
+    venue: str = "the venue"
 
 
 @dataclass(slots=True)
@@ -62,7 +63,7 @@ class State:
         return "; ".join(f"{source}: {why}" for source, why in halts.items())
 
     def situation(self) -> Situation:
-        return Situation(self.halted, self.outside.venue_available())
+        return Situation(self.halted, self.outside.venue_available(), self.outside.venue)
 
     def latch(self, source: str, reason: str) -> None:
         """No reason: the end of it."""

@@ -5,6 +5,8 @@ happened, and only GetOrder can tell.
 """
 
 import asyncio
+import time
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -12,6 +14,7 @@ from typing import TypeVar
 import grpc
 import grpc.aio
 
+from risk_gateway.breaker import Breaker, BreakerState
 from stratops_api.v1 import order_execution_pb2 as pb
 from stratops_api.v1.order_execution_pb2_grpc import OrderExecutionStub
 from stratops_wire.scalars import ORDER_TYPES, SIDES, TIMES_IN_FORCE, cause_to_proto, text_of
@@ -72,13 +75,31 @@ class Venue:
         target: str,
         patience: Patience = Patience(),  # frozen
         may_resubmit: Callable[[], bool] = _always,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`may_resubmit` is asked before a submit is repeated: a halted desk sends nothing."""
         self._channel = grpc.aio.insecure_channel(target, options=_OPTIONS)
         self._stub = OrderExecutionStub(self._channel)
+        self.name = target
         self._patience = patience
         self._may_resubmit = may_resubmit
-        self.available = True
+        self._breaker = Breaker()
+        self._clock = clock
+        self.calls: Counter[str] = Counter()  # by how they ended
+
+    @property
+    def breaker(self) -> Breaker:
+        self._breaker = self._breaker.at(self._clock())
+        return self._breaker
+
+    @property
+    def available(self) -> bool:
+        return self._breaker.is_closed
+
+    @property
+    def may_be_asked(self) -> bool:
+        """Not while its breaker is open: what is down is not helped by questions."""
+        return self.breaker.state is not BreakerState.OPEN
 
     async def close(self) -> None:
         await self._channel.close()
@@ -153,16 +174,22 @@ class Venue:
         except grpc.aio.AioRpcError as error:
             self._raise_unless_unknown(error)
             return None
-        self.available = True
+        self._answered("answered")
         return answer
+
+    def _answered(self, how: str) -> None:
+        self.calls[how] += 1
+        self._breaker = self._breaker.answered()
 
     def _raise_unless_unknown(self, error: grpc.aio.AioRpcError) -> None:
         code, told = error.code(), f"{error.code().name}: {error.details()}"
-        self.available = code not in _TRY_AGAIN
+        if code in _TRY_AGAIN:
+            self.calls["unanswered"] += 1
+            self._breaker = self.breaker.unanswered(self._clock())
+            raise _TryAgain(told) from error
+        self._answered("refused")
         if code is grpc.StatusCode.NOT_FOUND:
             return
-        if code in _TRY_AGAIN:
-            raise _TryAgain(told) from error
         raise (VenueRefused if code in _NOTHING_HAPPENED else VenueUnavailable)(told) from error
 
 
