@@ -32,6 +32,7 @@ from risk_gateway.settle import Settler
 from risk_gateway.state import State
 from risk_gateway.tls import server_credentials
 from risk_gateway.venue import Venue
+from risk_gateway.venue_tls import VenueTls
 from stratops_api.v1.risk_gateway_pb2_grpc import add_RiskGatewayServicer_to_server
 from stratops_process import pages
 from trading.instruments import Instrument
@@ -89,7 +90,10 @@ class Gateway:
         self.desk = Desk(self.state, loop, allow_live=settings.allow_live, timing=timing)
         self.halt_file = HaltFile(settings.state_dir, self.state, self.desk.bounds)
         self.halt_file.look()  # before anything leaves
-        self.venue = Venue(settings.venue, may_resubmit=lambda: not self.state.halted)
+        venue_tls = VenueTls(settings.venue_tls_dir) if settings.venue_tls_dir else None
+        self.venue = Venue(
+            settings.venue, may_resubmit=lambda: not self.state.halted, tls=venue_tls
+        )
         self.bus = Bus(settings.nats_url)
         self.fills = FillReader(self.bus, self.desk.fill_book.take, self.on_fault)
         self.positions = PositionPublisher(self.bus)
@@ -147,6 +151,7 @@ class Gateway:
                 self.fills.run(),
                 self.positions.run(),
                 Settler(self.state, self.venue, self.desk.execution).run(),
+                self.venue.follow_certificates(),
                 self._tick(),
                 self._serve(),
                 self._watch(),

@@ -71,6 +71,7 @@ class Settings:
     venue_kind: VenueKind = VenueKind.PAPER
     metrics_port: int | None = None
     metrics_host: str = ""  # empty: where it listens
+    venue_tls_dir: Path | None = None  # ca.crt, and for mTLS tls.crt and tls.key; None: plain
     tls_dir: Path | None = None  # tls.crt and tls.key; None: plain
     cluster: Cluster | None = None  # None: identity is local, and no policies are asked for
     log_level: str = "info"
@@ -97,6 +98,7 @@ class Settings:
             venue_kind=read.venue_kind(),
             metrics_port=read.port("METRICS_PORT"),
             metrics_host=read.text("METRICS_HOST", ""),
+            venue_tls_dir=read.path("VENUE_TLS_DIR"),
             tls_dir=read.path("TLS_DIR"),
             cluster=cluster,
             log_level=read.text("LOG_LEVEL", "info").lower(),

@@ -7,22 +7,22 @@ happened, and only GetOrder can tell.
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any
 
 import grpc
 import grpc.aio
+import structlog
 
 from risk_gateway.breaker import Breaker, BreakerState
+from risk_gateway.venue_tls import VenueTls
 from stratops_api.v1 import order_execution_pb2 as pb
 from stratops_api.v1.order_execution_pb2_grpc import OrderExecutionStub
 from stratops_wire.scalars import ORDER_TYPES, SIDES, TIMES_IN_FORCE, cause_to_proto, text_of
 from trading.orders import Modification, Order
 
-Q = TypeVar("Q")
-R = TypeVar("R")
-Call = Callable[..., Awaitable[R]]
+log = structlog.get_logger()
 
 _TRY_AGAIN = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
 # By these a server says that it did not act. After any other it may have.
@@ -35,6 +35,7 @@ _NOTHING_HAPPENED = (
     grpc.StatusCode.UNIMPLEMENTED,
 )
 _PAGE = 1_000
+_RENEWED_WITHIN_S = 1.0
 _OPTIONS = (
     ("grpc.enable_http_proxy", 0),
     # A venue that is back is found within a second, not after gRPC's own two minutes.
@@ -76,11 +77,13 @@ class Venue:
         patience: Patience = Patience(),  # frozen
         may_resubmit: Callable[[], bool] = _always,
         clock: Callable[[], float] = time.monotonic,
+        tls: VenueTls | None = None,
     ) -> None:
         """`may_resubmit` is asked before a submit is repeated: a halted desk sends nothing."""
-        self._channel = grpc.aio.insecure_channel(target, options=_OPTIONS)
-        self._stub = OrderExecutionStub(self._channel)
         self.name = target
+        self._tls = tls
+        self.renewals = 0
+        self._connect()
         self._patience = patience
         self._may_resubmit = may_resubmit
         self._breaker = Breaker()
@@ -101,6 +104,25 @@ class Venue:
         """Not while its breaker is open: what is down is not helped by questions."""
         return self.breaker.state is not BreakerState.OPEN
 
+    def _connect(self) -> None:
+        if self._tls is None:
+            self._channel = grpc.aio.insecure_channel(self.name, options=_OPTIONS)
+        else:
+            credentials = self._tls.pems.credentials
+            self._channel = grpc.aio.secure_channel(self.name, credentials, options=_OPTIONS)
+        self._stub = OrderExecutionStub(self._channel)
+
+    async def follow_certificates(self) -> None:
+        """Until cancelled. Calls under way end on the channel that they began on."""
+        while self._tls is not None:
+            await asyncio.sleep(_RENEWED_WITHIN_S)
+            if self._tls.renewed():
+                log.info("venue_certificate_renewed", venue=self.name)
+                former = self._channel
+                self._connect()
+                self.renewals += 1
+                await former.close(grace=self._patience.deadline_s)
+
     async def close(self) -> None:
         await self._channel.close()
 
@@ -108,14 +130,17 @@ class Venue:
         """How each order stands at the venue, in the order of the request."""
         may_repeat = self._may_resubmit
         if len(orders) == 1:
-            return [await self._persistently(self._stub.SubmitOrder, orders[0], may_repeat)]
+            return [await self._persistently("SubmitOrder", orders[0], may_repeat)]
         request = pb.BatchOrderRequest(orders=orders)
-        answer = await self._persistently(self._stub.SubmitBatchOrders, request, may_repeat)
+        answer: pb.BatchOrderResponse = await self._persistently(
+            "SubmitBatchOrders", request, may_repeat
+        )
         return answer.orders
 
     async def cancel(self, client_order_id: str, strategy: str) -> pb.OrderResponse:
         request = pb.CancelRequest(client_order_id=client_order_id, strategy_id=strategy)
-        return await self._persistently(self._stub.CancelOrder, request)
+        answer: pb.OrderResponse = await self._persistently("CancelOrder", request)
+        return answer
 
     async def modify(
         self, client_order_id: str, strategy: str, modification: Modification
@@ -128,12 +153,16 @@ class Venue:
             quantity=text_of(modification.quantity),
             price=text_of(modification.price),
         )
-        return await self._persistently(self._stub.ModifyOrder, request, self._may_resubmit)
+        answer: pb.OrderResponse = await self._persistently(
+            "ModifyOrder", request, self._may_resubmit
+        )
+        return answer
 
     async def order(self, client_order_id: str) -> pb.OrderResponse | None:
         """None when the venue has never seen it. Tried once: whoever asks, asks again."""
         request = pb.GetOrderRequest(client_order_id=client_order_id)
-        return await self._once(self._stub.GetOrder, request)
+        answer: pb.OrderResponse | None = await self._once("GetOrder", request)
+        return answer
 
     async def orders(
         self, strategy: str = "", *, open_only: bool = False
@@ -143,7 +172,7 @@ class Venue:
             request = pb.ListOrdersRequest(
                 strategy_id=strategy, open_only=open_only, after_order_id=after, limit=_PAGE
             )
-            page = await self._persistently(self._stub.ListOrders, request)
+            page = await self._persistently("ListOrders", request)
             for order in page.orders:
                 yield order
             after = page.next_after_order_id
@@ -151,8 +180,8 @@ class Venue:
                 return
 
     async def _persistently(
-        self, call: Call[R], request: object, may_repeat: Callable[[], bool] = _always
-    ) -> R:
+        self, call: str, request: object, may_repeat: Callable[[], bool] = _always
+    ) -> Any:
         wait_s = self._patience.backoff_s
         for attempt in range(self._patience.retries + 1):
             try:
@@ -168,9 +197,10 @@ class Venue:
                 return answer
         raise AssertionError("unreachable")
 
-    async def _once(self, call: Call[R], request: object) -> R | None:
+    async def _once(self, call: str, request: object) -> Any:
+        """On the channel that is the newest when it begins."""
         try:
-            answer = await call(request, timeout=self._patience.deadline_s)
+            answer = await getattr(self._stub, call)(request, timeout=self._patience.deadline_s)
         except grpc.aio.AioRpcError as error:
             self._raise_unless_unknown(error)
             return None
