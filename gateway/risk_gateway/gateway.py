@@ -22,6 +22,7 @@ from risk_gateway.journal import Journal
 from risk_gateway.lanes import Lanes
 from risk_gateway.market_view import MarketView
 from risk_gateway.metrics import DeskCollector, exposition
+from risk_gateway.opening import Opening
 from risk_gateway.policies import Policies
 from risk_gateway.positions import PositionPublisher
 from risk_gateway.report import FeedView, Surroundings, levels
@@ -95,6 +96,13 @@ class Gateway:
             settings.venue, may_resubmit=lambda: not self.state.halted, tls=venue_tls
         )
         self.bus = Bus(settings.nats_url)
+        self.opening = Opening(
+            self.state,
+            self.desk.bounds,
+            self.venue,
+            settings.on_difference,
+            lambda: self.bus.connected,
+        )
         self.fills = FillReader(self.bus, self.desk.fill_book.take, self.on_fault)
         self.positions = PositionPublisher(self.bus)
         self.subscription = self._subscription(intake)
@@ -152,6 +160,7 @@ class Gateway:
                 self.positions.run(),
                 Settler(self.state, self.venue, self.desk.execution).run(),
                 self.venue.follow_certificates(),
+                self.opening.run(),
                 self._tick(),
                 self._serve(),
                 self._watch(),
@@ -178,6 +187,7 @@ class Gateway:
         surroundings = Surroundings(
             FeedView(lambda: self.subscription.session, lambda: self.subscription.age_ns),
             lambda: self.positions.unpublished,
+            lambda: self.opening.differences,
         )
         server = grpc.aio.server(options=_SERVER_OPTIONS, maximum_concurrent_rpcs=_MOST_CALLS)
         service = Service(self.desk, self.venue, self.callers, surroundings, self.on_fault)
@@ -197,7 +207,9 @@ class Gateway:
         cluster = self._cluster
         collector = DeskCollector(
             self.state.counts,
-            lambda: levels(self.desk, cluster.following if cluster else None, self.venue),
+            lambda: levels(
+                self.desk, cluster.following if cluster else None, self.venue, self.opening
+            ),
         )
         return pages.standard(self._missing, lambda: exposition(collector))
 

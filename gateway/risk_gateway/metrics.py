@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from prometheus_client import PROCESS_COLLECTOR, CollectorRegistry, generate_latest
@@ -103,6 +103,7 @@ class Levels:
     money: Mapping[str, Money] = field(default_factory=dict)  # by strategy
     received: Mapping[Labels, int] = field(default_factory=dict)  # symbol, type
     market: Mapping[str, int] = field(default_factory=dict)  # dropped, by reason
+    start_differences: Sequence[str] | None = None  # None: not compared yet
     venue: VenueLevel | None = None  # None: there is none to call
     market_age: Log2Histogram | None = None  # None: the market's time is a replay's
 
@@ -142,6 +143,10 @@ class DeskCollector(Collector):
         for labels, quantity in levels.positions.items():
             positions.add_metric(labels, quantity)
         yield positions
+        if levels.start_differences is not None:
+            text = "Differences from the venue that the start found"
+            count = len(levels.start_differences)
+            yield GaugeMetricFamily(PREFIX + "start_differences", text, count)
         if levels.venue is not None:
             yield from _venue(levels.venue)
         yield from _market(levels)

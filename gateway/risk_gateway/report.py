@@ -8,6 +8,7 @@ from market_data import NO_LINK
 from risk_gateway.archive import OrderPlaced
 from risk_gateway.desk import Desk
 from risk_gateway.metrics import Levels, Money, VenueLevel
+from risk_gateway.opening import Opening
 from risk_gateway.records import Decided, body_of
 from risk_gateway.strategy import Strategy
 from risk_gateway.venue import Venue
@@ -30,6 +31,7 @@ class Surroundings:
 
     feed: FeedView = field(default_factory=lambda: FeedView(lambda: "", lambda: None))
     unpublished: Callable[[], int] = lambda: 0
+    start_differences: Callable[[], Sequence[str] | None] = lambda: None
 
 
 def desk_to_proto(desk: Desk, surroundings: Surroundings) -> pb.Desk:
@@ -52,10 +54,22 @@ def desk_to_proto(desk: Desk, surroundings: Surroundings) -> pb.Desk:
         unpublished=surroundings.unpublished(),
         halt_sources=dict(state.halts),
         term=state.term,
+        start=_start(surroundings.start_differences()),
     )
 
 
-def levels(desk: Desk, policies_followed: bool | None = None, venue: Venue | None = None) -> Levels:
+def _start(differences: Sequence[str] | None) -> pb.Reconciliation | None:
+    if differences is None:
+        return None
+    return pb.Reconciliation(equal=not differences, differences=differences)
+
+
+def levels(
+    desk: Desk,
+    policies_followed: bool | None = None,
+    venue: Venue | None = None,
+    opening: Opening | None = None,
+) -> Levels:
     state = desk.state
     strategies, known = state.strategies, state.instruments
     return Levels(
@@ -65,6 +79,7 @@ def levels(desk: Desk, policies_followed: bool | None = None, venue: Venue | Non
         journal_waiting=state.journal.waiting,
         policies_followed=policies_followed,
         venue=_venue(venue) if venue else None,
+        start_differences=opening.differences if opening else None,
         positions={
             (name, symbol): float(position.quantity)
             for name, strategy in strategies.items()

@@ -24,6 +24,13 @@ class Identity(StrEnum):
     CLUSTER = "cluster"  # ServiceAccount tokens of a Kubernetes cluster
 
 
+class OnDifference(StrEnum):
+    """What a start does when ledger and venue differ; it names it either way."""
+
+    NAME = "name"
+    HALT = "halt"
+
+
 class VenueKind(StrEnum):
     """What an order at the venue costs."""
 
@@ -71,6 +78,7 @@ class Settings:
     venue_kind: VenueKind = VenueKind.PAPER
     metrics_port: int | None = None
     metrics_host: str = ""  # empty: where it listens
+    on_difference: OnDifference = OnDifference.NAME  # of ledger and venue, at the start
     venue_tls_dir: Path | None = None  # ca.crt, and for mTLS tls.crt and tls.key; None: plain
     tls_dir: Path | None = None  # tls.crt and tls.key; None: plain
     cluster: Cluster | None = None  # None: identity is local, and no policies are asked for
@@ -98,6 +106,7 @@ class Settings:
             venue_kind=read.venue_kind(),
             metrics_port=read.port("METRICS_PORT"),
             metrics_host=read.text("METRICS_HOST", ""),
+            on_difference=read.on_difference(),
             venue_tls_dir=read.path("VENUE_TLS_DIR"),
             tls_dir=read.path("TLS_DIR"),
             cluster=cluster,
@@ -185,6 +194,12 @@ class _Reader:
         if value not in set(VenueKind):
             raise InvalidSettings(f"STRATOPS_VENUE_KIND: {value!r}, expected paper or real")
         return VenueKind(value)
+
+    def on_difference(self) -> OnDifference:
+        value = self.text("ON_DIFFERENCE", OnDifference.NAME)
+        if value not in set(OnDifference):
+            raise InvalidSettings(f"STRATOPS_ON_DIFFERENCE: {value!r}, expected name or halt")
+        return OnDifference(value)
 
     def flag(self, name: str) -> bool:
         value = self.text(name, "false").lower()

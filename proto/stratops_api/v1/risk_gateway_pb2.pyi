@@ -1630,6 +1630,7 @@ class Desk(_message.Message):
     UNPUBLISHED_FIELD_NUMBER: _builtins.int
     HALT_SOURCES_FIELD_NUMBER: _builtins.int
     TERM_FIELD_NUMBER: _builtins.int
+    START_FIELD_NUMBER: _builtins.int
     halted: _builtins.str
     """why, empty: it is not"""
     queued: _builtins.int
@@ -1659,6 +1660,10 @@ class Desk(_message.Message):
     def halt_sources(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """"operator" or "policy/<name>" -> why; empty: not halted"""
 
+    @_builtins.property
+    def start(self) -> Global___Reconciliation:
+        """what the start found, once it has compared ledger and venue"""
+
     def __init__(
         self,
         *,
@@ -1678,10 +1683,11 @@ class Desk(_message.Message):
         unpublished: _builtins.int = ...,
         halt_sources: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         term: _builtins.int = ...,
+        start: Global___Reconciliation | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["feed", b"feed", "reconciliation", b"reconciliation"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["feed", b"feed", "reconciliation", b"reconciliation", "start", b"start"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "feed", b"feed", "fills", b"fills", "halt_sources", b"halt_sources", "halted", b"halted", "handovers", b"handovers", "orders", b"orders", "queue_limit", b"queue_limit", "queued", b"queued", "reconciliation", b"reconciliation", "rejected", b"rejected", "signals", b"signals", "strategies", b"strategies", "term", b"term", "unpublished", b"unpublished", "working", b"working"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "feed", b"feed", "fills", b"fills", "halt_sources", b"halt_sources", "halted", b"halted", "handovers", b"handovers", "orders", b"orders", "queue_limit", b"queue_limit", "queued", b"queued", "reconciliation", b"reconciliation", "rejected", b"rejected", "signals", b"signals", "start", b"start", "strategies", b"strategies", "term", b"term", "unpublished", b"unpublished", "working", b"working"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
