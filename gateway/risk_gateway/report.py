@@ -78,7 +78,7 @@ def levels(
         halted=bool(state.halts),
         journal_waiting=state.journal.waiting,
         policies_followed=policies_followed,
-        venue=_venue(venue) if venue else None,
+        venue=venue_level(venue) if venue else None,
         start_differences=opening.differences if opening else None,
         positions={
             (name, symbol): float(position.quantity)
@@ -93,7 +93,7 @@ def levels(
     )
 
 
-def _venue(venue: Venue) -> VenueLevel:
+def venue_level(venue: Venue) -> VenueLevel:
     breaker = venue.breaker
     return VenueLevel(venue.name, breaker.state, breaker.opened, venue.calls)
 

@@ -10,6 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from risk_gateway.breaker import TRANSITIONS, Breaker, BreakerEvent, BreakerState, Tolerance
+from risk_gateway.metrics import Counts, DeskCollector, Levels, exposition
+from risk_gateway.report import venue_level
 from risk_gateway.venue import Patience, Venue, VenueUnavailable
 from stratops_api.v1 import order_execution_pb2 as pb
 from stratops_api.v1.order_execution_pb2_grpc import (
@@ -113,3 +115,9 @@ async def test_a_venue_that_does_not_answer_is_left_alone_until_it_may(
     await venue.order("x")
     assert venue.available
     assert venue.calls == {"unanswered": 3, "answered": 1}
+    text = exposition(DeskCollector(Counts(), lambda: Levels(venue=venue_level(venue)))).decode()
+    assert f'strategy_engine_venue_breaker{{state="closed",venue="{venue.name}"}} 1.0' in text
+    assert f'strategy_engine_venue_breaker_opened_total{{venue="{venue.name}"}} 1.0' in text
+    assert (
+        f'strategy_engine_venue_calls_total{{result="unanswered",venue="{venue.name}"}} 3' in text
+    )

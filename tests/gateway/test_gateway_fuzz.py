@@ -140,6 +140,9 @@ REQUESTS: dict[str, Any] = {
         token=OPERATOR, term=r.choice(NUMBERS), strategy=r.choice(TEXTS[:2])
     ),
     "Halt": lambda r: pb.HaltRequest(token=OPERATOR, reason=r.choice(["drill", "x" * 999])),
+    "CancelOrders": lambda r: pb.CancelOrdersRequest(
+        token=OPERATOR, strategy=r.choice(TEXTS), all=r.choice([True, False])
+    ),
     "GetDesk": lambda _: pb.GetDeskRequest(token=OPERATOR),
     "ListDeskOrders": lambda r: pb.ListDeskOrdersRequest(
         token=OPERATOR,

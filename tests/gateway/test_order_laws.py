@@ -9,6 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -240,6 +241,12 @@ class Desk(RuleBasedStateMachine):
         assert all(ends[signal_id] == 1 for signal_id in self.modifying)
 
 
-TestOrderLaws = Desk.TestCase
+class DeskAtLength(Desk):
+    """The same laws, for longer."""
 
-TestOrderLaws.settings = settings(max_examples=30, stateful_step_count=30)
+
+TestOrderLaws = Desk.TestCase
+TestOrderLaws.settings = settings(max_examples=12, stateful_step_count=30)
+TestOrderLawsAtLength = DeskAtLength.TestCase
+TestOrderLawsAtLength.settings = settings(max_examples=400, stateful_step_count=50)
+TestOrderLawsAtLength.pytestmark = [pytest.mark.long]  # type: ignore[attr-defined]  # pytest's way
