@@ -95,7 +95,7 @@ class Gateway:
         self.venue = Venue(
             settings.venue, may_resubmit=lambda: not self.state.halted, tls=venue_tls
         )
-        self.bus = Bus(settings.nats_url)
+        self.bus = Bus(settings.nats_url, settings.nats_dir)
         self.opening = Opening(
             self.state,
             self.desk.bounds,

@@ -80,6 +80,7 @@ class Settings:
     metrics_host: str = ""  # empty: where it listens
     on_difference: OnDifference = OnDifference.NAME  # of ledger and venue, at the start
     venue_tls_dir: Path | None = None  # ca.crt, and for mTLS tls.crt and tls.key; None: plain
+    nats_dir: Path | None = None  # likewise, and username and password; None: by the url alone
     tls_dir: Path | None = None  # tls.crt and tls.key; None: plain
     cluster: Cluster | None = None  # None: identity is local, and no policies are asked for
     log_level: str = "info"
@@ -96,7 +97,7 @@ class Settings:
             operator_token="" if cluster else read.text("OPERATOR_TOKEN"),
             venue=read.text("VENUE"),
             redis_url=read.text("REDIS_URL"),
-            nats_url=read.text("NATS_URL"),
+            nats_url=read.nats_url(),
             symbols=symbols,
             channels=_channels(read.text("CHANNELS", "market:{symbol}"), symbols),
             clock=read.clock(),
@@ -108,6 +109,7 @@ class Settings:
             metrics_host=read.text("METRICS_HOST", ""),
             on_difference=read.on_difference(),
             venue_tls_dir=read.path("VENUE_TLS_DIR"),
+            nats_dir=read.path("NATS_DIR"),
             tls_dir=read.path("TLS_DIR"),
             cluster=cluster,
             log_level=read.text("LOG_LEVEL", "info").lower(),
@@ -194,6 +196,14 @@ class _Reader:
         if value not in set(VenueKind):
             raise InvalidSettings(f"STRATOPS_VENUE_KIND: {value!r}, expected paper or real")
         return VenueKind(value)
+
+    def nats_url(self) -> str:
+        value = self.text("NATS_URL")
+        if self.has("NATS_DIR") and not value.startswith("tls://"):
+            raise InvalidSettings(
+                f"STRATOPS_NATS_URL: {value!r}, expected tls://... with STRATOPS_NATS_DIR"
+            )
+        return value
 
     def on_difference(self) -> OnDifference:
         value = self.text("ON_DIFFERENCE", OnDifference.NAME)
