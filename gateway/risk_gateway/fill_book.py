@@ -19,11 +19,10 @@ from risk_gateway.positions import PositionUpdate
 from risk_gateway.records import (
     Decided,
     Kind,
-    OrderModified,
     Stray,
     body_of,
     fill_outcome,
-    modification_key,
+    last_modification,
     order_row,
     record,
 )
@@ -36,8 +35,6 @@ from trading.orders import Order, OrderState
 from trading.positions import Position
 
 log = structlog.get_logger()
-
-_LAST = 999_999_999  # more modifications than any order has
 
 
 class FillBook:
@@ -154,9 +151,7 @@ class FillBook:
         )
 
     def _old_quantity(self, order: Order) -> Decimal:
-        ends = (modification_key(order.client_order_id, number) for number in (0, _LAST))
-        row = self._state.archive.last_between(Kind.MODIFIED, *ends)
-        modified: OrderModified | None = body_of(row) if row else None
+        modified = last_modification(self._state.archive, order.client_order_id)
         return modified.quantity if modified else order.quantity
 
     def _count(self, strategy: Strategy, fill: Fill, after: Order | None, received_ns: int) -> None:

@@ -14,7 +14,7 @@ import msgspec
 
 from handover import messages
 from handover.messages import Input, Mark, OrderEnd, OrderFill, Outcome
-from risk_gateway.archive import Row
+from risk_gateway.archive import Archive, Row
 from risk_gateway.journal import OrderRow, Record
 from risk_gateway.policies import PolicyChange
 from trading.accounts import Watermarks
@@ -26,6 +26,7 @@ from trading.signals import Signal, Verdict
 
 T = TypeVar("T")
 _LONGEST_ID = 200
+_MOST = 999_999_999  # modifications of an order
 
 
 class Kind(StrEnum):
@@ -200,6 +201,13 @@ def batch_key(strategy: str, epoch: int, number: int) -> str:
 def modification_key(client_order_id: str, number: int) -> str:
     """Keys of one order sort by number."""
     return f"{client_order_id}|{number:09d}"
+
+
+def last_modification(archive: Archive, client_order_id: str) -> OrderModified | None:
+    """What the venue decided last about the terms of an order."""
+    first, last = (modification_key(client_order_id, number) for number in (0, _MOST))
+    row = archive.last_between(Kind.MODIFIED, first, last)
+    return body_of(row) if row else None
 
 
 def order_row(order: Order) -> OrderRow:

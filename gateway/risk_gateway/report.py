@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 
 from handover.grants import RunnerView
 from market_data import NO_LINK
-from risk_gateway.archive import OrderPlaced
+from risk_gateway.archive import Archive, OrderPlaced
 from risk_gateway.desk import Desk
 from risk_gateway.metrics import Levels, Money, VenueLevel
 from risk_gateway.opening import Opening
-from risk_gateway.records import Decided, body_of
+from risk_gateway.records import Decided, body_of, last_modification
 from risk_gateway.strategy import Strategy
 from risk_gateway.venue import Venue
 from stratops_api.v1 import risk_gateway_pb2 as pb
@@ -105,10 +105,12 @@ def _money(desk: Desk, strategy: Strategy) -> Money:
     return Money(float(pnl.realized), unrealized, tally.fills, tally.success_rate)
 
 
-def order_to_proto(placed: OrderPlaced) -> pb.DeskOrder:
+def order_to_proto(archive: Archive, placed: OrderPlaced) -> pb.DeskOrder:
+    """On the terms that it has now."""
     decided: Decided = body_of(placed.made)
     order, now = decided.order, placed.order
     assert order is not None
+    modified = last_modification(archive, order.client_order_id)
     return pb.DeskOrder(
         client_order_id=order.client_order_id,
         strategy=order.strategy,
@@ -117,8 +119,8 @@ def order_to_proto(placed: OrderPlaced) -> pb.DeskOrder:
         symbol=order.symbol,
         side=SIDES.number(order.side),  # type: ignore[arg-type]  # the stubs' own enum type
         order_type=ORDER_TYPES.number(order.order_type),  # type: ignore[arg-type]  # as above
-        quantity=text_of(order.quantity),
-        price=text_of(order.price),
+        quantity=text_of(modified.quantity if modified else order.quantity),
+        price=text_of(modified.price if modified else order.price),
         state=ORDER_STATES.number(OrderState(now.state)),  # type: ignore[arg-type]  # as above
         filled_quantity=text_of(now.filled_quantity),
         filled_notional=text_of(now.filled_notional),

@@ -269,7 +269,7 @@ class Service(RiskGatewayServicer):
         page = await in_thread(
             self._desk.state.journal.path,
             lambda archive: [
-                order_to_proto(placed)
+                order_to_proto(archive, placed)
                 for placed in archive.orders(request.after_client_order_id, request.strategy, most)
             ],
         )

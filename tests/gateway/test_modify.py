@@ -9,6 +9,7 @@ import pytest
 from desk_driver import DeskDriver, Runner, buy, content, fill
 from handover.messages import OrderEnd, OrderModified
 from risk_gateway.lanes import Leaving
+from risk_gateway.report import order_to_proto
 from stratops_api.v1 import order_execution_pb2 as pb
 from stratops_api.v1 import types_pb2 as types
 from trading.orders import Modification, OrderState
@@ -159,6 +160,17 @@ async def test_a_restart_keeps_what_is_under_way_and_what_was_decided(
     desk.again()
     assert desk.strategy.account.working("BTCUSDT").buys == 5
     assert desk.strategy.modifying == {"x-0"}
+
+
+async def test_an_order_is_listed_on_its_terms(desk: DeskDriver, runner: Runner) -> None:
+    (before,) = desk.archive.orders()
+    assert order_to_proto(desk.archive, before).price == "90"
+    await decide(runner, modify(quantity="5", price=80))
+    stated(desk, "5", "80", 1)
+    await desk.settled()
+    (placed,) = desk.archive.orders()
+    listed = order_to_proto(desk.archive, placed)
+    assert (listed.quantity, listed.price) == ("5", "80")
 
 
 async def test_a_late_fill_meets_the_terms_that_were_decided(
