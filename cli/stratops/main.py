@@ -153,6 +153,25 @@ def resume(
 
 
 @app.command()
+def cancel(
+    strategy: Annotated[str, typer.Option("--strategy", help="Of this one.")] = "",
+    everything: Annotated[bool, typer.Option("--all", help="Of every strategy.")] = False,
+    reason: Why = "",
+    state: State = STATE,
+    gateway: Gateway = "",
+    token_file: TokenFile = None,
+    ca_file: CaFile = None,
+) -> None:
+    """Cancel the orders that the running desk has at work; a halt does not stop it."""
+    from stratops.asker import Asker
+    from stratops.operate import cancel as ask
+
+    if bool(strategy) == everything:
+        raise typer.BadParameter("expected --strategy NAME or --all")
+    raise typer.Exit(ask(Asker(state, gateway, token_file, ca_file), strategy, reason))
+
+
+@app.command()
 def status(
     state: State = STATE,
     output: Annotated[str, typer.Option("-o", "--output", help="json, else a screen.")] = "",

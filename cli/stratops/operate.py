@@ -1,4 +1,4 @@
-"""What a person asks of a desk that runs: halt, resume, status. Answers with exit codes."""
+"""What a person asks of a desk that runs: halt, resume, cancel, status. Answers with exit codes."""
 
 import asyncio
 import json
@@ -23,6 +23,16 @@ def resume(asker: Asker, reason: str) -> int:
     async def ask(gateway: GatewayClient, address: str) -> str:
         await gateway.resume(reason)
         return f"resumed: orders leave {address} again"
+
+    return _asked(asker, ask)
+
+
+def cancel(asker: Asker, strategy: str, reason: str) -> int:
+    """Of every strategy, when none is named."""
+
+    async def ask(gateway: GatewayClient, address: str) -> str:
+        orders = await gateway.cancel_orders(strategy, reason)
+        return f"cancelling {orders} orders of {strategy or 'every strategy'} at {address}"
 
     return _asked(asker, ask)
 

@@ -203,6 +203,11 @@ def _signals(status: pb.StrategyStatus) -> Iterable[Text]:
 def _wish(signal: pb.Signal) -> str:
     if signal.action == pb.ACTION_CANCEL:
         return f"cancel {signal.cancels}"
+    if signal.action == pb.ACTION_MODIFY:
+        quantity = "" if signal.quantity in ("", "0") else f" to {signal.quantity}"
+        return f"modify {signal.modifies}{quantity}" + (
+            f" at {signal.price}" if signal.price else ""
+        )
     side = types_pb2.Side.Name(signal.side).removeprefix("SIDE_").lower()
     kind = types_pb2.OrderType.Name(signal.order_type).removeprefix("ORDER_TYPE_").lower()
     at = f" at {signal.price}" if signal.price else ""

@@ -48,6 +48,7 @@ class OrderFill:
     quantity: Decimal
     fee: Decimal
     at_ns: int
+    busts: str = ""  # the fill that this one takes back: the other side, the same price
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +60,21 @@ class OrderEnd:
 
 
 @dataclass(frozen=True, slots=True)
+class OrderModified:
+    """An order has the terms that the signal asked for."""
+
+    order: str  # id of the signal that made it
+    remaining: Decimal
+    price: Decimal
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """What came of a signal; numbered gap-free per strategy from 1."""
 
     number: int
     signal_id: str
-    what: OrderFill | OrderEnd
+    what: OrderFill | OrderEnd | OrderModified
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ enough to count for the rates.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from trading.admission import LARGEST
@@ -27,7 +27,7 @@ from trading.reasons import Reason
 from trading.reservations import Reservations, Working
 from trading.risk import UNLISTED, Approved, Rejection, Request, Standing, review
 from trading.rules import CLOSING, exposure_is_known, opening
-from trading.signals import Action, Side, Signal
+from trading.signals import Action, OrderType, Side, Signal
 
 SECOND_NS = 1_000_000_000
 DAY_NS = 86_400 * SECOND_NS
@@ -204,7 +204,68 @@ class StrategyAccount:
             return Rejection(Reason.UNKNOWN_ORDER, f"no open order of signal {signal.cancels}")
         return order
 
+    def order_to_modify(self, signal: Signal) -> Order | Rejection:
+        """The order that a modification means."""
+        if signal.action is not Action.MODIFY or not signal.modifies:
+            return Rejection(Reason.INVALID_SIGNAL, "a modify names the signal that it modifies")
+        order = self.orders.get(client_order_id(signal.modifies))
+        if order is None or not order.is_open:
+            return Rejection(Reason.UNKNOWN_ORDER, f"no open order of signal {signal.modifies}")
+        if order.order_type is not OrderType.LIMIT or order.price is None:
+            kind = order.order_type
+            return Rejection(Reason.INVALID_SIGNAL, f"modify of a {kind} order, expected limit")
+        if order.asked is not None:
+            under_way = f"signal {order.asked.signal_id} modifies it, not answered yet"
+            return Rejection(Reason.INVALID_SIGNAL, under_way)
+        return order
+
+    def review_modification(
+        self,
+        signal: Signal,
+        market: Market,
+        now_ns: int,
+        *,
+        epoch: int = 0,
+        standing: Standing = Standing.TRADING,
+    ) -> Order | Rejection:
+        """The order with the other terms under way. What is left of it is judged as an order in
+        its place; then both terms count until the venue has answered (`ask`).
+        """
+        order = self.order_to_modify(signal)
+        if isinstance(order, Rejection):
+            return order
+        wanted = _modified(signal, order)
+        self._reservations.release(order.client_order_id)
+        try:
+            request = self.request(
+                wanted, market, now_ns, revision=order.revision, epoch=epoch, standing=standing
+            )
+        finally:
+            self._reservations.hold(order)
+        request.open_orders -= 1  # itself
+        eases = wanted.price == order.price and request.quantity <= order.remaining
+        reviewed = review(request, CLOSING if eases or request.closing else self._opening)
+        if isinstance(reviewed, Rejection):
+            return reviewed
+        quantity = EXACT.add(order.filled_quantity, request.quantity)
+        asking = order.asking(signal.id, quantity, wanted.price or _ZERO)
+        return replace(asking, closing=order.closing and (eases or request.closing))
+
     # ---- what happened
+
+    def ask(self, order: Order, now_ns: int) -> None:
+        """Counts a modification that is under way, until the venue has decided."""
+        if not order.closing:
+            self._second.take(now_ns)
+            self._minute.take(now_ns)
+        self._keep(order)
+
+    def on_modification(
+        self, client_order_id: str, number: int, quantity: Decimal, price: Decimal | None
+    ) -> Order:
+        """The order on the venue's terms, after it decided. Raises UnknownOrder."""
+        order = self._order(client_order_id)
+        return self._keep(order.after_modification(number, quantity, price))
 
     def reserve(self, order: Order) -> None:
         """Counts an approved order, or one from the journal as it stands, until it has ended.
@@ -308,6 +369,22 @@ class StrategyAccount:
         else:
             self.orders.pop(order.client_order_id, None)
         return order
+
+
+def _modified(signal: Signal, order: Order) -> Signal:
+    """What would be left of the order, as if it were asked for now."""
+    quantity = signal.quantity or order.quantity
+    return replace(
+        signal,
+        action=Action.ORDER,
+        symbol=order.symbol,
+        side=order.side,
+        order_type=order.order_type,
+        quantity=EXACT.subtract(quantity, order.filled_quantity) if quantity.is_finite() else _ZERO,
+        price=order.price if signal.price is None else signal.price,
+        time_in_force=order.time_in_force,
+        post_only=order.post_only,
+    )
 
 
 def _on_the_lot(quantity: Decimal, instrument: Instrument) -> Decimal:

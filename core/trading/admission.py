@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from trading.reasons import Reason
 from trading.risk import PRICED, TRIGGERED, UNLISTED, Rejection, Request, Standing
-from trading.signals import Action, OrderType, Side
+from trading.signals import Action, OrderType, Side, Signal, TimeInForce
 
 LARGEST = Decimal(10) ** 15  # beyond it, prices and quantities are nonsense
 
@@ -34,6 +34,9 @@ def instrument_is_known(request: Request) -> Rejection | None:
 
 def signal_asks_for_an_order(request: Request) -> Rejection | None:
     signal = request.signal
+    if signal.post_only and not _may_rest(signal):
+        kind = f"{signal.time_in_force} {signal.order_type}"
+        return Rejection(Reason.INVALID_SIGNAL, f"post_only of a {kind} order, expected GTC limit")
     if signal.action is not Action.ORDER:
         return Rejection(Reason.INVALID_SIGNAL, f"action {signal.action}, expected order")
     if not 1 <= signal.priority <= 10:
@@ -125,6 +128,10 @@ def price_is_within_slippage(request: Request) -> Rejection | None:
     if slippage > most:
         return Rejection(Reason.SLIPPAGE, f"slippage {slippage:.6f}, allowed is {most}")
     return None
+
+
+def _may_rest(signal: Signal) -> bool:
+    return signal.order_type is OrderType.LIMIT and signal.time_in_force is TimeInForce.GTC
 
 
 def _is_fraction(number: Decimal | None) -> bool:

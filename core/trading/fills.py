@@ -1,6 +1,6 @@
 """Fills: what a venue says was traded. Facts, whatever our own books expected."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
 
@@ -26,3 +26,28 @@ class Fill:
     order_id: str = ""  # the venue's own
     liquidity: Liquidity = Liquidity.TAKER
     venue: str = ""
+    busts: str = ""  # id of an earlier fill that this one takes back: a reversing entry
+
+
+class ForeignFill(ValueError):
+    """A fill that does not belong to what it names."""
+
+
+def reversal(bust: Fill, of: Fill) -> Fill:
+    """The bust, as an entry for the books of the fill that it takes back. Raises ForeignFill.
+
+    A fill is taken back whole, at its own price; what the venue keeps of the fee it says.
+    """
+    for what, said, expected in (
+        ("symbol", bust.symbol, of.symbol),
+        ("side", bust.side, of.side.other),
+        ("quantity", bust.quantity, of.quantity),
+        ("price", bust.price, of.price),
+    ):
+        if said != expected:
+            raise ForeignFill(f"{what}: {said} takes back fill {of.fill_id}, expected {expected}")
+    if of.busts:
+        raise ForeignFill(f"fill {of.fill_id} takes one back itself, expected one that traded")
+    return replace(
+        bust, client_order_id=of.client_order_id, strategy=of.strategy, order_id=of.order_id
+    )

@@ -2,7 +2,8 @@
 
 Two streams tell about one order, the venue's answers and its fills, and neither waits for the
 other: a fill may come before the order's acceptance and after its cancellation. A fill therefore
-always counts, in every state; only the word for the state depends on what came first.
+always counts, in every state; only the word for the state depends on what came first. A bust takes
+a fill back, and changes amounts only: no order comes to life again by one.
 """
 
 from collections.abc import Mapping
@@ -10,7 +11,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal, localcontext
 from enum import StrEnum
 
-from trading.fills import Fill
+from trading.fills import Fill, ForeignFill
 from trading.money import EXACT
 from trading.signals import Cause, OrderType, Side, TimeInForce
 
@@ -44,6 +45,7 @@ class OrderEvent(StrEnum):
     REJECT = "reject"
     FILL = "fill"  # in part
     COMPLETE = "complete"  # the fill that reaches the quantity
+    BUST = "bust"  # a fill is taken back
     CANCEL = "cancel"
     EXPIRE = "expire"
     LOSE = "lose"  # no answer in time
@@ -54,10 +56,6 @@ class IllegalTransition(ValueError):
         super().__init__(f"an order that is {state} cannot {event}")
         self.state = state
         self.event = event
-
-
-class ForeignFill(ValueError):
-    """A fill that does not belong to the order it was given to."""
 
 
 def _pending() -> dict[OrderEvent, OrderState]:
@@ -89,6 +87,7 @@ TRANSITIONS: Mapping[OrderState, Mapping[OrderEvent, OrderState]] = {
         OrderEvent.ACCEPT: OrderState.PARTIALLY_FILLED,  # the fill overtook the answer
         OrderEvent.FILL: OrderState.PARTIALLY_FILLED,
         OrderEvent.COMPLETE: OrderState.FILLED,
+        OrderEvent.BUST: OrderState.PARTIALLY_FILLED,  # of all of it, too: it was
         OrderEvent.CANCEL: OrderState.CANCELLED,
         OrderEvent.EXPIRE: OrderState.EXPIRED,
         OrderEvent.LOSE: OrderState.UNKNOWN,  # what became of its rest
@@ -98,6 +97,7 @@ TRANSITIONS: Mapping[OrderState, Mapping[OrderEvent, OrderState]] = {
         OrderEvent.REJECT: OrderState.REJECTED,
         OrderEvent.FILL: OrderState.UNKNOWN,  # says nothing about its rest
         OrderEvent.COMPLETE: OrderState.FILLED,
+        OrderEvent.BUST: OrderState.UNKNOWN,
         OrderEvent.CANCEL: OrderState.CANCELLED,
         OrderEvent.EXPIRE: OrderState.EXPIRED,
         OrderEvent.LOSE: OrderState.UNKNOWN,
@@ -106,6 +106,7 @@ TRANSITIONS: Mapping[OrderState, Mapping[OrderEvent, OrderState]] = {
         OrderEvent.ACCEPT: OrderState.FILLED,
         OrderEvent.FILL: OrderState.FILLED,  # more than was ordered
         OrderEvent.COMPLETE: OrderState.FILLED,
+        OrderEvent.BUST: OrderState.FILLED,  # what is taken back is not filled anew
         OrderEvent.CANCEL: OrderState.FILLED,  # the fill won the race
         OrderEvent.EXPIRE: OrderState.FILLED,
         OrderEvent.LOSE: OrderState.FILLED,
@@ -114,6 +115,7 @@ TRANSITIONS: Mapping[OrderState, Mapping[OrderEvent, OrderState]] = {
         OrderEvent.REJECT: OrderState.REJECTED,
         OrderEvent.FILL: OrderState.REJECTED,
         OrderEvent.COMPLETE: OrderState.FILLED,
+        OrderEvent.BUST: OrderState.REJECTED,
         OrderEvent.LOSE: OrderState.REJECTED,
     },
     OrderState.CANCELLED: {
@@ -121,6 +123,7 @@ TRANSITIONS: Mapping[OrderState, Mapping[OrderEvent, OrderState]] = {
         OrderEvent.REJECT: OrderState.CANCELLED,  # the tombstone refused a late copy
         OrderEvent.FILL: OrderState.CANCELLED,
         OrderEvent.COMPLETE: OrderState.FILLED,
+        OrderEvent.BUST: OrderState.CANCELLED,
         OrderEvent.CANCEL: OrderState.CANCELLED,
         OrderEvent.LOSE: OrderState.CANCELLED,
     },
@@ -129,6 +132,7 @@ TRANSITIONS: Mapping[OrderState, Mapping[OrderEvent, OrderState]] = {
         OrderEvent.REJECT: OrderState.EXPIRED,
         OrderEvent.FILL: OrderState.EXPIRED,
         OrderEvent.COMPLETE: OrderState.FILLED,
+        OrderEvent.BUST: OrderState.EXPIRED,
         OrderEvent.CANCEL: OrderState.EXPIRED,  # by tombstone
         OrderEvent.EXPIRE: OrderState.EXPIRED,
         OrderEvent.LOSE: OrderState.EXPIRED,
@@ -159,6 +163,17 @@ def next_state(state: OrderState, event: OrderEvent) -> OrderState:
 
 
 @dataclass(frozen=True, slots=True)
+class Modification:
+    """Other terms for an order, under way to the venue, which takes each number once and in order:
+    what comes late is older than what was decided since."""
+
+    number: int  # of the order's, from 1
+    signal_id: str
+    quantity: Decimal  # of the whole order
+    price: Decimal
+
+
+@dataclass(frozen=True, slots=True)
 class Order:
     client_order_id: str
     signal_id: str
@@ -181,6 +196,10 @@ class Order:
     fee: Decimal = _ZERO
     announced_quantity: Decimal = _ZERO  # filled by the venue's word, whether or not a fill came
     venue_order_id: str = ""
+    busted_quantity: Decimal = _ZERO  # was filled and taken back; `filled_quantity` is without it
+    post_only: bool = False
+    modification: int = 0  # number of the last one that the venue decided
+    asked: Modification | None = None  # the one under way: either terms may be the venue's
 
     @property
     def is_open(self) -> bool:
@@ -188,8 +207,13 @@ class Order:
 
     @property
     def remaining(self) -> Decimal:
-        """What is not yet filled; never less than zero."""
-        return max(_ZERO, self.quantity - self.filled_quantity)
+        """What is not filled; never less than zero. While it is open the venue may fill again
+        what it took back; while a modification is under way, the larger quantity counts."""
+        return max(_ZERO, self._largest - self.filled_quantity)
+
+    @property
+    def _largest(self) -> Decimal:
+        return max(self.quantity, self.asked.quantity) if self.asked else self.quantity
 
     @property
     def overfilled(self) -> Decimal:
@@ -202,7 +226,7 @@ class Order:
         and have not come."""
         if self.is_open:
             return self.remaining
-        return max(_ZERO, self.announced_quantity - self.filled_quantity)
+        return max(_ZERO, self.announced_quantity - self.filled_quantity - self.busted_quantity)
 
     @property
     def average_price(self) -> Decimal | None:
@@ -227,13 +251,16 @@ class Order:
         )
 
     def after_fill(self, fill: Fill) -> "Order":
-        """One more fill, in whatever state. Raises ForeignFill."""
+        """One more fill, in whatever state; or one less, by a bust. Raises ForeignFill."""
         self._check_own(fill)
+        if fill.busts:
+            return self._after_bust(fill)
         with localcontext(EXACT):
             filled = self.filled_quantity + fill.quantity
             notional = self.filled_notional + fill.price * fill.quantity
             fee = self.fee + fill.fee
-        event = OrderEvent.COMPLETE if filled >= self.quantity else OrderEvent.FILL
+        gross = filled + self.busted_quantity
+        event = OrderEvent.COMPLETE if gross >= self._largest else OrderEvent.FILL
         return replace(
             self,
             state=next_state(self.state, event),
@@ -243,11 +270,38 @@ class Order:
             venue_order_id=self.venue_order_id or fill.order_id,
         )
 
+    def asking(self, signal_id: str, quantity: Decimal, price: Decimal) -> "Order":
+        number = self.modification + 1
+        return replace(self, asked=Modification(number, signal_id, quantity, price))
+
+    def after_modification(self, number: int, quantity: Decimal, price: Decimal | None) -> "Order":
+        """As the venue's terms are after it decided on that modification, whichever way."""
+        after = replace(self, quantity=quantity, price=price, modification=number, asked=None)
+        complete = self.filled_quantity and self.filled_quantity + self.busted_quantity >= quantity
+        return after.after(OrderEvent.COMPLETE) if complete and self.is_open else after
+
+    def _after_bust(self, bust: Fill) -> "Order":
+        with localcontext(EXACT):
+            return replace(
+                self,
+                state=next_state(self.state, OrderEvent.BUST),
+                filled_quantity=self.filled_quantity - bust.quantity,
+                filled_notional=self.filled_notional - bust.price * bust.quantity,
+                fee=self.fee + bust.fee,
+                busted_quantity=self.busted_quantity + bust.quantity,
+            )
+
     def _check_own(self, fill: Fill) -> None:
-        own = (self.client_order_id, self.symbol, self.side)
+        side = self.side.other if fill.busts else self.side
+        own = (self.client_order_id, self.symbol, side)
         theirs = (fill.client_order_id, fill.symbol, fill.side)
         if own != theirs:
             raise ForeignFill(
                 f"fill {fill.fill_id} is of {fill.side} {fill.symbol} {fill.client_order_id}, "
                 f"the order is {self.side} {self.symbol} {self.client_order_id}"
+            )
+        if fill.busts and fill.quantity > self.filled_quantity:
+            raise ForeignFill(
+                f"fill {fill.fill_id} takes back {fill.quantity} of {self.client_order_id}, "
+                f"filled is {self.filled_quantity}"
             )

@@ -139,4 +139,5 @@ def _order(request: Request) -> Order:
         stop_price=signal.stop_price,
         time_in_force=signal.time_in_force,
         closing=request.closing,
+        post_only=signal.post_only,
     )

@@ -45,6 +45,7 @@ class TimeInForce(StrEnum):
 class Action(StrEnum):
     ORDER = "order"
     CANCEL = "cancel"
+    MODIFY = "modify"  # price and quantity of a limit order at work
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,9 @@ class Signal:
     expires_ns: int | None = None
     cancels: str | None = None  # with Action.CANCEL: id of the signal whose order it cancels
     closing: bool = False  # must find something to reduce, else it is refused
+    modifies: str | None = None  # with Action.MODIFY: id of the signal whose order it modifies;
+    # `quantity` is then the whole order's, filled parts included, 0 as it is; no `price`: as it is
+    post_only: bool = False  # a limit order that rests, or is not placed
     metadata: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
 
 

@@ -291,6 +291,10 @@ class Admission:
             order = decision.order
             request = order_request(order)
             self._state.outside.leave(Leaving(strategy.name, order.client_order_id, request))
+        elif decision.modification is not None and decision.signal.modifies:
+            target = client_order_id(decision.signal.modifies)
+            leaving = Leaving(strategy.name, target, None, decision.modification)
+            self._state.outside.leave(leaving)
         elif decision.reason is None and decision.signal.cancels:
             target = client_order_id(decision.signal.cancels)
             self._state.outside.leave(Leaving(strategy.name, target, None))

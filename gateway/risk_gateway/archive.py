@@ -95,10 +95,10 @@ class Archive:
             found.update(key for (key,) in self._connection.execute(query, (kind, *some)))
         return found
 
-    def knows_fill(self, fill_id: str) -> bool:
-        """Whether it was counted, or kept as a stray."""
-        query = "SELECT 1 FROM log WHERE kind IN ('fill', 'stray') AND key = ?"
-        return self._connection.execute(query, (fill_id,)).fetchone() is not None
+    def knows_fill(self, fill_id: str, before: int = _LAST) -> bool:
+        """Whether it was counted, or kept as a stray, by a record before that one."""
+        query = "SELECT 1 FROM log WHERE kind IN ('fill', 'stray') AND key = ? AND number < ?"
+        return self._connection.execute(query, (fill_id, before)).fetchone() is not None
 
     def head(self) -> Head:
         return Head(*self._connection.execute("SELECT journal, number, hash FROM head").fetchone())

@@ -1,8 +1,10 @@
 """NATS as the gateway uses it: one connection that is kept up, and the two streams it needs."""
 
 import asyncio
+import ssl
 from collections.abc import Awaitable, Callable
-from typing import Final
+from pathlib import Path
+from typing import Any, Final
 
 import structlog
 from nats.aio.client import Client
@@ -10,10 +12,15 @@ from nats.errors import Error as NatsError
 from nats.js.api import StorageType, StreamConfig
 from nats.js.errors import BadRequestError
 
+from risk_gateway.tls import CERTIFICATE, KEY
+from risk_gateway.venue_tls import CA
+
 FILLS_STREAM: Final = "TRADING_FILLS"
 FILLS_SUBJECT: Final = "trading.fills"
 POSITIONS_STREAM: Final = "TRADING_POSITIONS"
 POSITIONS_SUBJECT: Final = "trading.positions"
+
+USERNAME, PASSWORD = "username", "password"
 
 Trouble = (NatsError, TimeoutError, OSError)  # what a bus that is away raises
 RETRY_S = 0.2
@@ -24,14 +31,46 @@ _NAME_IN_USE = 10058  # the stream exists, with settings of somebody else's choi
 log = structlog.get_logger()
 
 
+class PlainText(NatsError):
+    """A server that asks for no TLS, where tls:// was said."""
+
+
+class _Client(Client):
+    """With a folder (`ca.crt`; `tls.crt` and `tls.key` for mTLS), which is read at each connection.
+
+    By itself the library goes on in plain text, password and all, when a server, or whoever stands
+    before it, does not ask for TLS.
+    """
+
+    def __init__(self, folder: Path | None) -> None:
+        super().__init__()
+        self._folder = folder
+
+    @property
+    def ssl_context(self) -> ssl.SSLContext:
+        context = ssl.create_default_context(cafile=self._folder / CA if self._folder else None)
+        if self._folder is not None and (self._folder / CERTIFICATE).exists():
+            context.load_cert_chain(self._folder / CERTIFICATE, self._folder / KEY)
+        return context
+
+    async def _process_info(self, info: dict[str, Any], initial_connection: bool = False) -> None:
+        server = self._current_server
+        wants_tls = server is not None and server.uri.scheme == "tls"
+        if initial_connection and wants_tls and not info.get("tls_required"):
+            raise PlainText("nats: the server does not ask for TLS, expected it of tls://")
+        await super()._process_info(info, initial_connection)
+
+
 class Bus:
     """`run` keeps the connection up; `serve` runs a user of it again whenever it broke."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, folder: Path | None = None) -> None:
+        """With a folder of certificates, and of `username` and `password`, the url is tls://."""
         self._url = url
+        self._folder = folder
         self._up = asyncio.Event()
         self._reconnected: list[Callable[[], None]] = []
-        self.client = Client()
+        self.client: Client = _Client(folder)
 
     @property
     def connected(self) -> bool:
@@ -44,8 +83,13 @@ class Bus:
         """Until cancelled. A client that gave up is replaced by a new one."""
         while True:
             closed = asyncio.Event()
-            self.client = Client()
-            await self._connect(closed)
+            self.client = _Client(self._folder)
+            try:
+                await self._connect(closed)
+            except Trouble as error:  # of files that are being rotated, too
+                log.warning("bus_trouble", what="connect", error=str(error))
+                await asyncio.sleep(RETRY_S)
+                continue
             self._up.set()
             try:
                 await closed.wait()
@@ -78,6 +122,7 @@ class Bus:
         async def on_error(error: Exception) -> None:
             log.debug("bus_error", error=str(error))
 
+        user, password = self._credentials()
         await self.client.connect(
             self._url,
             name="risk-gateway",
@@ -89,7 +134,16 @@ class Bus:
             reconnected_cb=on_reconnected,
             disconnected_cb=on_disconnected,
             error_cb=on_error,
+            user=user,
+            password=password,
         )
+
+    def _credentials(self) -> tuple[str | None, str | None]:
+        """Raises OSError."""
+        if self._folder is None or not (self._folder / USERNAME).exists():
+            return None, None
+        user, password = (self._folder / name for name in (USERNAME, PASSWORD))
+        return user.read_text().strip(), password.read_text().strip()
 
 
 async def ensure_stream(client: Client, name: str, subject: str) -> None:

@@ -3,6 +3,8 @@
 Their fills come on a way of their own (`fill_book`); an end waits for those that were announced.
 """
 
+from collections.abc import Sequence
+from dataclasses import replace
 from time import perf_counter_ns
 
 import structlog
@@ -10,9 +12,13 @@ import structlog
 from handover.messages import Outcome
 from risk_gateway.lanes import Leaving
 from risk_gateway.records import (
+    CancelledAll,
     Kind,
     OrderEnded,
+    OrderModified,
     end_outcome,
+    modification_key,
+    modified_outcome,
     order_row,
     record,
 )
@@ -26,7 +32,7 @@ from stratops_wire.scalars import (
     decimal_from,
 )
 from trading.accounts import UnknownOrder
-from trading.orders import IllegalTransition, Order, OrderEvent, OrderState
+from trading.orders import IllegalTransition, Modification, Order, OrderEvent, OrderState
 from trading.reasons import Reason
 
 log = structlog.get_logger()
@@ -49,10 +55,12 @@ class Execution:
     # ---- on the way out
 
     def may_leave(self, leaving: Leaving) -> bool:
-        """A halt stops orders here too; a cancel always passes."""
-        if leaving.request is None:
+        """A halt stops orders and modifications here too; a cancel always passes."""
+        if leaving.is_cancel:
             return True
         strategy = self._state.strategies[leaving.strategy]
+        if leaving.request is None:
+            return self._modification_may_leave(strategy, leaving)
         if self._state.halted:
             self._sent_ns.pop(leaving.client_order_id, None)
             self.end(strategy, leaving.client_order_id, OrderState.EXPIRED, Reason.HALTED)
@@ -66,14 +74,20 @@ class Execution:
         sent_ns = self._sent_ns.pop(leaving.client_order_id, None)
         if sent_ns is not None:
             self._state.counts.order_latency.observe((perf_counter_ns() - sent_ns) / 1_000)
-        self.settle(self._state.strategies[leaving.strategy], answer)
+        strategy = self._state.strategies[leaving.strategy]
+        self.settle(strategy, answer)
+        order = strategy.account.orders.get(leaving.client_order_id)
+        if leaving.modification and order and order.asked:  # it did not say: it is to be asked
+            strategy.modifying.add(leaving.client_order_id)
 
     def unanswered(self, leaving: Leaving, why: str) -> None:
         """It may be at the venue or not: the order stays in the books until GetOrder tells."""
         log.warning("venue_unanswered", order=leaving.client_order_id, why=why)
         self._sent_ns.pop(leaving.client_order_id, None)
         strategy = self._state.strategies[leaving.strategy]
-        if leaving.request is None:
+        if leaving.modification is not None:
+            strategy.modifying.add(leaving.client_order_id)
+        elif leaving.request is None:
             strategy.cancelling.add(leaving.client_order_id)
         else:
             self._event(strategy, leaving.client_order_id, OrderEvent.LOSE)
@@ -82,9 +96,119 @@ class Execution:
         log.warning("venue_refused", order=leaving.client_order_id, why=why)
         self._sent_ns.pop(leaving.client_order_id, None)
         strategy = self._state.strategies[leaving.strategy]
-        if leaving.request is not None:
-            reason = Reason.VENUE_REJECTED
+        reason = Reason.VENUE_REJECTED
+        if leaving.modification is not None:
+            self.refuse_modification(strategy, leaving.client_order_id, reason, why)
+        elif leaving.request is not None:
             self.end(strategy, leaving.client_order_id, OrderState.REJECTED, reason, why)
+
+    def _modification_may_leave(self, strategy: Strategy, leaving: Leaving) -> bool:
+        order = strategy.account.orders.get(leaving.client_order_id)
+        if order is None or order.asked is None:
+            return False  # the order has ended, and its modification with it
+        if self._state.halted:
+            self.refuse_modification(strategy, leaving.client_order_id, Reason.HALTED)
+            return False
+        return True
+
+    def cancel_all(self, strategy: Strategy, reason: str) -> int:
+        """Cancels what the strategy has at work, and what is on its way out; passes a halt. How
+        many orders that are."""
+        ids = [order.client_order_id for order in strategy.account.orders.values() if order.is_open]
+        if ids:
+            body, at_ns = CancelledAll(reason), self._state.wall_ns()
+            log.warning("cancel_all", strategy=strategy.name, orders=len(ids), reason=reason)
+            self._state.journal.append(
+                [record(Kind.CANCELLED_ALL, body, at_ns, strategy.name)],
+                lambda: self._cancel_each(strategy, ids),
+            )
+        return len(ids)
+
+    def _cancel_each(self, strategy: Strategy, ids: Sequence[str]) -> None:
+        for client_order_id in ids:
+            self._state.outside.leave(Leaving(strategy.name, client_order_id, None))
+
+    # ---- modifications
+
+    def refuse_modification(
+        self, strategy: Strategy, client_order_id: str, reason: Reason, why: str = ""
+    ) -> None:
+        """It never reached the venue, or the venue does not do that: the terms are as they were."""
+        order = strategy.account.orders.get(client_order_id)
+        if order is None or order.asked is None:
+            return
+        number = order.asked.number
+        after = strategy.account.on_modification(
+            client_order_id, number, order.quantity, order.price
+        )
+        self._modified(strategy, order.asked, after, reason, why)
+
+    def _take_terms(self, strategy: Strategy, answer: pb.OrderResponse, state: OrderState) -> None:
+        """What the venue decided about the modification that is under way, if it did.
+
+        Raises InvalidMessage.
+        """
+        order = strategy.account.orders.get(answer.client_order_id)
+        if order is None or order.asked is None:
+            return
+        asked = order.asked
+        if answer.modification < asked.number:
+            if state.has_ended:
+                why = f"the venue has the order as {state}"
+                strategy.modifying.discard(order.client_order_id)
+                self.refuse_modification(strategy, order.client_order_id, Reason.UNKNOWN_ORDER, why)
+            return
+        quantity = decimal_from("quantity", answer.quantity)
+        price = decimal_from("price", answer.price)
+        strategy.modifying.discard(order.client_order_id)
+        after = strategy.account.on_modification(
+            order.client_order_id, answer.modification, quantity, price
+        )
+        taken = (quantity, price) == (asked.quantity, asked.price)
+        reason = None if taken else REASONS.maybe(answer.reason) or Reason.VENUE_REJECTED
+        self._modified(strategy, asked, after, reason, answer.message)
+
+    def _modified(
+        self,
+        strategy: Strategy,
+        asked: Modification,
+        after: Order,
+        reason: Reason | None,
+        message: str = "",
+    ) -> None:
+        body = OrderModified(
+            after.client_order_id, asked.signal_id, after.modification, after.quantity,
+            after.price, after.remaining, reason, message[:200],
+        )  # fmt: skip
+        if not after.is_open:
+            strategy.keep_ended(after)
+        outcome = modified_outcome(strategy.next_outcome(), body)
+        written = record(
+            Kind.MODIFIED,
+            body,
+            self._state.wall_ns(),
+            strategy.name,
+            key=modification_key(after.client_order_id, after.modification),
+            outcome=outcome.number,
+            order=order_row(after),
+        )
+        self._state.journal.append([written], lambda: self.tell(strategy, after, outcome))
+
+    def end_modification(self, strategy: Strategy, order: Order) -> Order:
+        """Of an order that has ended: nothing comes of what was under way."""
+        if order.asked is None:
+            return order
+        strategy.modifying.discard(order.client_order_id)
+        asked = order.asked
+        after = replace(order, modification=asked.number, asked=None)
+        if order.client_order_id in strategy.account.orders:
+            strategy.account.on_modification(
+                order.client_order_id, asked.number, order.quantity, order.price
+            )
+        if order.client_order_id in strategy.ended:
+            strategy.keep_ended(after)
+        self._modified(strategy, asked, after, Reason.UNKNOWN_ORDER, "the order ended before")
+        return after
 
     # ---- what the venue states
 
@@ -94,6 +218,7 @@ class Execution:
         try:
             state = ORDER_STATES.member("state", answer.state)
             filled = decimal_from("filled_quantity", answer.filled_quantity or "0")
+            self._take_terms(strategy, answer, state)
             order = strategy.account.on_answer(client_order_id, state, filled, answer.order_id)
         except UnknownOrder:
             return  # it ended before this answer came
@@ -134,6 +259,7 @@ class Execution:
             strategy.ending[order.client_order_id] = ended
             return
         strategy.cancelling.discard(order.client_order_id)
+        order = self.end_modification(strategy, order)
         strategy.keep_ended(order)
         outcome = end_outcome(strategy.next_outcome(), ended)
         written = record(

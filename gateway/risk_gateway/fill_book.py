@@ -1,11 +1,13 @@
 """Fills in the books: each counted once, for the order it names, and told when durable.
 
 A fill moves the books when it comes; its message is acknowledged, its outcome told and its
-position published only when it is on disk.
+position published only when it is on disk. A bust is a reversing entry against a fill on disk; one
+that comes before its fill is kept as a stray, and booked once that is there.
 """
 
 from collections.abc import Callable
 from dataclasses import replace
+from decimal import Decimal
 from time import perf_counter_ns
 
 import structlog
@@ -14,13 +16,22 @@ from handover.messages import Outcome
 from risk_gateway.execution import Execution
 from risk_gateway.journal import Record
 from risk_gateway.positions import PositionUpdate
-from risk_gateway.records import Decided, Kind, Stray, body_of, fill_outcome, order_row, record
+from risk_gateway.records import (
+    Decided,
+    Kind,
+    Stray,
+    body_of,
+    fill_outcome,
+    last_modification,
+    order_row,
+    record,
+)
 from risk_gateway.state import State
 from risk_gateway.strategy import LastTrade, Strategy
-from trading.fills import Fill
+from trading.fills import Fill, ForeignFill, reversal
 from trading.ids import signal_of
 from trading.ledger import Booking
-from trading.orders import ForeignFill, Order, OrderState
+from trading.orders import Order, OrderState
 from trading.positions import Position
 
 log = structlog.get_logger()
@@ -43,8 +54,24 @@ class FillBook:
         if self._state.archive.knows_fill(fill.fill_id):
             done()
             return
-        received_ns = perf_counter_ns()
+        if fill.busts in self._writing:  # what is taken back has to be on disk
+            self._writing[fill.busts].append(lambda: self.take(fill, done))
+            return
         self._writing[fill.fill_id] = [done]
+        if fill.busts:
+            self._take_back(fill)
+        else:
+            self._book(fill)
+            self._take_back_early(fill.fill_id)
+
+    def resume(self) -> None:
+        """After a restart: busts whose fill was written, and they were not."""
+        for fill_id in tuple(self._state.early_busts):
+            if self._state.archive.knows_fill(fill_id):
+                self._take_back_early(fill_id)
+
+    def _book(self, fill: Fill) -> None:
+        received_ns = perf_counter_ns()
         strategy, order = self._owner(fill)
         if strategy is None:
             self._stray(fill, f"no strategy {fill.strategy!r} and no order of that id")
@@ -57,6 +84,42 @@ class FillBook:
             self._stray(fill, str(error))
             return
         self._count(strategy, fill, after, received_ns)
+
+    def _take_back(self, bust: Fill) -> None:
+        if not self._state.archive.knows_fill(bust.busts):
+            self._state.early_busts.setdefault(bust.busts, bust)
+            self._stray(bust, f"it takes back fill {bust.busts}, which has not come")
+            return
+        try:
+            booked = self._reversal(bust)
+        except ForeignFill as error:
+            self._stray(bust, str(error))
+            return
+        self._state.busted[bust.busts] = bust.fill_id
+        self._book(booked)
+
+    def _reversal(self, bust: Fill) -> Fill:
+        """Raises ForeignFill."""
+        row = self._state.archive.record(Kind.FILL, bust.busts)
+        if row is None:
+            raise ForeignFill(f"it takes back fill {bust.busts}, which was counted nowhere")
+        before = self._state.busted.get(bust.busts)
+        if before is not None:
+            raise ForeignFill(f"fill {bust.busts} was taken back before, by {before}")
+        return reversal(bust, body_of(row))
+
+    def _take_back_early(self, fill_id: str) -> None:
+        """Once both are on disk: the fill, and the bust as the stray that it was."""
+        bust = self._state.early_busts.get(fill_id)
+        if bust is None:
+            return
+        for written in (bust.fill_id, fill_id):
+            if written in self._writing:
+                self._writing[written].append(lambda: self._take_back_early(fill_id))
+                return
+        del self._state.early_busts[fill_id]
+        self._writing[bust.fill_id] = []
+        self._take_back(bust)
 
     def _owner(self, fill: Fill) -> tuple[Strategy | None, Order | None]:
         """By client order id; the name in the fill counts only for what is not ours."""
@@ -80,11 +143,16 @@ class FillBook:
         assert decided.order is not None
         return replace(
             decided.order,
+            quantity=self._old_quantity(decided.order),
             state=OrderState(row.state),
             filled_quantity=row.filled_quantity,
             filled_notional=row.filled_notional,
             fee=row.fee,
         )
+
+    def _old_quantity(self, order: Order) -> Decimal:
+        modified = last_modification(self._state.archive, order.client_order_id)
+        return modified.quantity if modified else order.quantity
 
     def _count(self, strategy: Strategy, fill: Fill, after: Order | None, received_ns: int) -> None:
         booking = strategy.account.on_fill(fill)
@@ -96,6 +164,8 @@ class FillBook:
         self._state.journal.append(
             [written], lambda: self._counted(strategy, booking, after, outcome, received_ns)
         )
+        if after is not None and not after.is_open:
+            self._execution.end_modification(strategy, strategy.ended[after.client_order_id])
         self._execution.end_if_complete(strategy, fill.client_order_id)
 
     def _fill_record(
@@ -121,8 +191,12 @@ class FillBook:
     ) -> None:
         fill, position = booking.fill, booking.position
         counts = self._state.counts
-        strategy.tally.filled(booking)
-        counts.fills[strategy.name, self._state.label(fill.symbol), fill.side] += 1
+        if fill.busts:
+            counts.busts[strategy.name, self._state.label(fill.symbol)] += 1
+            log.warning("fill_busted", fill=fill.busts, order=fill.client_order_id, by=fill.fill_id)
+        else:
+            strategy.tally.filled(booking)
+            counts.fills[strategy.name, self._state.label(fill.symbol), fill.side] += 1
         counts.position_updates += 1
         counts.fill_latency.observe((perf_counter_ns() - received_ns) / 1_000)
         strategy.told.position(fill.symbol, position.quantity)
@@ -155,6 +229,9 @@ class FillBook:
     def _stray(self, fill: Fill, why: str) -> None:
         """Kept for a person to look at; it belongs to nobody's books."""
         log.warning("fill_stray", fill=fill.fill_id, why=why)
+        if self._state.archive.record(Kind.STRAY, fill.fill_id) is not None:
+            self._release(fill)  # an early bust, known as one
+            return
         self._state.counts.strays += 1
         written = record(Kind.STRAY, Stray(fill, why), self._state.wall_ns(), key=fill.fill_id)
         self._state.journal.append([written], lambda: self._release(fill))

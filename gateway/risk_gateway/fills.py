@@ -152,6 +152,7 @@ class _Wire(msgspec.Struct):
     client_order_id: str = ""
     liquidity: str = ""
     venue: str = ""
+    busts: str = ""
 
 
 _decode = msgspec.json.Decoder(_Wire).decode
@@ -178,6 +179,7 @@ def parse_fill(payload: bytes) -> Fill:
         client_order_id=_text("client_order_id", wire.client_order_id, 0),
         liquidity=Liquidity(wire.liquidity) if wire.liquidity in _LIQUIDITY else Liquidity.TAKER,
         venue=_text("venue", wire.venue, 0),
+        busts=_text("busts", wire.busts, 0),
     )
 
 

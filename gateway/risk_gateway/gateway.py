@@ -24,6 +24,7 @@ from risk_gateway.journal import Journal
 from risk_gateway.lanes import Lanes
 from risk_gateway.market_view import MarketView
 from risk_gateway.metrics import DeskCollector, exposition
+from risk_gateway.opening import Opening
 from risk_gateway.policies import Policies
 from risk_gateway.positions import PositionPublisher
 from risk_gateway.records import Kind, Started, record, started_key
@@ -39,6 +40,7 @@ from risk_gateway.settle import Settler
 from risk_gateway.state import State
 from risk_gateway.tls import server_credentials
 from risk_gateway.venue import Venue
+from risk_gateway.venue_tls import VenueTls
 from stratops_api.v1.risk_gateway_pb2_grpc import add_RiskGatewayServicer_to_server
 from stratops_process import pages
 from trading.instruments import Instrument
@@ -101,8 +103,18 @@ class Gateway:
         self.room = _room(journal, settings)
         self._look_at_room()
         self.halt_file.look()  # before anything leaves
-        self.venue = Venue(settings.venue, may_resubmit=lambda: not self.state.halted)
-        self.bus = Bus(settings.nats_url)
+        venue_tls = VenueTls(settings.venue_tls_dir) if settings.venue_tls_dir else None
+        self.venue = Venue(
+            settings.venue, may_resubmit=lambda: not self.state.halted, tls=venue_tls
+        )
+        self.bus = Bus(settings.nats_url, settings.nats_dir)
+        self.opening = Opening(
+            self.state,
+            self.desk.bounds,
+            self.venue,
+            settings.on_difference,
+            lambda: self.bus.connected,
+        )
         self.fills = FillReader(self.bus, self.desk.fill_book.take, self.on_fault)
         self.positions = PositionPublisher(self.bus)
         self.subscription = self._subscription(intake)
@@ -161,6 +173,8 @@ class Gateway:
             outside.leave = lanes.put
             outside.publish = self.positions.publish
             outside.venue_available = lambda: self.venue.available
+            outside.venue = f"venue {self.venue.name}"
+            self.desk.fill_book.resume()
             self.desk.fill_book.publish_positions()
             for work in (
                 self.subscription.run(),
@@ -169,6 +183,8 @@ class Gateway:
                 self.positions.run(),
                 Sealer(self.state).run(),
                 Settler(self.state, self.venue, self.desk.execution).run(),
+                self.venue.follow_certificates(),
+                self.opening.run(),
                 self._tick(),
                 self._serve(),
                 self._watch(),
@@ -202,6 +218,7 @@ class Gateway:
         surroundings = Surroundings(
             FeedView(lambda: self.subscription.session, lambda: self.subscription.age_ns),
             lambda: self.positions.unpublished,
+            lambda: self.opening.differences,
         )
         server = grpc.aio.server(
             options=_SERVER_OPTIONS,
@@ -227,7 +244,13 @@ class Gateway:
         cluster = self._cluster
         collector = DeskCollector(
             self.state.counts,
-            lambda: levels(self.desk, self.room, cluster.following if cluster else None),
+            lambda: levels(
+                self.desk,
+                self.room,
+                cluster.following if cluster else None,
+                self.venue,
+                self.opening,
+            ),
         )
         return pages.standard(self._missing, lambda: exposition(collector))
 

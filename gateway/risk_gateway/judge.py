@@ -20,6 +20,7 @@ class Situation:
     halted: str = ""
     venue_available: bool = True
     no_room: str = ""  # why the journal takes no orders that open
+    venue: str = "the venue"
 
 
 def judge(
@@ -32,6 +33,10 @@ def judge(
     judged = judged_by(account.judged, strategy.terms_digest) if account.judged else None
     if isinstance(outcome, Rejection):
         return decided(submission, signal, view, outcome, judged=judged)
+    if outcome is not None and outcome.asked is not None:
+        account.ask(outcome, view.now_ns)
+        made = decided(submission, signal, view, None, judged=judged)
+        return replace(made, modification=outcome.asked)
     if outcome is not None:
         account.reserve(outcome)
     return decided(submission, signal, view, None, outcome, judged)
@@ -64,7 +69,7 @@ def decided(
 def _decide(
     strategy: Strategy, submission: Submission, signal: Signal, view: View, situation: Situation
 ) -> Order | Rejection | None:
-    """The order that shall leave; None: accepted, and none leaves."""
+    """The order that shall leave, or be modified; None: accepted, and none leaves."""
     if signal.id in submission.known:
         return Rejection(Reason.DUPLICATE, "this signal was decided before")
     if signal.action is Action.CANCEL:
@@ -72,7 +77,12 @@ def _decide(
         return order if isinstance(order, Rejection) else None
     observes = strategy.observes and not submission.is_own
     if not (situation.venue_available or situation.halted or observes):
-        return Rejection(Reason.VENUE_UNAVAILABLE, "the venue does not answer")
+        return Rejection(Reason.VENUE_UNAVAILABLE, f"{situation.venue} does not answer")
+    if signal.action is Action.MODIFY:
+        standing = _standing(strategy, submission, situation)
+        return strategy.account.review_modification(
+            signal, view.market, view.now_ns, epoch=submission.batch.epoch, standing=standing
+        )
     reviewed = _review(strategy, submission, signal, view, situation)
     if isinstance(reviewed, Rejection):
         return reviewed

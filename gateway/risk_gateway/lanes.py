@@ -12,6 +12,7 @@ from typing import Protocol
 
 from risk_gateway.venue import Venue, VenueRefused, VenueUnavailable
 from stratops_api.v1 import order_execution_pb2 as pb
+from trading.orders import Modification
 
 MOST_CALLS = 64
 MOST_ORDERS = 100
@@ -19,11 +20,16 @@ MOST_ORDERS = 100
 
 @dataclass(frozen=True, slots=True)
 class Leaving:
-    """An order, or the cancel of one, on its way to the venue."""
+    """An order, or the cancel or modification of one, on its way to the venue."""
 
     strategy: str
     client_order_id: str
-    request: pb.OrderRequest | None  # None: cancel it
+    request: pb.OrderRequest | None  # None: cancel or modify it
+    modification: Modification | None = None
+
+    @property
+    def is_cancel(self) -> bool:
+        return self.request is None and self.modification is None
 
 
 class Sender(Protocol):
@@ -96,13 +102,16 @@ class Lanes:
 
     async def _call(self, together: Sequence[Leaving]) -> Sequence[pb.OrderResponse]:
         first = together[0]
+        if first.modification is not None:
+            venue, order = self._venue, first.client_order_id
+            return [await venue.modify(order, first.strategy, first.modification)]
         if first.request is None:
             return [await self._venue.cancel(first.client_order_id, first.strategy)]
         return await self._venue.submit([each.request for each in together if each.request])
 
 
 def _next(lane: deque[Leaving]) -> list[Leaving]:
-    """One cancel, or the orders up to the next cancel."""
+    """One cancel or modification, or the orders up to the next one."""
     taken = [lane.popleft()]
     if taken[0].request is not None:
         while lane and lane[0].request is not None and len(taken) < MOST_ORDERS:

@@ -2,13 +2,15 @@
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from prometheus_client import PROCESS_COLLECTOR, CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
+
+from risk_gateway.breaker import BreakerState
 
 PREFIX = "strategy_engine_"
 Labels = tuple[str, ...]
@@ -43,6 +45,7 @@ class Counts:
     rejected: Counter[Labels] = field(default_factory=Counter)  # strategy, reason
     orders: Counter[Labels] = field(default_factory=Counter)  # strategy, symbol
     fills: Counter[Labels] = field(default_factory=Counter)  # strategy, symbol, side
+    busts: Counter[Labels] = field(default_factory=Counter)  # strategy, symbol
     checks: Counter[Labels] = field(default_factory=Counter)  # type, result
     violations: Counter[Labels] = field(default_factory=Counter)  # type, strategy
     errors: Counter[Labels] = field(default_factory=Counter)  # strategy, type
@@ -66,6 +69,7 @@ _FAMILIES: tuple[tuple[str, str, Labels, str], ...] = (
     ("held_back", "streams_held_back", ("strategy",), "Batches that waited for room"),
     ("orders", "orders_submitted", ("strategy", "symbol"), "Orders on their way to the venue"),
     ("fills", "fills_received", ("strategy", "symbol", "side"), "Fills counted"),
+    ("busts", "fills_busted", ("strategy", "symbol"), "Fills that the venue took back"),
     ("checks", "risk_checks", ("type", "result"), "Risk decisions"),
     ("violations", "risk_violations", ("type", "strategy"), "Limits met"),
     ("errors", "strategy_errors", ("strategy", "type"), "Troubles that its runners told of"),
@@ -79,6 +83,14 @@ class Money:
     unrealized: float | None  # None: a price is missing
     fills: int
     success_rate: float | None  # None: nothing was closed yet
+
+
+@dataclass(frozen=True, slots=True)
+class VenueLevel:
+    name: str
+    state: str  # of its breaker
+    opened: int
+    calls: Mapping[str, int]  # by how they ended
 
 
 @dataclass(slots=True)
@@ -99,6 +111,8 @@ class Levels:
     money: Mapping[str, Money] = field(default_factory=dict)  # by strategy
     received: Mapping[Labels, int] = field(default_factory=dict)  # symbol, type
     market: Mapping[str, int] = field(default_factory=dict)  # dropped, by reason
+    start_differences: Sequence[str] | None = None  # None: not compared yet
+    venue: VenueLevel | None = None  # None: there is none to call
     market_age: Log2Histogram | None = None  # None: the market's time is a replay's
 
 
@@ -145,6 +159,12 @@ class DeskCollector(Collector):
         for labels, quantity in levels.positions.items():
             positions.add_metric(labels, quantity)
         yield positions
+        if levels.start_differences is not None:
+            text = "Differences from the venue that the start found"
+            count = len(levels.start_differences)
+            yield GaugeMetricFamily(PREFIX + "start_differences", text, count)
+        if levels.venue is not None:
+            yield from _venue(levels.venue)
         yield from _market(levels)
         yield from _strategies(self._counts, levels)
 
@@ -157,6 +177,18 @@ def _journal(levels: Levels) -> Iterable[Metric]:
     ):
         if value is not None:
             yield GaugeMetricFamily(PREFIX + name, text, value)
+
+
+def _venue(venue: VenueLevel) -> Iterable[Metric]:
+    text = "1: the state that the venue's breaker is in"
+    states = GaugeMetricFamily(PREFIX + "venue_breaker", text, labels=("venue", "state"))
+    for state in BreakerState:
+        states.add_metric((venue.name, state), state == venue.state)
+    yield states
+    opened: dict[Labels, int] = {(venue.name,): venue.opened}
+    yield _counter("venue_breaker_opened", "Times it opened", ("venue",), opened)
+    calls: dict[Labels, int] = {(venue.name, how): n for how, n in venue.calls.items()}
+    yield _counter("venue_calls", "Calls ended", ("venue", "result"), calls)
 
 
 def _market(levels: Levels) -> Iterable[Metric]:

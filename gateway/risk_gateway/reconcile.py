@@ -17,7 +17,7 @@ from risk_gateway.state import State
 from risk_gateway.venue import Venue, VenueRefused, VenueUnavailable
 from stratops_api.v1 import order_execution_pb2 as pb
 from stratops_wire import InvalidMessage
-from stratops_wire.scalars import decimal_from
+from stratops_wire.scalars import ORDER_STATES, decimal_from
 from trading.fills import Fill
 from trading.money import EXACT
 from trading.orders import OrderState
@@ -97,7 +97,9 @@ async def _look_again(state: State, venue: Venue, suspects: set[str]) -> list[st
 
 def _difference(ours: OrderRow | None, theirs: pb.OrderResponse | None) -> str | None:
     if ours is None:
-        return None if _totals(theirs) == Totals() else "at the venue, not in the journal"
+        if theirs is None or (_totals(theirs) == Totals() and not _is_open(theirs)):
+            return None
+        return f"at the venue for {theirs.strategy_id!r}, not in the journal"
     mine = Totals(ours.filled_quantity, ours.filled_notional, ours.fee)
     if theirs is None:
         return (
@@ -106,6 +108,11 @@ def _difference(ours: OrderRow | None, theirs: pb.OrderResponse | None) -> str |
     if mine != _totals(theirs):
         return f"ledger has {mine}, venue has {_totals(theirs)}"
     return None
+
+
+def _is_open(order: pb.OrderResponse) -> bool:
+    state = ORDER_STATES.maybe(order.state)
+    return state is None or not state.has_ended
 
 
 def _is_over(order: OrderRow) -> bool:
@@ -174,4 +181,6 @@ def _positions_differ(
 def _strays(archive: Archive) -> Iterable[str]:
     for row in archive.of_kind(Kind.STRAY):
         stray: Stray = body_of(row)
+        if archive.record(Kind.FILL, stray.fill.fill_id) is not None:
+            continue  # a bust that came before its fill
         yield f"fill {stray.fill.fill_id}: counted nowhere, {stray.why}"

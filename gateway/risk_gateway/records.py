@@ -12,8 +12,9 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from handover import messages
 from handover.messages import Input, Mark, OrderEnd, OrderFill, Outcome
-from risk_gateway.archive import Row
+from risk_gateway.archive import Archive, Row
 from risk_gateway.journal import OrderRow, Record
 from risk_gateway.judged import Judged
 from risk_gateway.policies import PolicyChange
@@ -22,12 +23,13 @@ from trading.accounts import Terms, Watermarks
 from trading.fills import Fill
 from trading.ids import signal_of
 from trading.instruments import Instrument
-from trading.orders import Order, OrderState
+from trading.orders import Modification, Order, OrderState
 from trading.reasons import Reason
 from trading.signals import Signal, Verdict
 
 T = TypeVar("T")
 _LONGEST_ID = 200
+_MOST = 999_999_999  # modifications of an order
 
 
 class Kind(StrEnum):
@@ -42,6 +44,8 @@ class Kind(StrEnum):
     BATCH = "batch"
     DECIDED = "decided"
     ENDED = "ended"
+    MODIFIED = "modified"
+    CANCELLED_ALL = "cancelled_all"
     FILL = "fill"
     STRAY = "stray"
     STARTED = "started"
@@ -114,12 +118,35 @@ class Decided:
     bid: Decimal | None = None
     ask: Decimal | None = None
     order: Order | None = None
+    modification: Modification | None = None  # likewise, of an order at work
     judged: Judged | None = None  # None: no check was made
     watermarks: Watermarks | None = None  # of no batch: a tool's, or the gateway's own
 
     @property
     def verdict(self) -> Verdict:
         return Verdict(self.signal.id, self.reason, self.message)
+
+
+@dataclass(frozen=True, slots=True)
+class CancelledAll:
+    """Whatever a strategy has at work then is to be cancelled."""
+
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OrderModified:
+    """What the venue decided about a modification: the order's terms, and whether they are those
+    that were asked for."""
+
+    client_order_id: str
+    signal_id: str  # that asked
+    number: int
+    quantity: Decimal
+    price: Decimal | None
+    remaining: Decimal = Decimal(0)
+    reason: Reason | None = None  # why not
+    message: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +206,8 @@ _BODIES: Mapping[str, type] = {
     Kind.BATCH: BatchTaken,
     Kind.DECIDED: Decided,
     Kind.ENDED: OrderEnded,
+    Kind.MODIFIED: OrderModified,
+    Kind.CANCELLED_ALL: CancelledAll,
     Kind.FILL: Fill,
     Kind.STRAY: Stray,
     Kind.STARTED: Started,
@@ -213,6 +242,18 @@ def started_key(at_ns: int) -> str:
     return f"{at_ns:020d}"
 
 
+def modification_key(client_order_id: str, number: int) -> str:
+    """Keys of one order sort by number."""
+    return f"{client_order_id}|{number:09d}"
+
+
+def last_modification(archive: Archive, client_order_id: str) -> OrderModified | None:
+    """What the venue decided last about the terms of an order."""
+    first, last = (modification_key(client_order_id, number) for number in (0, _MOST))
+    row = archive.last_between(Kind.MODIFIED, first, last)
+    return body_of(row) if row else None
+
+
 def order_row(order: Order) -> OrderRow:
     return OrderRow(
         order.client_order_id,
@@ -228,14 +269,24 @@ def fill_outcome(number: int, fill: Fill) -> Outcome:
     # A fill of nobody's signal still needs a name on the wire.
     signal_id = signal_of(fill.client_order_id) or f"foreign-{fill.fill_id}"[:_LONGEST_ID]
     what = OrderFill(
-        fill.fill_id, fill.symbol, fill.side, fill.price, fill.quantity, fill.fee, fill.at_ns
-    )
+        fill.fill_id, fill.symbol, fill.side, fill.price, fill.quantity, fill.fee, fill.at_ns,
+        fill.busts,
+    )  # fmt: skip
     return Outcome(number, signal_id, what)
 
 
 def end_outcome(number: int, ended: OrderEnded) -> Outcome:
     signal_id = signal_of(ended.client_order_id)
     return Outcome(number, signal_id, OrderEnd(ended.state, ended.reason))
+
+
+def modified_outcome(number: int, modified: OrderModified) -> Outcome:
+    """A refused one ends the signal that asked."""
+    if modified.reason is not None or modified.price is None:
+        return Outcome(number, modified.signal_id, OrderEnd(OrderState.REJECTED, modified.reason))
+    order = signal_of(modified.client_order_id)
+    what = messages.OrderModified(order, modified.remaining, modified.price)
+    return Outcome(number, modified.signal_id, what)
 
 
 def verdict_outcome(number: int, decided: Decided) -> Outcome:
@@ -252,4 +303,6 @@ def outcome_of(row: Row) -> Outcome:
         return fill_outcome(row.outcome, body)
     if isinstance(body, OrderEnded):
         return end_outcome(row.outcome, body)
+    if isinstance(body, OrderModified):
+        return modified_outcome(row.outcome, body)
     return verdict_outcome(row.outcome, body)

@@ -5,12 +5,14 @@ from dataclasses import dataclass, field
 
 from handover.grants import RunnerView
 from market_data import NO_LINK
-from risk_gateway.archive import OrderPlaced
+from risk_gateway.archive import Archive, OrderPlaced
 from risk_gateway.desk import Desk
-from risk_gateway.metrics import Levels, Money
-from risk_gateway.records import Decided, body_of
+from risk_gateway.metrics import Levels, Money, VenueLevel
+from risk_gateway.opening import Opening
+from risk_gateway.records import Decided, body_of, last_modification
 from risk_gateway.room import Room
 from risk_gateway.strategy import Strategy
+from risk_gateway.venue import Venue
 from stratops_api.v1 import risk_gateway_pb2 as pb
 from stratops_wire.scalars import ORDER_STATES, ORDER_TYPES, SIDES, cause_to_proto, text_of
 from stratops_wire.session import PHASES, counters_to_proto
@@ -30,6 +32,7 @@ class Surroundings:
 
     feed: FeedView = field(default_factory=lambda: FeedView(lambda: "", lambda: None))
     unpublished: Callable[[], int] = lambda: 0
+    start_differences: Callable[[], Sequence[str] | None] = lambda: None
 
 
 def desk_to_proto(desk: Desk, surroundings: Surroundings) -> pb.Desk:
@@ -52,10 +55,23 @@ def desk_to_proto(desk: Desk, surroundings: Surroundings) -> pb.Desk:
         unpublished=surroundings.unpublished(),
         halt_sources=dict(state.halts),
         term=state.term,
+        start=_start(surroundings.start_differences()),
     )
 
 
-def levels(desk: Desk, room: Room | None, policies_followed: bool | None = None) -> Levels:
+def _start(differences: Sequence[str] | None) -> pb.Reconciliation | None:
+    if differences is None:
+        return None
+    return pb.Reconciliation(equal=not differences, differences=differences)
+
+
+def levels(
+    desk: Desk,
+    room: Room | None,
+    policies_followed: bool | None = None,
+    venue: Venue | None = None,
+    opening: Opening | None = None,
+) -> Levels:
     state = desk.state
     strategies, known = state.strategies, state.instruments
     return Levels(
@@ -69,6 +85,8 @@ def levels(desk: Desk, room: Room | None, policies_followed: bool | None = None)
         journal_bytes=room.journal_bytes() if room else None,
         journal_free_bytes=room.free_bytes() if room else None,
         policies_followed=policies_followed,
+        venue=venue_level(venue) if venue else None,
+        start_differences=opening.differences if opening else None,
         positions={
             (name, symbol): float(position.quantity)
             for name, strategy in strategies.items()
@@ -82,6 +100,11 @@ def levels(desk: Desk, room: Room | None, policies_followed: bool | None = None)
     )
 
 
+def venue_level(venue: Venue) -> VenueLevel:
+    breaker = venue.breaker
+    return VenueLevel(venue.name, breaker.state, breaker.opened, venue.calls)
+
+
 def _money(desk: Desk, strategy: Strategy) -> Money:
     pnl = strategy.account.pnl(desk.state.market.latest)
     unrealized = None if pnl.unrealized is None else float(pnl.unrealized)
@@ -89,10 +112,12 @@ def _money(desk: Desk, strategy: Strategy) -> Money:
     return Money(float(pnl.realized), unrealized, tally.fills, tally.success_rate)
 
 
-def order_to_proto(placed: OrderPlaced) -> pb.DeskOrder:
+def order_to_proto(archive: Archive, placed: OrderPlaced) -> pb.DeskOrder:
+    """On the terms that it has now."""
     decided: Decided = body_of(placed.made)
     order, now = decided.order, placed.order
     assert order is not None
+    modified = last_modification(archive, order.client_order_id)
     return pb.DeskOrder(
         client_order_id=order.client_order_id,
         strategy=order.strategy,
@@ -101,8 +126,8 @@ def order_to_proto(placed: OrderPlaced) -> pb.DeskOrder:
         symbol=order.symbol,
         side=SIDES.number(order.side),  # type: ignore[arg-type]  # the stubs' own enum type
         order_type=ORDER_TYPES.number(order.order_type),  # type: ignore[arg-type]  # as above
-        quantity=text_of(order.quantity),
-        price=text_of(order.price),
+        quantity=text_of(modified.quantity if modified else order.quantity),
+        price=text_of(modified.price if modified else order.price),
         state=ORDER_STATES.number(OrderState(now.state)),  # type: ignore[arg-type]  # as above
         filled_quantity=text_of(now.filled_quantity),
         filled_notional=text_of(now.filled_notional),

@@ -1,6 +1,7 @@
 """The desk as the journal left it: read once, at the start, before anybody connects."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from handover.effects import change_from_json
@@ -20,6 +21,7 @@ from risk_gateway.records import (
     Kind,
     Latch,
     OrderEnded,
+    OrderModified,
     Started,
     Term,
     body_of,
@@ -90,6 +92,8 @@ class Restoration:
         for order in tuple(strategy.account.orders.values()):
             if order.is_open:
                 strategy.account.on_event(order.client_order_id, OrderEvent.LOSE)
+            if order.asked is not None:
+                strategy.modifying.add(order.client_order_id)
 
     # ---- one record each
 
@@ -159,6 +163,10 @@ class Restoration:
             strategy.tally.orders += 1
             strategy.account.reserve(body.order)
             strategy.told.order(body.order)
+        elif body.modification is not None and body.signal.modifies:
+            order = strategy.account.orders.get(client_order_id(body.signal.modifies))
+            if order is not None:  # else a fill that was written before has ended it
+                strategy.account.ask(replace(order, asked=body.modification), body.now_ns)
         elif body.reason is None and body.signal.cancels:
             strategy.cancelling.add(client_order_id(body.signal.cancels))
         self._outcome(strategy, row)
@@ -173,6 +181,25 @@ class Restoration:
         strategy.told.order(order)
         self._outcome(strategy, row)
 
+    def _cancelled_all(self, row: Row) -> None:
+        strategy = self.state.strategies[row.strategy]
+        strategy.cancelling.update(strategy.account.orders)
+
+    def _modified(self, row: Row) -> None:
+        strategy = self.state.strategies[row.strategy]
+        body: OrderModified = body_of(row)
+        order = strategy.account.orders.get(body.client_order_id)
+        if order is not None:
+            order = strategy.account.on_modification(
+                body.client_order_id, body.number, body.quantity, body.price
+            )
+            strategy.told.order(order)
+        elif (ended := strategy.ended.get(body.client_order_id)) is not None:
+            order = replace(ended, modification=body.number, asked=None)
+        if order is not None and not order.is_open:
+            strategy.keep_ended(order)
+        self._outcome(strategy, row)
+
     def booked(self, row: Row) -> Booking:
         """Takes a fill, and answers what it did to the books."""
         return self._fill(row)
@@ -183,7 +210,11 @@ class Restoration:
         order = strategy.order(fill.client_order_id)
         booking = strategy.account.on_fill(fill)
         assert booking is not None
-        strategy.tally.filled(booking)
+        if fill.busts:
+            self.state.busted[fill.busts] = fill.fill_id
+            self.state.early_busts.pop(fill.busts, None)
+        else:
+            strategy.tally.filled(booking)
         strategy.traded[fill.symbol] = LastTrade(row.outcome or 0, fill.at_ns)
         strategy.told.position(fill.symbol, booking.position.quantity)
         if order is not None:
@@ -198,6 +229,12 @@ class Restoration:
         if row.outcome is not None:
             strategy.last_outcome = row.outcome
             strategy.told.outcome(outcome_of(row))
+
+    def _stray(self, row: Row) -> None:
+        """Kept for people: it moves no books."""
+        fill = body_of(row).fill
+        if fill.busts and not self.state.archive.knows_fill(fill.busts, before=row.number):
+            self.state.early_busts.setdefault(fill.busts, fill)
 
     def _started(self, row: Row) -> None:
         self.state.started = body_of(row)
@@ -223,8 +260,10 @@ _STEPS: Mapping[str, Callable[[Any, Row], object]] = {
     Kind.BATCH: Restoration._batch,
     Kind.DECIDED: Restoration._decided,
     Kind.ENDED: Restoration._ended,
+    Kind.MODIFIED: Restoration._modified,
+    Kind.CANCELLED_ALL: Restoration._cancelled_all,
     Kind.FILL: Restoration._fill,
-    Kind.STRAY: Restoration._nothing,
+    Kind.STRAY: Restoration._stray,
     Kind.STARTED: Restoration._started,
     Kind.SEALED: Restoration._nothing,
     Kind.TERMS: Restoration._nothing,

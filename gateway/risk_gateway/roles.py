@@ -43,6 +43,7 @@ RIGHTS: Mapping[str, Right] = {
     "Deploy": Right(_OPERATOR),
     "Withdraw": Right(_OPERATOR | _OFFICER),
     "Halt": Right(_OPERATOR | _OFFICER | _TRADER, hurries=True),
+    "CancelOrders": Right(_OPERATOR | _OFFICER | _TRADER, hurries=True),
     "Resume": Right(_OPERATOR | _OFFICER),
     "GetDesk": Right(EVERY_ROLE),
     "ListDeskOrders": Right(EVERY_ROLE),

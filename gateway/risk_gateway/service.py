@@ -264,6 +264,32 @@ class Service(RiskGatewayServicer):
         await self._desk.state.journal.durable()
         return pb.ResumeResponse(at_ns=self._desk.state.wall_ns())
 
+    async def CancelOrders(  # noqa: N802
+        self, request: pb.CancelOrdersRequest, context: Context
+    ) -> pb.CancelOrdersResponse:
+        return await self._answered("CancelOrders", request, context, self._cancel_orders)
+
+    async def _cancel_orders(
+        self, request: pb.CancelOrdersRequest, _: Caller
+    ) -> pb.CancelOrdersResponse:
+        strategies, execution = self._named(request), self._desk.execution
+        reason = request.reason[:MOST_REASON]
+        orders = sum(execution.cancel_all(strategy, reason) for strategy in strategies)
+        await self._desk.state.journal.durable()
+        return pb.CancelOrdersResponse(orders=orders)
+
+    def _named(self, request: pb.CancelOrdersRequest) -> list[Strategy]:
+        """Nobody means the whole desk by a name that was left out."""
+        strategies = self._desk.state.strategies
+        if request.all and not request.strategy:
+            return list(strategies.values())
+        name = text_from("strategy", request.strategy)
+        if request.all:
+            raise InvalidMessage("strategy", name, "none with all")
+        if name not in strategies:
+            raise NotDeployed(f"{name}: not deployed")
+        return [strategies[name]]
+
     # ---- reading
 
     async def GetDesk(self, request: pb.GetDeskRequest, context: Context) -> pb.Desk:  # noqa: N802
@@ -293,7 +319,7 @@ class Service(RiskGatewayServicer):
         page = await in_thread(
             self._desk.state.journal.home,
             lambda archive: [
-                order_to_proto(placed)
+                order_to_proto(archive, placed)
                 for placed in archive.orders(request.after_client_order_id, request.strategy, most)
             ],
         )

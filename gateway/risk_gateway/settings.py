@@ -29,6 +29,13 @@ class Identity(StrEnum):
     CLUSTER = "cluster"  # ServiceAccount tokens of a Kubernetes cluster
 
 
+class OnDifference(StrEnum):
+    """What a start does when ledger and venue differ; it names it either way."""
+
+    NAME = "name"
+    HALT = "halt"
+
+
 class VenueKind(StrEnum):
     """What an order at the venue costs."""
 
@@ -77,6 +84,9 @@ class Settings:
     venue_kind: VenueKind = VenueKind.PAPER
     metrics_port: int | None = None
     metrics_host: str = ""  # empty: where it listens
+    on_difference: OnDifference = OnDifference.NAME  # of ledger and venue, at the start
+    venue_tls_dir: Path | None = None  # ca.crt, and for mTLS tls.crt and tls.key; None: plain
+    nats_dir: Path | None = None  # likewise, and username and password; None: by the url alone
     tls_dir: Path | None = None  # tls.crt and tls.key; None: plain
     client_ca: Path | None = None  # PEM; whose certificates callers may be known by
     client_listen: str = ""  # where these are asked for; empty: everywhere
@@ -99,7 +109,7 @@ class Settings:
             operator_token="" if cluster else read.text("OPERATOR_TOKEN"),
             venue=read.text("VENUE"),
             redis_url=read.text("REDIS_URL"),
-            nats_url=read.text("NATS_URL"),
+            nats_url=read.nats_url(),
             symbols=symbols,
             channels=_channels(read.text("CHANNELS", "market:{symbol}"), symbols),
             clock=read.clock(),
@@ -109,6 +119,9 @@ class Settings:
             venue_kind=read.venue_kind(),
             metrics_port=read.port("METRICS_PORT"),
             metrics_host=read.text("METRICS_HOST", ""),
+            on_difference=read.on_difference(),
+            venue_tls_dir=read.path("VENUE_TLS_DIR"),
+            nats_dir=read.path("NATS_DIR"),
             tls_dir=read.path("TLS_DIR"),
             client_ca=read.client_ca(),
             client_listen=read.text("TLS_CLIENT_LISTEN", ""),
@@ -225,6 +238,20 @@ class _Reader:
         if not url.startswith(URLS):  # it may have a password: it is not shown
             raise InvalidSettings("STRATOPS_POSTGRES_URL: expected postgresql://...")
         return Postgres(url)
+
+    def nats_url(self) -> str:
+        value = self.text("NATS_URL")
+        if self.has("NATS_DIR") and not value.startswith("tls://"):
+            raise InvalidSettings(
+                f"STRATOPS_NATS_URL: {value!r}, expected tls://... with STRATOPS_NATS_DIR"
+            )
+        return value
+
+    def on_difference(self) -> OnDifference:
+        value = self.text("ON_DIFFERENCE", OnDifference.NAME)
+        if value not in set(OnDifference):
+            raise InvalidSettings(f"STRATOPS_ON_DIFFERENCE: {value!r}, expected name or halt")
+        return OnDifference(value)
 
     def flag(self, name: str) -> bool:
         value = self.text(name, "false").lower()

@@ -15,11 +15,11 @@ from risk_gateway.strategy import Strategy
 from risk_gateway.venue import Venue, VenueRefused, VenueUnavailable
 from stratops_api.v1 import order_execution_pb2 as pb
 from stratops_wire.scalars import ORDER_STATES
-from trading.orders import Order, OrderEvent, OrderState
+from trading.orders import Modification, Order, OrderEvent, OrderState
+from trading.reasons import Reason
 
 LOOK_S = 0.1
 SWEEP_S = 1.0
-_AWAY_S = 0.5
 _PROBE = "probe-of-the-gateway"
 _AT_VENUE = (OrderState.ACCEPTED, OrderState.PARTIALLY_FILLED)
 _GONE = (OrderState.CANCELLED, OrderState.REJECTED, OrderState.EXPIRED)
@@ -42,19 +42,26 @@ class Settler:
         while True:
             await asyncio.sleep(LOOK_S)
             sweep_in_s -= LOOK_S
+            if not self._venue.may_be_asked:
+                continue
             try:
-                await self._settle_unknown()
-                await self._cancel_again()
+                await self.look(sweep=sweep_in_s <= 0)
                 if sweep_in_s <= 0:
                     sweep_in_s = SWEEP_S
-                    await self._sweep()
                 if not self._venue.available:
                     await self._venue.order(_PROBE)
             except (VenueUnavailable, VenueRefused) as error:
                 self._note_away(str(error))
-                await asyncio.sleep(_AWAY_S)
             else:
                 self._away = False
+
+    async def look(self, *, sweep: bool) -> None:
+        """Raises VenueUnavailable, VenueRefused."""
+        await self._settle_unknown()
+        await self._cancel_again()
+        await self._settle_modifications()
+        if sweep:
+            await self._sweep()
 
     def _note_away(self, error: str) -> None:
         if not self._away:  # once an outage
@@ -102,6 +109,37 @@ class Settler:
         answer = await self._venue.cancel(client_order_id, strategy.name)
         strategy.cancelling.discard(client_order_id)
         self._execution.settle(strategy, answer)
+
+    async def _settle_modifications(self) -> None:
+        for strategy in tuple(self._state.strategies.values()):
+            for client_order_id in tuple(strategy.modifying):
+                order = strategy.account.orders.get(client_order_id)
+                if order is None or order.asked is None:
+                    strategy.modifying.discard(client_order_id)
+                elif order.state in _AT_VENUE:  # UNKNOWN is settled first
+                    await self._alone(
+                        client_order_id, self._settle_modification(strategy, order, order.asked)
+                    )
+
+    async def _settle_modification(
+        self, strategy: Strategy, order: Order, asked: Modification
+    ) -> None:
+        """One that the venue has not decided is overtaken by a newer one, which changes nothing: a
+        late copy is then the older. Never resent."""
+        answer = await self._venue.order(order.client_order_id)
+        if answer is not None and answer.modification < asked.number and order.price is not None:
+            as_it_is = Modification(asked.number + 1, "", order.quantity, order.price)
+            try:
+                answer = await self._venue.modify(order.client_order_id, strategy.name, as_it_is)
+            except VenueRefused as error:  # then it did not do the one before either
+                reason = Reason.VENUE_REJECTED
+                strategy.modifying.discard(order.client_order_id)
+                self._execution.refuse_modification(
+                    strategy, order.client_order_id, reason, str(error)
+                )
+                return
+        if answer is not None:
+            self._execution.settle(strategy, answer)
 
     async def _sweep(self) -> None:
         """Orders that the venue no longer has open, by its list: each is asked for."""

@@ -26,8 +26,9 @@ from risk_gateway.state import State
 from risk_gateway.strategy import Deployment, Flattening, LastTrade, Strategy, Tally
 from risk_gateway.told import Told
 from trading.account_memory import AccountMemory, memory_of, remembered
+from trading.fills import Fill
 
-LAYOUT = 1  # another one is not read: what is added here is missing in an older snapshot
+LAYOUT = 2  # another one is not read: what is added here is missing in an older snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,8 @@ class Snapshot:
     policies_known: bool
     policies: dict[str, dict[str, Any]]
     started: Started | None
+    busted: dict[str, str]
+    early_busts: dict[str, Fill]
     strategies: tuple[StrategySnapshot, ...]
 
 
@@ -81,6 +84,8 @@ def taken(state: State, grants: Mapping[str, Record]) -> Snapshot:
         policies_known=state.policies.known,
         policies=dict(state.policies.specs),
         started=state.started,
+        busted=dict(state.busted),
+        early_busts=dict(state.early_busts),
         strategies=tuple(
             _taken(strategy, grants.get(strategy.name, Record()))
             for strategy in state.strategies.values()
@@ -92,6 +97,8 @@ def put_back(snapshot: Snapshot, state: State, timing: Timing) -> dict[str, Reco
     """Into an empty state; answers what is known of the grants of each strategy."""
     state.term = snapshot.term
     state.started = snapshot.started
+    state.busted.update(snapshot.busted)
+    state.early_busts.update(snapshot.early_busts)
     for name, spec in snapshot.policies.items():
         state.take_policy(PolicyChange(name, spec))
     if snapshot.policies_known:

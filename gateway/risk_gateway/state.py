@@ -16,6 +16,7 @@ from risk_gateway.policies import Policies, PolicyChange
 from risk_gateway.positions import PositionUpdate
 from risk_gateway.records import Started
 from risk_gateway.strategy import Strategy
+from trading.fills import Fill
 from trading.instruments import Instrument
 
 OPERATOR = "operator"  # who halts by a call
@@ -31,6 +32,7 @@ class Outside:
     effects: Callable[[Strategy, list[Effect]], None] = lambda _, __: None
     outcomes: Callable[[Strategy, Sequence[Outcome]], None] = lambda _, __: None
     venue_available: Callable[[], bool] = lambda: True
+    venue: str = "the venue"
 
 
 @dataclass(slots=True)
@@ -42,6 +44,8 @@ class State:
     outside: Outside = field(default_factory=Outside)
     counts: Counts = field(default_factory=Counts)
     strategies: dict[str, Strategy] = field(default_factory=dict)
+    busted: dict[str, str] = field(default_factory=dict)  # fills taken back, and by which bust
+    early_busts: dict[str, Fill] = field(default_factory=dict)  # by the fill that has not come
     policies: Policies = field(default_factory=Policies)
     latches: dict[str, str] = field(default_factory=dict)  # halts that stay until they are lifted
     halts: Mapping[str, str] = field(default_factory=dict)  # these, and the policies', by source
@@ -61,7 +65,8 @@ class State:
         return "; ".join(f"{source}: {why}" for source, why in halts.items())
 
     def situation(self) -> Situation:
-        return Situation(self.halted, self.outside.venue_available(), self.no_room)
+        outside = self.outside
+        return Situation(self.halted, outside.venue_available(), self.no_room, outside.venue)
 
     def latch(self, source: str, reason: str) -> None:
         """No reason: the end of it."""

@@ -200,6 +200,7 @@ class Strategy:
         self.ended: OrderedDict[str, Order] = OrderedDict()
         self.ending: dict[str, OrderEnded] = {}  # until the fills that were announced have come
         self.cancelling: set[str] = set()  # the venue has not answered to their cancels
+        self.modifying: set[str] = set()  # likewise, modifications of these orders
         self.traded: dict[str, LastTrade] = {}  # by symbol
         self.last_outcome = 0  # given out, durable or not
         self.armed_revision = ""

@@ -5,21 +5,24 @@ happened, and only GetOrder can tell.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any
 
 import grpc
 import grpc.aio
+import structlog
 
+from risk_gateway.breaker import Breaker, BreakerState
+from risk_gateway.venue_tls import VenueTls
 from stratops_api.v1 import order_execution_pb2 as pb
 from stratops_api.v1.order_execution_pb2_grpc import OrderExecutionStub
 from stratops_wire.scalars import ORDER_TYPES, SIDES, TIMES_IN_FORCE, cause_to_proto, text_of
-from trading.orders import Order
+from trading.orders import Modification, Order
 
-Q = TypeVar("Q")
-R = TypeVar("R")
-Call = Callable[..., Awaitable[R]]
+log = structlog.get_logger()
 
 _TRY_AGAIN = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
 # By these a server says that it did not act. After any other it may have.
@@ -32,6 +35,7 @@ _NOTHING_HAPPENED = (
     grpc.StatusCode.UNIMPLEMENTED,
 )
 _PAGE = 1_000
+_RENEWED_WITHIN_S = 1.0
 _OPTIONS = (
     ("grpc.enable_http_proxy", 0),
     # A venue that is back is found within a second, not after gRPC's own two minutes.
@@ -72,13 +76,52 @@ class Venue:
         target: str,
         patience: Patience = Patience(),  # frozen
         may_resubmit: Callable[[], bool] = _always,
+        clock: Callable[[], float] = time.monotonic,
+        tls: VenueTls | None = None,
     ) -> None:
         """`may_resubmit` is asked before a submit is repeated: a halted desk sends nothing."""
-        self._channel = grpc.aio.insecure_channel(target, options=_OPTIONS)
-        self._stub = OrderExecutionStub(self._channel)
+        self.name = target
+        self._tls = tls
+        self.renewals = 0
+        self._connect()
         self._patience = patience
         self._may_resubmit = may_resubmit
-        self.available = True
+        self._breaker = Breaker()
+        self._clock = clock
+        self.calls: Counter[str] = Counter()  # by how they ended
+
+    @property
+    def breaker(self) -> Breaker:
+        self._breaker = self._breaker.at(self._clock())
+        return self._breaker
+
+    @property
+    def available(self) -> bool:
+        return self._breaker.is_closed
+
+    @property
+    def may_be_asked(self) -> bool:
+        """Not while its breaker is open: what is down is not helped by questions."""
+        return self.breaker.state is not BreakerState.OPEN
+
+    def _connect(self) -> None:
+        if self._tls is None:
+            self._channel = grpc.aio.insecure_channel(self.name, options=_OPTIONS)
+        else:
+            credentials = self._tls.pems.credentials
+            self._channel = grpc.aio.secure_channel(self.name, credentials, options=_OPTIONS)
+        self._stub = OrderExecutionStub(self._channel)
+
+    async def follow_certificates(self) -> None:
+        """Until cancelled. Calls under way end on the channel that they began on."""
+        while self._tls is not None:
+            await asyncio.sleep(_RENEWED_WITHIN_S)
+            if self._tls.renewed():
+                log.info("venue_certificate_renewed", venue=self.name)
+                former = self._channel
+                self._connect()
+                self.renewals += 1
+                await former.close(grace=self._patience.deadline_s)
 
     async def close(self) -> None:
         await self._channel.close()
@@ -87,19 +130,39 @@ class Venue:
         """How each order stands at the venue, in the order of the request."""
         may_repeat = self._may_resubmit
         if len(orders) == 1:
-            return [await self._persistently(self._stub.SubmitOrder, orders[0], may_repeat)]
+            return [await self._persistently("SubmitOrder", orders[0], may_repeat)]
         request = pb.BatchOrderRequest(orders=orders)
-        answer = await self._persistently(self._stub.SubmitBatchOrders, request, may_repeat)
+        answer: pb.BatchOrderResponse = await self._persistently(
+            "SubmitBatchOrders", request, may_repeat
+        )
         return answer.orders
 
     async def cancel(self, client_order_id: str, strategy: str) -> pb.OrderResponse:
         request = pb.CancelRequest(client_order_id=client_order_id, strategy_id=strategy)
-        return await self._persistently(self._stub.CancelOrder, request)
+        answer: pb.OrderResponse = await self._persistently("CancelOrder", request)
+        return answer
+
+    async def modify(
+        self, client_order_id: str, strategy: str, modification: Modification
+    ) -> pb.OrderResponse:
+        """How the order stands after this modification was decided, or a newer one."""
+        request = pb.ModifyRequest(
+            client_order_id=client_order_id,
+            strategy_id=strategy,
+            modification=modification.number,
+            quantity=text_of(modification.quantity),
+            price=text_of(modification.price),
+        )
+        answer: pb.OrderResponse = await self._persistently(
+            "ModifyOrder", request, self._may_resubmit
+        )
+        return answer
 
     async def order(self, client_order_id: str) -> pb.OrderResponse | None:
         """None when the venue has never seen it. Tried once: whoever asks, asks again."""
         request = pb.GetOrderRequest(client_order_id=client_order_id)
-        return await self._once(self._stub.GetOrder, request)
+        answer: pb.OrderResponse | None = await self._once("GetOrder", request)
+        return answer
 
     async def orders(
         self, strategy: str = "", *, open_only: bool = False
@@ -109,7 +172,7 @@ class Venue:
             request = pb.ListOrdersRequest(
                 strategy_id=strategy, open_only=open_only, after_order_id=after, limit=_PAGE
             )
-            page = await self._persistently(self._stub.ListOrders, request)
+            page = await self._persistently("ListOrders", request)
             for order in page.orders:
                 yield order
             after = page.next_after_order_id
@@ -117,8 +180,8 @@ class Venue:
                 return
 
     async def _persistently(
-        self, call: Call[R], request: object, may_repeat: Callable[[], bool] = _always
-    ) -> R:
+        self, call: str, request: object, may_repeat: Callable[[], bool] = _always
+    ) -> Any:
         wait_s = self._patience.backoff_s
         for attempt in range(self._patience.retries + 1):
             try:
@@ -134,22 +197,29 @@ class Venue:
                 return answer
         raise AssertionError("unreachable")
 
-    async def _once(self, call: Call[R], request: object) -> R | None:
+    async def _once(self, call: str, request: object) -> Any:
+        """On the channel that is the newest when it begins."""
         try:
-            answer = await call(request, timeout=self._patience.deadline_s)
+            answer = await getattr(self._stub, call)(request, timeout=self._patience.deadline_s)
         except grpc.aio.AioRpcError as error:
             self._raise_unless_unknown(error)
             return None
-        self.available = True
+        self._answered("answered")
         return answer
+
+    def _answered(self, how: str) -> None:
+        self.calls[how] += 1
+        self._breaker = self._breaker.answered()
 
     def _raise_unless_unknown(self, error: grpc.aio.AioRpcError) -> None:
         code, told = error.code(), f"{error.code().name}: {error.details()}"
-        self.available = code not in _TRY_AGAIN
+        if code in _TRY_AGAIN:
+            self.calls["unanswered"] += 1
+            self._breaker = self.breaker.unanswered(self._clock())
+            raise _TryAgain(told) from error
+        self._answered("refused")
         if code is grpc.StatusCode.NOT_FOUND:
             return
-        if code in _TRY_AGAIN:
-            raise _TryAgain(told) from error
         raise (VenueRefused if code in _NOTHING_HAPPENED else VenueUnavailable)(told) from error
 
 
@@ -165,4 +235,5 @@ def order_request(order: Order) -> pb.OrderRequest:
         strategy_id=order.strategy,
         client_order_id=order.client_order_id,
         cause=cause_to_proto(order.cause) if order.cause.type else None,
+        post_only=order.post_only,
     )

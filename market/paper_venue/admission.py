@@ -7,7 +7,7 @@ from paper_venue.orders import Refusal, Request
 from trading.instruments import Instrument
 from trading.money import EXACT
 from trading.reasons import Reason
-from trading.signals import OrderType
+from trading.signals import OrderType, TimeInForce
 
 # Prices and quantities: more than any market has, and still exact in the arithmetic of fills.
 MOST = Decimal(10) ** 12
@@ -56,10 +56,19 @@ def stop_price_fits_the_type(request: Request, instrument: Instrument) -> Refusa
     )  # fmt: skip
 
 
+def post_only_can_rest(request: Request, _: Instrument) -> Refusal | None:
+    kind, force = request.order_type, request.time_in_force
+    if not request.post_only or (kind is OrderType.LIMIT and force is TimeInForce.GTC):
+        return None
+    message = f"post_only: of a {force} {kind} order, expected GTC limit"
+    return Refusal(Reason.VENUE_REJECTED, message)
+
+
 CHECKS: tuple[Check, ...] = (
     quantity_is_in_whole_lots,
     price_fits_the_type,
     stop_price_fits_the_type,
+    post_only_can_rest,
 )
 
 

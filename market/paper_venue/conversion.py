@@ -63,6 +63,8 @@ def order_to_proto(order: Order) -> pb.OrderResponse:
         side=SIDES.number(request.side),  # type: ignore[arg-type]  # as above
         quantity=text_of(request.quantity),
         filled_notional=text_of(order.notional),
+        price=text_of(request.price),
+        modification=order.modification,
     )
 
 
@@ -86,6 +88,7 @@ def _request(
         stop_price=stop,
         time_in_force=_time_in_force(message.time_in_force),
         cause=cause_from_proto(message.cause) if message.HasField("cause") else None,
+        post_only=message.post_only,
     )
 
 

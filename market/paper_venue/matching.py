@@ -9,6 +9,7 @@ The rules, which docs/venue.md tells in full:
 - A quote fills an order by at most the size on that side, in whole lots. A size of 0 means that the
   feed does not tell it: no bound. Every quote offers its size anew, and to each order by itself.
 - IOC cancels what its first quote leaves over, FOK all of it unless that quote fills it whole.
+- A post_only order that would take is rejected, or cancelled if a part of it is filled.
 - The fee is the maker's or taker's share of price * quantity * multiplier, rounded half-even to 8
   decimals.
 """
@@ -16,11 +17,12 @@ The rules, which docs/venue.md tells in full:
 from dataclasses import dataclass, replace
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 
-from paper_venue.orders import Fill, Order
+from paper_venue.orders import Fill, Order, Refusal
 from trading.fills import Liquidity
 from trading.instruments import Instrument
 from trading.market import Quote, exact
 from trading.money import EXACT
+from trading.reasons import Reason
 from trading.signals import OrderType, Side, TimeInForce
 
 _FEE_DECIMALS = Decimal("1e-8")
@@ -79,6 +81,8 @@ def _unreached(order: Order) -> Order:
 
 
 def _taken(order: Order, quote: Quote, terms: Terms) -> tuple[Order, Fill | None]:
+    if order.request.post_only and not order.resting:
+        return _would_take(order, quote), None
     quantity = _offered(order, quote, terms)
     if order.request.time_in_force is TimeInForce.FOK and quantity < order.remaining:
         return order.cancelled(f"FOK: {quantity} of {order.remaining} on offer"), None
@@ -86,6 +90,14 @@ def _taken(order: Order, quote: Quote, terms: Terms) -> tuple[Order, Fill | None
         return _left_over(order), None
     fill = _fill(order, quote, quantity, terms.instrument)
     return _left_over(order.after(fill)), fill
+
+
+def _would_take(order: Order, quote: Quote) -> Order:
+    touch = quote.ask if order.request.side is Side.BUY else quote.bid
+    message = f"post_only: price '{order.request.price}', the touch is {touch}"
+    if order.filled:
+        return order.cancelled(message)
+    return order.rejected(Refusal(Reason.VENUE_REJECTED, message))
 
 
 def _offered(order: Order, quote: Quote, terms: Terms) -> Decimal:

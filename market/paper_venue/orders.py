@@ -33,6 +33,7 @@ class Request:
     stop_price: Decimal | None = None
     time_in_force: TimeInForce = TimeInForce.GTC
     cause: Cause | None = None
+    post_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,7 @@ class Order:
     fee: Decimal = Decimal(0)
     reason: Reason | None = None  # with REJECTED
     message: str = ""
+    modification: int = 0  # the last one decided
 
     @property
     def id(self) -> str:
@@ -89,6 +91,21 @@ class Order:
         return replace(
             self, state=OrderState.REJECTED, reason=refusal.reason, message=refusal.message
         )
+
+    def modified(self, number: int, quantity: Decimal, price: Decimal) -> "Order":
+        """On other terms; at another price it has yet to come to rest."""
+        moves = price != self.request.price
+        return replace(
+            self,
+            request=replace(self.request, quantity=quantity, price=price),
+            modification=number,
+            resting=self.resting and not moves,
+            reason=None,
+            message="",
+        )
+
+    def unmodified(self, number: int, refusal: Refusal) -> "Order":
+        return replace(self, modification=number, reason=refusal.reason, message=refusal.message)
 
     def cancelled(self, message: str) -> "Order":
         return replace(self, state=OrderState.CANCELLED, message=message)

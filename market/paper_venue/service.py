@@ -16,7 +16,7 @@ from stratops_api.v1.order_execution_pb2_grpc import (
     add_OrderExecutionServicer_to_server,
 )
 from stratops_wire import InvalidMessage
-from stratops_wire.scalars import ORDER_STATES
+from stratops_wire.scalars import ORDER_STATES, decimal_from
 from trading.orders import OrderState
 
 MOST_IN_BATCH = 1_000
@@ -52,17 +52,31 @@ class OrderService(OrderExecutionServicer):
     async def CancelOrder(self, request: pb.CancelRequest, context: Context) -> pb.OrderResponse:  # noqa: N802  # as above
         key = await _id(request.client_order_id, context)
         order = self._venue.open_order(key)
-        owner = order.request.strategy if order else request.strategy_id
-        if request.strategy_id not in ("", owner):
-            message = f"strategy_id: {request.strategy_id!r}, expected {owner!r}"
-            await context.abort(grpc.StatusCode.PERMISSION_DENIED, message)
+        if order is not None:
+            await _check_owner(order, request.strategy_id, context)
         if not self._venue.cancel(key):
             self._store.bury(key)
         (found,) = await self._stored([key], context)
         return _buried(request) if found is None else order_to_proto(found)
 
+    async def ModifyOrder(self, request: pb.ModifyRequest, context: Context) -> pb.OrderResponse:  # noqa: N802  # as above
+        key = await _id(request.client_order_id, context)
+        try:
+            quantity = decimal_from("quantity", request.quantity)
+            price = decimal_from("price", request.price)
+        except InvalidMessage as problem:
+            await context.abort(_INVALID, str(problem))
+        order = self._venue.open_order(key)
+        if order is not None:
+            await _check_owner(order, request.strategy_id, context)
+        self._venue.modify(key, request.modification, quantity, price)
+        return await self._found(key, context)
+
     async def GetOrder(self, request: pb.GetOrderRequest, context: Context) -> pb.OrderResponse:  # noqa: N802  # as above
         key = await _id(request.client_order_id, context)
+        return await self._found(key, context)
+
+    async def _found(self, key: str, context: Context) -> pb.OrderResponse:
         (found,) = await self._stored([key], context)
         if found is None:
             message = f"client_order_id: {key!r}, expected one that was submitted"
@@ -121,6 +135,13 @@ async def _requests(
         return [request_from_proto(message) for message in messages]
     except InvalidMessage as problem:
         await context.abort(_INVALID, str(problem))
+
+
+async def _check_owner(order: Order, strategy: str, context: Context) -> None:
+    owner = order.request.strategy
+    if strategy not in ("", owner):
+        message = f"strategy_id: {strategy!r}, expected {owner!r}"
+        await context.abort(grpc.StatusCode.PERMISSION_DENIED, message)
 
 
 async def _id(text: str, context: Context) -> str:

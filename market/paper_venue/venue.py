@@ -6,6 +6,7 @@ known to nobody before that has made it durable.
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from enum import StrEnum
 from itertools import chain
 
@@ -16,7 +17,7 @@ from paper_venue.orders import Fill, Order, Refusal, Request
 from trading.instruments import Instrument
 from trading.market import Quote, Tape
 from trading.reasons import Reason
-from trading.signals import Cause
+from trading.signals import Cause, OrderType
 
 Record = Callable[[Order, tuple[Fill, ...]], None]
 
@@ -108,6 +109,28 @@ class PaperVenue:
             self._book.bury(client_order_id)
             return False
         return True
+
+    def modify(self, client_order_id: str, number: int, quantity: Decimal, price: Decimal) -> None:
+        """Decides once a number, for what is open."""
+        order = self._book.open_order(client_order_id)
+        if order is not None and number > order.modification:
+            found = self._modification_refused(order, quantity, price)
+            self._keep(
+                order.unmodified(number, found)
+                if found
+                else order.modified(number, quantity, price)
+            )
+
+    def _modification_refused(
+        self, order: Order, quantity: Decimal, price: Decimal
+    ) -> Refusal | None:
+        if order.request.order_type is not OrderType.LIMIT:
+            message = f"order_type: '{order.request.order_type}', expected limit"
+            return Refusal(Reason.VENUE_REJECTED, message)
+        if quantity <= order.filled:
+            message = f"quantity: '{quantity}', expected more than the {order.filled} filled"
+            return Refusal(Reason.INVALID_QUANTITY, message)
+        return refusal(replace(order.request, quantity=quantity, price=price), self._instruments)
 
     def give_up(self, now_s: float) -> None:
         """Rejects the orders whose cause has not arrived in time."""

@@ -136,6 +136,13 @@ class GatewayClient:
         request = pb.ResumeRequest(token=self._token(), reason=reason)
         await _asked(self._gateway.Resume(request, timeout=CALL_S))
 
+    async def cancel_orders(self, strategy: str, reason: str) -> int:
+        """Of every strategy when none is named. How many are to be cancelled."""
+        request = pb.CancelOrdersRequest(
+            token=self._token(), strategy=strategy, all=not strategy, reason=reason
+        )
+        return (await _asked(self._gateway.CancelOrders(request, timeout=CALL_S))).orders
+
     async def get_desk(
         self, *, reconcile: bool = False, timeout_s: float | None = None, patient: bool = False
     ) -> pb.Desk:

@@ -89,14 +89,19 @@ def outcome_to_proto(outcome: m.Outcome) -> pb.Outcome:
         return pb.Outcome(
             number=outcome.number, signal_id=outcome.signal_id, fill=_fill_to_proto(what)
         )
+    if isinstance(what, m.OrderModified):
+        modified = pb.OrderModified(
+            order=what.order, remaining=text_of(what.remaining), price=text_of(what.price)
+        )
+        return pb.Outcome(number=outcome.number, signal_id=outcome.signal_id, modified=modified)
     return pb.Outcome(number=outcome.number, signal_id=outcome.signal_id, end=_end_to_proto(what))
 
 
 def outcome_from_proto(message: pb.Outcome) -> m.Outcome:
     kind = message.WhichOneof("what")
     if kind is None:
-        raise InvalidMessage("outcome", "nothing", "fill or end")
-    what = _fill_from_proto(message.fill) if kind == "fill" else _end_from_proto(message.end)
+        raise InvalidMessage("outcome", "nothing", "fill, end or modified")
+    what = _WHAT_FROM_PROTO[kind](getattr(message, kind))
     return m.Outcome(message.number, text_from("signal_id", message.signal_id), what)
 
 
@@ -149,6 +154,7 @@ def _fill_to_proto(fill: m.OrderFill) -> pb.OrderFill:
         quantity=text_of(fill.quantity),
         fee=text_of(fill.fee),
         at_ns=fill.at_ns,
+        busts=fill.busts,
     )
 
 
@@ -161,6 +167,7 @@ def _fill_from_proto(message: pb.OrderFill) -> m.OrderFill:
         decimal_from("quantity", message.quantity),
         decimal_from("fee", message.fee),
         message.at_ns,
+        message.busts,
     )
 
 
@@ -170,6 +177,21 @@ def _end_to_proto(end: m.OrderEnd) -> pb.OrderEnd:
 
 def _end_from_proto(message: pb.OrderEnd) -> m.OrderEnd:
     return m.OrderEnd(ORDER_STATES.member("state", message.state), REASONS.maybe(message.reason))
+
+
+def _modified_from_proto(message: pb.OrderModified) -> m.OrderModified:
+    return m.OrderModified(
+        text_from("order", message.order),
+        decimal_from("remaining", message.remaining),
+        decimal_from("price", message.price),
+    )
+
+
+_WHAT_FROM_PROTO: dict[str, Callable[[Any], m.OrderFill | m.OrderEnd | m.OrderModified]] = {
+    "fill": _fill_from_proto,
+    "end": _end_from_proto,
+    "modified": _modified_from_proto,
+}
 
 
 def _working_to_proto(order: m.WorkingOrder) -> pb.WorkingOrder:

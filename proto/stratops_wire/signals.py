@@ -44,6 +44,8 @@ def signal_to_proto(signal: Signal) -> pb.Signal:
         expires_ns=signal.expires_ns or 0,
         cancels=signal.cancels or "",
         closing=signal.closing,
+        modifies=signal.modifies or "",
+        post_only=signal.post_only,
     )
 
 
@@ -73,7 +75,9 @@ def signal_from_proto(message: pb.Signal) -> Signal:
         max_slippage=optional_decimal_from("max_slippage", message.max_slippage),
         confidence=optional_decimal_from("confidence", message.confidence),
         expires_ns=message.expires_ns or None,
-        cancels=None if ordering else text_from("cancels", message.cancels),
+        cancels=text_from("cancels", message.cancels) if action is Action.CANCEL else None,
+        modifies=text_from("modifies", message.modifies) if action is Action.MODIFY else None,
+        post_only=message.post_only,
         closing=message.closing,
         metadata=MappingProxyType(dict(message.metadata)),
     )

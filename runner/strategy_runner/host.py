@@ -8,12 +8,12 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from time import perf_counter_ns, time_ns
 
-from handover.messages import Holdings, Mark, OrderEnd, Outcome, WorkingOrder
+from handover.messages import Holdings, Mark, OrderEnd, OrderModified, Outcome, WorkingOrder
 from market_data.intake import Intake
 from market_data.progress import origin
 from strategy_runner.guard import Guard
 from strategy_runner.histogram import AGE_US, Histogram
-from strategy_sdk.account import Ended, Fill, Working
+from strategy_sdk.account import Ended, Fill, Modified, Working
 from strategy_sdk.market import Event
 from strategy_sdk.seat import Seat
 from trading.signals import Signal
@@ -192,6 +192,8 @@ def _take(seat: Seat, outcome: Outcome) -> None:
     what = outcome.what
     if isinstance(what, OrderEnd):
         seat.end(Ended(outcome.signal_id, what.state, what.reason))
+    elif isinstance(what, OrderModified):
+        seat.modified(Modified(outcome.signal_id, what.order, what.remaining, what.price))
     else:
         seat.fill(
             Fill(
@@ -203,6 +205,7 @@ def _take(seat: Seat, outcome: Outcome) -> None:
                 quantity=what.quantity,
                 fee=what.fee,
                 at_ns=what.at_ns,
+                busts=what.busts,
             )
         )
 

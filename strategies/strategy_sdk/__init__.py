@@ -12,7 +12,7 @@ class BuyLow(Strategy):
                 self.buy(event.symbol, self.quantity)
 """
 
-from strategy_sdk.account import Ended, Fill, Position, Working
+from strategy_sdk.account import Ended, Fill, Modified, Position, Working
 from strategy_sdk.market import Book, Candle, Event, Tick, Trade
 from strategy_sdk.parameters import Bounds
 from strategy_sdk.strategy import Decision, Strategy
@@ -28,6 +28,7 @@ __all__ = [
     "Event",
     "Fill",
     "Instrument",
+    "Modified",
     "OrderType",
     "Position",
     "Side",

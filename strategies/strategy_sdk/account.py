@@ -17,7 +17,8 @@ _NONE = Decimal(0)
 
 @dataclass(frozen=True, slots=True)
 class Fill:
-    """A part of an own order that was filled."""
+    """A part of an own order that was filled; or, with `busts`, one that the venue took back: then
+    `side` is the other one, and the order is as it was."""
 
     signal_id: str
     fill_id: str
@@ -27,6 +28,7 @@ class Fill:
     quantity: Decimal
     fee: Decimal
     at_ns: int
+    busts: str = ""  # id of the fill that is taken back
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,16 @@ class Ended:
     signal_id: str
     state: str
     reason: Reason | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Modified:
+    """An own order has other terms now. Of a refused modification its `Ended` tells."""
+
+    signal_id: str
+    order: str  # id of the signal that made it
+    quantity: Decimal  # what is left of it
+    price: Decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,13 +111,19 @@ class Account:
 
     def fill(self, fill: Fill) -> Position:
         self._settled[fill.symbol] = self.settled(fill.symbol) + fill.quantity * fill.side.sign
-        order = self._take(fill.signal_id)
-        if order is not None and order.quantity > fill.quantity:
-            self._add(replace(order, quantity=order.quantity - fill.quantity))
+        if not fill.busts:
+            order = self._take(fill.signal_id)
+            if order is not None and order.quantity > fill.quantity:
+                self._add(replace(order, quantity=order.quantity - fill.quantity))
         return Position(fill.symbol, self._settled[fill.symbol])
 
     def end(self, ended: Ended) -> None:
         self._take(ended.signal_id)
+
+    def modify(self, modified: Modified) -> None:
+        order = self._take(modified.order)
+        if order is not None and modified.quantity:
+            self._add(replace(order, quantity=modified.quantity))
 
     def set(self, positions: Mapping[str, Decimal], working: Iterable[Working]) -> None:
         """Takes the ledger's word for everything."""

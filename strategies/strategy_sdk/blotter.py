@@ -93,6 +93,19 @@ class Blotter:
         id_ = signal if isinstance(signal, str) else signal.id
         return self._make(symbol, action=Action.CANCEL, cancels=id_)
 
+    def modify(
+        self, signal: Signal | str, symbol: str, quantity: Number | None, price: Number | None
+    ) -> Signal:
+        id_ = signal if isinstance(signal, str) else signal.id
+        sides = {order.signal_id: order.side for order in self.account.working(symbol)}
+        return self._make(
+            symbol,
+            action=Action.MODIFY,
+            modifies=id_,
+            quantity=_NONE if quantity is None else self._quantity(symbol, quantity),
+            price=self._price(symbol, price, sides.get(id_, Side.BUY)),
+        )
+
     def _make(self, symbol: str, *, expires_in_s: float | None = None, **fields: Any) -> Signal:
         event = self.event
         if event is None or not self._open:

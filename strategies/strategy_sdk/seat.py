@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 
 from strategy_sdk import keeping
-from strategy_sdk.account import Account, Ended, Fill, Position, Working
+from strategy_sdk.account import Account, Ended, Fill, Modified, Position, Working
 from strategy_sdk.blotter import Blotter
 from strategy_sdk.market import Event
 from strategy_sdk.strategy import Decision, Strategy
@@ -105,6 +105,11 @@ class Seat:
         self.account.end(ended)
         with self.blotter.closed():
             self.strategy.on_order_end(ended)
+
+    def modified(self, modified: Modified) -> None:
+        self.account.modify(modified)
+        with self.blotter.closed():
+            self.strategy.on_order_modified(modified)
 
     def set_holdings(self, positions: Mapping[str, Decimal], working: Iterable[Working]) -> None:
         """Takes the ledger's word, and tells the strategy which positions are new to it."""

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from strategy_sdk.account import Ended, Fill, Position, Working
+from strategy_sdk.account import Ended, Fill, Modified, Position, Working
 from strategy_sdk.blotter import Number
 from strategy_sdk.market import Event
 from strategy_sdk.parameters import bind, declared
@@ -69,6 +69,9 @@ class Strategy:
 
     def on_order_end(self, ended: Ended) -> None:
         """An own order will be filled no further: refused, rejected, cancelled, expired."""
+
+    def on_order_modified(self, modified: Modified) -> None:
+        """An own order has the price and quantity that `modify` asked for."""
 
     def stop(self) -> None:
         """Called once, after the last message."""
@@ -153,6 +156,7 @@ class Strategy:
         confidence: Decimal | None = None,
         expires_in_s: float | None = None,
         closing: bool | None = None,
+        post_only: bool = False,
         metadata: Mapping[str, str] | None = None,
     ) -> Signal:
         """An order: market; with a price, limit; with a stop price, stop or stop_limit.
@@ -163,7 +167,7 @@ class Strategy:
         return self._seated.blotter.order(
             Side.BUY, symbol, quantity, price, stop_price, expires_in_s, closing,
             time_in_force=time_in_force, priority=priority, max_slippage=max_slippage,
-            confidence=confidence, metadata=metadata or {},
+            confidence=confidence, post_only=post_only, metadata=metadata or {},
         )  # fmt: skip
 
     def sell(
@@ -179,13 +183,14 @@ class Strategy:
         confidence: Decimal | None = None,
         expires_in_s: float | None = None,
         closing: bool | None = None,
+        post_only: bool = False,
         metadata: Mapping[str, str] | None = None,
     ) -> Signal:
         """As `buy`, the other way."""
         return self._seated.blotter.order(
             Side.SELL, symbol, quantity, price, stop_price, expires_in_s, closing,
             time_in_force=time_in_force, priority=priority, max_slippage=max_slippage,
-            confidence=confidence, metadata=metadata or {},
+            confidence=confidence, post_only=post_only, metadata=metadata or {},
         )  # fmt: skip
 
     def move(self, symbol: str, position: Number) -> Signal | None:
@@ -203,6 +208,16 @@ class Strategy:
         """Cancels what is left of an own order, given by its signal or the signal's id."""
         named = signal.symbol if isinstance(signal, Signal) else symbol
         return self._seated.blotter.cancel(signal, named or self._seated.symbol_of(str(signal)))
+
+    def modify(
+        self, signal: Signal | str, quantity: Number | None = None, price: Number | None = None
+    ) -> Signal:
+        """Gives an own limit order at work another price or quantity: of the whole order, what is
+        filled included. `on_order_modified` tells when the venue has done it, `on_order_end` of
+        this signal's id when it will not."""
+        named = "" if isinstance(signal, str) else signal.symbol
+        symbol = named or self._seated.symbol_of(str(signal))
+        return self._seated.blotter.modify(signal, symbol, quantity, price)
 
     @property
     def _seated(self) -> "Seat":

@@ -229,3 +229,20 @@ def test_the_gateway_is_reached_when_it_is_not_ready_and_only_the_one() -> None:
     spec = rendered("demo").one("Service", "stratops-gateway")["spec"]
     assert spec["publishNotReadyAddresses"] is True
     assert spec["selector"]["statefulset.kubernetes.io/pod-name"] == "stratops-gateway-0"
+
+
+def test_what_proves_who_we_are_is_mounted_where_it_is_named() -> None:
+    plain = rendered("external").env("stratops-gateway")
+    assert not {"STRATOPS_VENUE_TLS_DIR", "STRATOPS_NATS_DIR"} & set(plain)
+    secrets = rendered("external", ('venue.tlsSecret="venue-tls"', 'nats.secret="nats-tls"'))
+    env = secrets.env("stratops-gateway")
+    spec = secrets.pods()["stratops-gateway"]["spec"]
+    named = {
+        volume["name"]: volume["secret"]["secretName"]
+        for volume in spec["volumes"]
+        if "secret" in volume
+    }
+    mounts = {m["name"]: m["mountPath"] for m in spec["containers"][0]["volumeMounts"]}
+    for setting, secret in (("VENUE_TLS_DIR", "venue-tls"), ("NATS_DIR", "nats-tls")):
+        (name,) = (name for name, held in named.items() if held == secret)
+        assert mounts[name] == env[f"STRATOPS_{setting}"]

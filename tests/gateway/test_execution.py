@@ -10,6 +10,7 @@ from handover.messages import Holdings, OrderEnd, OrderFill
 from risk_gateway.lanes import Leaving
 from stratops_api.v1 import order_execution_pb2 as pb
 from stratops_api.v1 import types_pb2 as types
+from trading.fills import Fill
 from trading.orders import OrderState
 from trading.reasons import Reason
 from trading.signals import OrderType, Side
@@ -186,3 +187,88 @@ async def test_positions_are_published_with_their_number(desk: DeskDriver) -> No
     assert b'"side":"long","quantity":"1"' in update.payload()
     desk.again().desk.fill_book.publish_positions()
     assert desk.published[-1].message_id == "s:1"
+
+
+def bust(of: str = "x", fill_number: int = 1, name: str = "bust", **fields: Any) -> Fill:
+    """Takes back what `fill` made, fee included."""
+    reversed_ = {"side": Side.SELL, "fee": Decimal("-0.1"), "busts": f"{of}-0-{fill_number}"}
+    return fill(of, fill_number, **{**reversed_, "fill_id": f"{of}-{name}", **fields})
+
+
+async def test_a_bust_takes_a_fill_back_and_is_told(desk: DeskDriver) -> None:
+    runner = await with_order(desk)
+    assert await desk.filled(fill("x"), bust(), bust()) == ["x-0-1", "x-bust", "x-bust"]
+    account = desk.strategy.account
+    assert account.positions["BTCUSDT"].quantity == 0
+    assert account.ledger.balance == 1_000_000
+    told = [outcome.what for outcome in runner.outcomes]
+    assert [what.busts for what in told if isinstance(what, OrderFill)] == ["", "x-0-1"]
+    row = desk.archive.order("x-0")
+    assert row is not None
+    assert row.state == "filled"
+    assert row.filled_quantity == row.filled_notional == row.fee == 0
+
+
+async def test_a_bust_holds_over_a_restart(desk: DeskDriver) -> None:
+    await with_order(desk, quantity="3")
+    await desk.filled(fill("x", 1), fill("x", 2), bust())
+    before = desk.strategy.account.orders["x-0"]
+    desk.again()
+    after = desk.strategy.account.orders["x-0"]
+    assert before.filled_quantity == before.busted_quantity == 1
+    assert after.filled_quantity == after.busted_quantity == 1
+    assert await desk.filled(bust(name="again")) == ["x-again"]
+    assert desk.strategy.account.positions["BTCUSDT"].quantity == 1  # it was taken back before
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+async def test_a_bust_before_its_fill_is_kept_and_booked_with_it(
+    desk: DeskDriver, restarts: bool
+) -> None:
+    await with_order(desk)
+    assert await desk.filled(bust()) == ["x-bust"]
+    if restarts:
+        desk.again()
+    await desk.filled(fill("x"))
+    assert desk.strategy.account.positions["BTCUSDT"].quantity == 0
+    desk.again()
+    assert desk.strategy.account.positions["BTCUSDT"].quantity == 0
+    assert desk.state.early_busts == {}
+
+
+async def test_a_restart_between_a_fill_and_its_early_bust_loses_neither(desk: DeskDriver) -> None:
+    await with_order(desk)
+    await desk.filled(bust())
+    desk.state.early_busts.clear()  # as if the gateway had died when the fill was written
+    await desk.filled(fill("x"))
+    desk.again().desk.fill_book.resume()
+    await desk.settled()
+    assert desk.strategy.account.positions["BTCUSDT"].quantity == 0
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"quantity": "0.5"},
+        {"symbol": "ETHUSDT"},
+        {"price": Decimal(102)},
+        {"side": Side.BUY},
+        {"busts": "x-0-9"},
+    ],
+    ids=lambda wrong: next(iter(wrong)),
+)
+async def test_a_bust_that_contradicts_its_fill_moves_nothing(
+    desk: DeskDriver, wrong: dict[str, Any]
+) -> None:
+    await with_order(desk)
+    assert await desk.filled(fill("x"), bust(**wrong)) == ["x-0-1", "x-bust"]
+    assert desk.strategy.account.positions["BTCUSDT"].quantity == 1
+    assert desk.state.counts.strays == 1
+
+
+async def test_a_bust_of_a_fill_that_is_nobodys_is_a_stray_too(desk: DeskDriver) -> None:
+    await with_order(desk)
+    nobodys: dict[str, Any] = {"strategy": "nobody", "client_order_id": ""}
+    assert await desk.filled(bust(**nobodys), fill("x", **nobodys)) == ["x-bust", "x-0-1"]
+    assert await desk.filled(bust(name="later", **nobodys)) == ["x-later"]
+    assert desk.state.counts.strays == 3

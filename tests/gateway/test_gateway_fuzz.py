@@ -160,6 +160,9 @@ REQUESTS: dict[str, Callable[[random.Random], Any]] = {
     ),
     "Resume": lambda r: pb.ResumeRequest(token=OPERATOR, reason=r.choice(TEXTS)),
     "Halt": lambda r: pb.HaltRequest(token=OPERATOR, reason=r.choice(["drill", "x" * 999])),
+    "CancelOrders": lambda r: pb.CancelOrdersRequest(
+        token=OPERATOR, strategy=r.choice(TEXTS), all=r.choice([True, False])
+    ),
     "GetDesk": lambda _: pb.GetDeskRequest(token=OPERATOR),
     "ListDeskOrders": lambda r: pb.ListDeskOrdersRequest(
         token=OPERATOR,

@@ -18,12 +18,12 @@ import pytest
 
 from desk_driver import HASH, OPERATOR, buy, cancel, content
 from gateway_driver import RunnerClient, Stack, until
-from handover.messages import OrderEnd, OrderFill
+from handover.messages import OrderEnd, OrderFill, OrderModified
 from stratops_api.v1 import order_execution_pb2 as venue_pb
 from stratops_api.v1 import risk_gateway_pb2 as pb
 from stratops_api.v1 import types_pb2 as types
 from trading.orders import OrderState
-from trading.signals import OrderType
+from trading.signals import Action, OrderType
 
 pytestmark = pytest.mark.servers
 
@@ -61,6 +61,25 @@ async def test_a_cancel_reaches_the_venue_after_its_order(stack: Stack) -> None:
     resting = buy("x", cause, order_type=OrderType.LIMIT, price=Decimal(50))
     await runner.decide(resting, cancel("c", of="x", cause=cause))
     assert (await runner.outcome(1)).what == OrderEnd(OrderState.CANCELLED)
+
+
+async def test_an_order_at_work_is_modified(stack: Stack) -> None:
+    await stack.deploy()
+    runner = await stack.armed()
+    resting = {"order_type": OrderType.LIMIT, "price": Decimal(50)}
+    await runner.decide(buy("x", await stack.market.next(), **resting))  # type: ignore[arg-type]  # by name
+    await runner.decide(
+        buy("m", await stack.market.next(), "3", action=Action.MODIFY, modifies="x")
+    )
+    assert (await runner.outcome(1)).what == OrderModified("x", Decimal(3), Decimal(50))
+    assert (await stack.venue_orders())["x-0"].quantity == "3.00000"
+    await runner.decide(
+        buy("n", await stack.market.next(), action=Action.MODIFY, modifies="x", price=Decimal(200))
+    )
+    await stack.market.next()
+    assert (await runner.outcome(2)).signal_id == "n"
+    await until(stack.agrees)
+    assert (await stack.desk()).fills == 1
 
 
 async def test_an_order_that_ended_quietly_at_the_venue_is_found(stack: Stack) -> None:
@@ -163,7 +182,7 @@ async def test_an_order_of_somebody_else_is_named_as_a_difference(stack: Stack) 
     )  # fmt: skip
     await stack.venue_stub().SubmitOrder(order)
     named = await until(lambda: differences(stack))
-    assert "order theirs: at the venue, not in the journal" in named
+    assert "order theirs: at the venue for 's', not in the journal" in named
 
 
 async def differences(stack: Stack) -> list[str]:

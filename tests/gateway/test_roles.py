@@ -13,6 +13,7 @@ MAY = {
     "Deploy": "operator",
     "Withdraw": "operator risk-officer",
     "Halt": "operator risk-officer trader",
+    "CancelOrders": "operator risk-officer trader",
     "Resume": "operator risk-officer",
     "GetDesk": "operator reader risk-officer trader",
     "ListDeskOrders": "operator reader risk-officer trader",

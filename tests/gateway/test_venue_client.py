@@ -47,6 +47,11 @@ class MoodyVenue(OrderExecutionServicer):
         self.seen.append([f"cancel {request.client_order_id}"])
         return pb.OrderResponse(client_order_id=request.client_order_id)
 
+    async def ModifyOrder(self, request: pb.ModifyRequest, context: Any) -> pb.OrderResponse:  # noqa: N802
+        self.seen.append([f"modify {request.client_order_id} {request.modification}"])
+        await self._mood(context)
+        return pb.OrderResponse(client_order_id=request.client_order_id)
+
     async def GetOrder(self, request: pb.GetOrderRequest, context: Any) -> pb.OrderResponse:  # noqa: N802
         await context.abort(grpc.StatusCode.NOT_FOUND, request.client_order_id)
         raise AssertionError

@@ -22,6 +22,7 @@ from handover.messages import (
     Arm,
     Batch,
     Mark,
+    OrderEnd,
     OrderFill,
     Outcome,
     Outcomes,
@@ -710,6 +711,7 @@ def _told(outcome: Outcome) -> tuple[str, str, str]:
     what = outcome.what
     if isinstance(what, OrderFill):
         return outcome.signal_id, "fill", what.fill_id
+    assert isinstance(what, OrderEnd)  # nothing is modified here
     return outcome.signal_id, str(what.state), str(what.reason or "")
 
 

@@ -13,6 +13,7 @@ from market_data import catalogue
 from paper_venue.book import Book
 from paper_venue.orders import Fill, Order, Request
 from paper_venue.venue import Clock, FillModel, PaperVenue, Rules
+from trading.fills import Liquidity
 from trading.market import Quote, Tape
 from trading.orders import OrderState
 from trading.reasons import Reason
@@ -306,3 +307,75 @@ def _fed(desks: Sequence[Desk], messages: Sequence[Message], first: int, end: in
         symbol, ask, size = messages[place]
         for desk in desks:
             desk.quote(place + 1, ask, symbol, size)
+
+
+LIMIT_AT_90: dict[str, Any] = {"order_type": OrderType.LIMIT, "price": D(90)}
+
+
+def test_a_modification_is_decided_once_and_an_older_one_never() -> None:
+    desk = desk_with_asks(101)
+    desk.submit(buy(**LIMIT_AT_90))
+    desk.venue.modify("c", 2, D(3), D(91))
+    desk.venue.modify("c", 1, D(5), D(80))
+    desk.venue.modify("c", 2, D(7), D(70))
+    stands = desk.orders["c"]
+    assert (stands.request.quantity, stands.request.price, stands.modification) == (D(3), D(91), 2)
+
+
+@pytest.mark.parametrize(
+    ("quantity", "price", "reason"),
+    [
+        ("1", "90", Reason.INVALID_QUANTITY),
+        ("3", "0", Reason.INVALID_PRICE),
+        ("3", "90.001", Reason.PRICE_OFF_INCREMENT),
+    ],
+    ids=["no more than is filled", "no price", "off the increment"],
+)
+def test_a_modification_that_cannot_be_is_decided_with_its_reason(
+    quantity: str, price: str, reason: Reason
+) -> None:
+    desk = desk_with_asks(101)
+    desk.submit(buy("2", **LIMIT_AT_90))
+    desk.quote(2, 89, size=1)
+    desk.venue.modify("c", 1, D(quantity), D(price))
+    stands = desk.orders["c"]
+    assert (stands.reason, stands.modification, stands.is_open) == (reason, 1, True)
+    assert (stands.request.quantity, stands.request.price) == (D(2), D(90))
+
+
+def test_at_another_price_an_order_takes_the_touch() -> None:
+    desk = desk_with_asks(101)
+    desk.submit(buy(**LIMIT_AT_90))
+    desk.venue.modify("c", 1, D(1), D(105))
+    desk.quote(2, 102)
+    ((_, fill),) = desk.fills
+    assert (fill.price, fill.liquidity) == (D(102), Liquidity.TAKER)
+
+
+def test_an_order_that_ended_is_not_modified() -> None:
+    desk = desk_with_asks(101)
+    desk.submit(buy(**LIMIT_AT_90))
+    desk.venue.cancel("c")
+    desk.venue.modify("c", 1, D(3), D(91))
+    assert desk.orders["c"].modification == 0
+
+
+def test_a_post_only_order_that_would_take_is_rejected() -> None:
+    desk = desk_with_asks(101)
+    order = desk.submit(buy(order_type=OrderType.LIMIT, price=D(105), post_only=True))
+    assert (order.state, order.reason) == (OrderState.REJECTED, Reason.VENUE_REJECTED)
+    assert order.message == "post_only: price '105', the touch is 101"
+    assert desk.fills == []
+
+
+def test_a_post_only_order_rests_and_is_filled_as_maker() -> None:
+    desk = desk_with_asks(101)
+    desk.submit(buy(**LIMIT_AT_90, post_only=True))
+    desk.quote(2, 89)
+    ((_, fill),) = desk.fills
+    assert (fill.price, fill.liquidity) == (D(90), Liquidity.MAKER)
+
+
+def test_a_post_only_market_order_is_refused() -> None:
+    order = desk_with_asks(101).submit(buy(post_only=True))
+    assert order.message == "post_only: of a GTC market order, expected GTC limit"

@@ -8,7 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from strategy_sdk import Decision, Event, Fill, OrderType, Position, Signal, Strategy, Tick
+from strategy_sdk import (
+    Decision,
+    Event,
+    Fill,
+    Modified,
+    OrderType,
+    Position,
+    Signal,
+    Strategy,
+    Tick,
+)
 from strategy_sdk.blotter import NotDeciding
 from strategy_sdk.rehearsal import Rehearsal
 from strategy_sdk.seat import ForeignSignal, Seat, UnknownInstrument
@@ -239,3 +249,28 @@ def test_a_reload_takes_parameters_and_keeps_the_position() -> None:
     rehearsal.seat.set_holdings({"BTCUSDT": Decimal(7)}, ())
     strategy.hot_reload({"every": 9})
     assert (strategy.every, strategy.position("BTCUSDT")) == (9, Decimal(7))
+
+
+def test_a_modified_order_is_worked_on_its_new_terms() -> None:
+    strategy = Scripted(lambda s: s.buy("BTCUSDT", 2, 90) if not s.working() else None)
+    rehearsal = Rehearsal(strategy)
+    (order,) = rehearsal.tick(100, 101)
+    strategy.act = lambda s: s.modify(order.id, quantity=5, price=91)
+    (signal,) = rehearsal.tick(100, 101)
+    assert (signal.action, signal.modifies) == (Action.MODIFY, order.id)
+    assert signal.quantity == 5
+    assert signal.price == 91
+    rehearsal.seat.modified(Modified(signal.id, order.id, Decimal(5), Decimal(91)))
+    (working,) = strategy.working()
+    assert working.quantity == 5
+
+
+def test_a_bust_moves_the_position_and_not_the_order() -> None:
+    strategy = Scripted(lambda s: s.buy("BTCUSDT", 2, 90))
+    rehearsal = Rehearsal(strategy)
+    (order,) = rehearsal.tick(100, 101)
+    rehearsal.fill(order, 90, Decimal(1))
+    back = Fill(order.id, "b", "BTCUSDT", Side.SELL, Decimal(90), Decimal(1), Decimal(0), 1, "f")
+    rehearsal.seat.fill(back)
+    assert strategy.settled("BTCUSDT") == 0
+    assert strategy.working()[0].quantity == 1

@@ -14,11 +14,11 @@ from trading.accounts import (
     Terms,
     UnknownOrder,
 )
-from trading.fills import Fill
+from trading.fills import Fill, ForeignFill
 from trading.instruments import Instrument
 from trading.limits import Limits
 from trading.market import Touch
-from trading.orders import ForeignFill, Order, OrderEvent, OrderState
+from trading.orders import Order, OrderEvent, OrderState
 from trading.reasons import Reason
 from trading.reservations import Working
 from trading.risk import Approved, Rejection

@@ -8,11 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trading.fills import Fill
+from trading.fills import Fill, ForeignFill
 from trading.orders import (
     STATED,
     TRANSITIONS,
-    ForeignFill,
     IllegalTransition,
     Order,
     OrderEvent,
@@ -183,16 +182,46 @@ def test_a_foreign_fill_is_refused(wrong: dict[str, object]) -> None:
 quantities = st.decimals("0.001", "20", places=3)
 
 
-@given(st.lists(st.one_of(quantities, st.sampled_from(OrderEvent))))
-def test_whatever_happens_fills_count_and_are_never_taken_back(
-    happens: list[Decimal | OrderEvent],
+def bust_of(quantity: str) -> Fill:
+    reversed_ = {"fill_id": "a-0-bust", "side": Side.SELL, "fee": Decimal("-0.1"), "busts": "a-0-1"}
+    return replace(fill_of(quantity), **reversed_)  # type: ignore[arg-type]  # by name
+
+
+OUR_EVENTS = sorted(set(OrderEvent) - {E.FILL, E.COMPLETE, E.BUST})
+
+
+@given(st.lists(st.one_of(quantities, st.sampled_from(OUR_EVENTS), st.just("bust"))))
+def test_whatever_happens_fills_count_until_they_are_busted(
+    happens: list[Decimal | OrderEvent | str],
 ) -> None:
-    order, filled = ORDER, Decimal(0)
+    order, fills, gross = ORDER, list[Decimal](), Decimal(0)
     for what in happens:
         if isinstance(what, Decimal):
-            order, filled = order.after_fill(fill_of(str(what))), filled + what
-        elif what in TRANSITIONS[order.state] and what not in (E.FILL, E.COMPLETE):
-            order = order.after(what)
-        assert order.filled_quantity == filled
-        assert order.remaining - order.overfilled == ORDER.quantity - filled
-    assert (order.state is S.FILLED) == (filled >= ORDER.quantity)
+            order, gross = order.after_fill(fill_of(str(what))), gross + what
+            fills.append(what)
+        elif what == "bust" and fills:
+            order = order.after_fill(bust_of(str(fills.pop(0))))
+        elif what in TRANSITIONS[order.state]:
+            order = order.after(OrderEvent(what))
+        assert order.filled_quantity == sum(fills)
+        assert order.filled_notional == 100 * sum(fills)
+        assert order.remaining - order.overfilled == ORDER.quantity - sum(fills)
+    assert (order.state is S.FILLED) == (gross >= ORDER.quantity)
+    assert order.fee == Decimal("0.1") * len(fills)
+
+
+def test_a_bust_brings_no_order_back_to_life() -> None:
+    order = ORDER.after_fill(fill_of("4")).after_fill(fill_of("6", nth=2))
+    busted = order.after_fill(bust_of("4"))
+    assert busted.state is S.FILLED
+    assert (busted.filled_quantity, busted.outstanding) == (Decimal(6), Decimal(0))
+
+
+def test_what_was_announced_and_busted_is_not_waited_for() -> None:
+    order = in_state(S.ACCEPTED).after_fill(fill_of("4")).after_answer(S.CANCELLED, Decimal(4))
+    assert order.after_fill(bust_of("4")).outstanding == 0
+
+
+def test_a_bust_of_more_than_was_filled_is_refused() -> None:
+    with pytest.raises(ForeignFill, match="takes back 5 of a-0, filled is 4"):
+        ORDER.after_fill(fill_of("4")).after_fill(bust_of("5"))

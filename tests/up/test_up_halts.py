@@ -52,3 +52,15 @@ async def test_without_a_desk_halt_says_so(stratops: Operate, tmp_path: object) 
     done = await stratops("halt", "--reason", "news", "--state", str(tmp_path))
     assert done.returncode == 1
     assert "no desk runs here" in done.stderr
+
+
+async def test_cancel_wants_a_strategy_or_all_of_them(start_up: StartUp, stratops: Operate) -> None:
+    up = start_up("--speed", "10")
+    await up.until(lambda desk: len(desk.strategies) > 0)
+    state = ("--state", str(up.state))
+    assert (await stratops("cancel", *state)).returncode == 2
+    done = await stratops("cancel", "--all", *state)
+    assert done.returncode == 0, done.stderr
+    assert "orders of every strategy" in done.stdout
+    unknown = await stratops("cancel", "--strategy", "nobody", *state)
+    assert "nobody: not deployed" in unknown.stderr

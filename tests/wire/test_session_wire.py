@@ -43,15 +43,18 @@ SIGNALS = st.builds(
     order_type=st.sampled_from(OrderType),
     time_in_force=st.sampled_from(TimeInForce),
     closing=st.booleans(),
+    post_only=st.booleans(),
 )
 VERDICTS = st.builds(Verdict, NAMES, st.none() | st.sampled_from(Reason), NAMES)
 TEXTS = st.just("") | NAMES
 MARKS = st.builds(m.Mark, U64, U32, U64, U32, st.dictionaries(NAMES, U64, max_size=3), TEXTS)
 INPUTS = st.lists(st.builds(m.Input, U64, U64), max_size=2).map(tuple)
 SIDES = st.sampled_from(Side)
-FILLS = st.builds(m.OrderFill, NAMES, NAMES, SIDES, DECIMALS, DECIMALS, DECIMALS, I64)
+FILLS = st.builds(m.OrderFill, NAMES, NAMES, SIDES, DECIMALS, DECIMALS, DECIMALS, I64, TEXTS)
 ENDS = st.builds(m.OrderEnd, st.sampled_from(OrderState), st.none() | st.sampled_from(Reason))
-OUTCOMES = st.lists(st.builds(m.Outcome, U64, NAMES, FILLS | ENDS), max_size=2).map(tuple)
+MODIFIED = st.builds(m.OrderModified, NAMES, DECIMALS, DECIMALS)
+OUTCOME = st.builds(m.Outcome, U64, NAMES, FILLS | ENDS | MODIFIED)
+OUTCOMES = st.lists(OUTCOME, max_size=2).map(tuple)
 TYPES = st.sampled_from(OrderType)
 WORKING = st.builds(m.WorkingOrder, NAMES, NAMES, SIDES, TYPES, DECIMALS, st.none() | DECIMALS)
 HOLDINGS = st.builds(

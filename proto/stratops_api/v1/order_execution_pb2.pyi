@@ -33,6 +33,7 @@ class OrderRequest(_message.Message):
     STRATEGY_ID_FIELD_NUMBER: _builtins.int
     CLIENT_ORDER_ID_FIELD_NUMBER: _builtins.int
     CAUSE_FIELD_NUMBER: _builtins.int
+    POST_ONLY_FIELD_NUMBER: _builtins.int
     symbol: _builtins.str
     side: _types_pb2.Side.ValueType
     order_type: _types_pb2.OrderType.ValueType
@@ -45,6 +46,8 @@ class OrderRequest(_message.Message):
     strategy_id: _builtins.str
     client_order_id: _builtins.str
     """the idempotency key"""
+    post_only: _builtins.bool
+    """limit: rejected when it would take from the book"""
     @_builtins.property
     def cause(self) -> _types_pb2.Cause:
         """the market data that caused it; a replay is filled from there"""
@@ -62,10 +65,11 @@ class OrderRequest(_message.Message):
         strategy_id: _builtins.str = ...,
         client_order_id: _builtins.str = ...,
         cause: _types_pb2.Cause | None = ...,
+        post_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["cause", b"cause"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cause", b"cause", "client_order_id", b"client_order_id", "order_type", b"order_type", "price", b"price", "quantity", b"quantity", "side", b"side", "stop_price", b"stop_price", "strategy_id", b"strategy_id", "symbol", b"symbol", "time_in_force", b"time_in_force"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cause", b"cause", "client_order_id", b"client_order_id", "order_type", b"order_type", "post_only", b"post_only", "price", b"price", "quantity", b"quantity", "side", b"side", "stop_price", b"stop_price", "strategy_id", b"strategy_id", "symbol", b"symbol", "time_in_force", b"time_in_force"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -88,6 +92,8 @@ class OrderResponse(_message.Message):
     SIDE_FIELD_NUMBER: _builtins.int
     QUANTITY_FIELD_NUMBER: _builtins.int
     FILLED_NOTIONAL_FIELD_NUMBER: _builtins.int
+    PRICE_FIELD_NUMBER: _builtins.int
+    MODIFICATION_FIELD_NUMBER: _builtins.int
     order_id: _builtins.str
     """the venue's own"""
     client_order_id: _builtins.str
@@ -106,6 +112,9 @@ class OrderResponse(_message.Message):
     quantity: _builtins.str
     filled_notional: _builtins.str
     """sum of price * quantity over the fills, exact"""
+    price: _builtins.str
+    modification: _builtins.int
+    """the last one decided, 0: none; whether it was taken, the terms say"""
     def __init__(
         self,
         *,
@@ -122,10 +131,12 @@ class OrderResponse(_message.Message):
         side: _types_pb2.Side.ValueType = ...,
         quantity: _builtins.str = ...,
         filled_notional: _builtins.str = ...,
+        price: _builtins.str = ...,
+        modification: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["average_price", b"average_price", "client_order_id", b"client_order_id", "fee", b"fee", "filled_notional", b"filled_notional", "filled_quantity", b"filled_quantity", "message", b"message", "order_id", b"order_id", "quantity", b"quantity", "reason", b"reason", "side", b"side", "state", b"state", "strategy_id", b"strategy_id", "symbol", b"symbol"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["average_price", b"average_price", "client_order_id", b"client_order_id", "fee", b"fee", "filled_notional", b"filled_notional", "filled_quantity", b"filled_quantity", "message", b"message", "modification", b"modification", "order_id", b"order_id", "price", b"price", "quantity", b"quantity", "reason", b"reason", "side", b"side", "state", b"state", "strategy_id", b"strategy_id", "symbol", b"symbol"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -172,6 +183,38 @@ class BatchOrderResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___BatchOrderResponse: _TypeAlias = BatchOrderResponse  # noqa: Y015
+
+@_typing.final
+class ModifyRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CLIENT_ORDER_ID_FIELD_NUMBER: _builtins.int
+    STRATEGY_ID_FIELD_NUMBER: _builtins.int
+    MODIFICATION_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    PRICE_FIELD_NUMBER: _builtins.int
+    client_order_id: _builtins.str
+    strategy_id: _builtins.str
+    modification: _builtins.int
+    quantity: _builtins.str
+    """of the whole order, what is filled included"""
+    price: _builtins.str
+    def __init__(
+        self,
+        *,
+        client_order_id: _builtins.str = ...,
+        strategy_id: _builtins.str = ...,
+        modification: _builtins.int = ...,
+        quantity: _builtins.str = ...,
+        price: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_order_id", b"client_order_id", "modification", b"modification", "price", b"price", "quantity", b"quantity", "strategy_id", b"strategy_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ModifyRequest: _TypeAlias = ModifyRequest  # noqa: Y015
 
 @_typing.final
 class CancelRequest(_message.Message):

@@ -49,6 +49,11 @@ class OrderExecutionStub(object):
                 request_serializer=stratops__api_dot_v1_dot_order__execution__pb2.CancelRequest.SerializeToString,
                 response_deserializer=stratops__api_dot_v1_dot_order__execution__pb2.OrderResponse.FromString,
                 _registered_method=True)
+        self.ModifyOrder = channel.unary_unary(
+                '/stratops_api.v1.OrderExecution/ModifyOrder',
+                request_serializer=stratops__api_dot_v1_dot_order__execution__pb2.ModifyRequest.SerializeToString,
+                response_deserializer=stratops__api_dot_v1_dot_order__execution__pb2.OrderResponse.FromString,
+                _registered_method=True)
         self.GetOrder = channel.unary_unary(
                 '/stratops_api.v1.OrderExecution/GetOrder',
                 request_serializer=stratops__api_dot_v1_dot_order__execution__pb2.GetOrderRequest.SerializeToString,
@@ -84,6 +89,15 @@ class OrderExecutionServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ModifyOrder(self, request, context):
+        """Gives an open limit order another price and quantity, in one step. Each modification has a number,
+        from 1, and is decided once: one that is not newer than the last decided answers with the order
+        as it stands. UNIMPLEMENTED where a venue cannot do that in one step.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetOrder(self, request, context):
         """NOT_FOUND for an id the venue has never seen.
         """
@@ -113,6 +127,11 @@ def add_OrderExecutionServicer_to_server(servicer, server):
             'CancelOrder': grpc.unary_unary_rpc_method_handler(
                     servicer.CancelOrder,
                     request_deserializer=stratops__api_dot_v1_dot_order__execution__pb2.CancelRequest.FromString,
+                    response_serializer=stratops__api_dot_v1_dot_order__execution__pb2.OrderResponse.SerializeToString,
+            ),
+            'ModifyOrder': grpc.unary_unary_rpc_method_handler(
+                    servicer.ModifyOrder,
+                    request_deserializer=stratops__api_dot_v1_dot_order__execution__pb2.ModifyRequest.FromString,
                     response_serializer=stratops__api_dot_v1_dot_order__execution__pb2.OrderResponse.SerializeToString,
             ),
             'GetOrder': grpc.unary_unary_rpc_method_handler(
@@ -206,6 +225,33 @@ class OrderExecution(object):
             target,
             '/stratops_api.v1.OrderExecution/CancelOrder',
             stratops__api_dot_v1_dot_order__execution__pb2.CancelRequest.SerializeToString,
+            stratops__api_dot_v1_dot_order__execution__pb2.OrderResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ModifyOrder(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/stratops_api.v1.OrderExecution/ModifyOrder',
+            stratops__api_dot_v1_dot_order__execution__pb2.ModifyRequest.SerializeToString,
             stratops__api_dot_v1_dot_order__execution__pb2.OrderResponse.FromString,
             options,
             channel_credentials,

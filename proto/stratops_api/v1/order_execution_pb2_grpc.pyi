@@ -36,6 +36,11 @@ class OrderExecutionStub:
     SubmitBatchOrders: _grpc.UnaryUnaryMultiCallable[_order_execution_pb2.BatchOrderRequest, _order_execution_pb2.BatchOrderResponse]
     CancelOrder: _grpc.UnaryUnaryMultiCallable[_order_execution_pb2.CancelRequest, _order_execution_pb2.OrderResponse]
     """Cancelling an id the venue does not know leaves a tombstone: a later submit of it is rejected."""
+    ModifyOrder: _grpc.UnaryUnaryMultiCallable[_order_execution_pb2.ModifyRequest, _order_execution_pb2.OrderResponse]
+    """Gives an open limit order another price and quantity, in one step. Each modification has a number,
+    from 1, and is decided once: one that is not newer than the last decided answers with the order
+    as it stands. UNIMPLEMENTED where a venue cannot do that in one step.
+    """
     GetOrder: _grpc.UnaryUnaryMultiCallable[_order_execution_pb2.GetOrderRequest, _order_execution_pb2.OrderResponse]
     """NOT_FOUND for an id the venue has never seen."""
     ListOrders: _grpc.UnaryUnaryMultiCallable[_order_execution_pb2.ListOrdersRequest, _order_execution_pb2.ListOrdersResponse]
@@ -48,6 +53,11 @@ class OrderExecutionAsyncStub(OrderExecutionStub):
     SubmitBatchOrders: _aio.UnaryUnaryMultiCallable[_order_execution_pb2.BatchOrderRequest, _order_execution_pb2.BatchOrderResponse]  # type: ignore[assignment]
     CancelOrder: _aio.UnaryUnaryMultiCallable[_order_execution_pb2.CancelRequest, _order_execution_pb2.OrderResponse]  # type: ignore[assignment]
     """Cancelling an id the venue does not know leaves a tombstone: a later submit of it is rejected."""
+    ModifyOrder: _aio.UnaryUnaryMultiCallable[_order_execution_pb2.ModifyRequest, _order_execution_pb2.OrderResponse]  # type: ignore[assignment]
+    """Gives an open limit order another price and quantity, in one step. Each modification has a number,
+    from 1, and is decided once: one that is not newer than the last decided answers with the order
+    as it stands. UNIMPLEMENTED where a venue cannot do that in one step.
+    """
     GetOrder: _aio.UnaryUnaryMultiCallable[_order_execution_pb2.GetOrderRequest, _order_execution_pb2.OrderResponse]  # type: ignore[assignment]
     """NOT_FOUND for an id the venue has never seen."""
     ListOrders: _aio.UnaryUnaryMultiCallable[_order_execution_pb2.ListOrdersRequest, _order_execution_pb2.ListOrdersResponse]  # type: ignore[assignment]
@@ -75,6 +85,17 @@ class OrderExecutionServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_order_execution_pb2.OrderResponse, _abc.Awaitable[_order_execution_pb2.OrderResponse]]:
         """Cancelling an id the venue does not know leaves a tombstone: a later submit of it is rejected."""
+
+    @_abc_1.abstractmethod
+    def ModifyOrder(
+        self,
+        request: _order_execution_pb2.ModifyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_order_execution_pb2.OrderResponse, _abc.Awaitable[_order_execution_pb2.OrderResponse]]:
+        """Gives an open limit order another price and quantity, in one step. Each modification has a number,
+        from 1, and is decided once: one that is not newer than the last decided answers with the order
+        as it stands. UNIMPLEMENTED where a venue cannot do that in one step.
+        """
 
     @_abc_1.abstractmethod
     def GetOrder(

@@ -60,6 +60,7 @@ class _ActionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Action.ValueTy
     ACTION_UNSPECIFIED: _Action.ValueType  # 0
     ACTION_ORDER: _Action.ValueType  # 1
     ACTION_CANCEL: _Action.ValueType  # 2
+    ACTION_MODIFY: _Action.ValueType  # 3
 
 class Action(_Action, metaclass=_ActionEnumTypeWrapper):
     """---- Signals -------------------------------------------------------------------------------"""
@@ -67,6 +68,7 @@ class Action(_Action, metaclass=_ActionEnumTypeWrapper):
 ACTION_UNSPECIFIED: Action.ValueType  # 0
 ACTION_ORDER: Action.ValueType  # 1
 ACTION_CANCEL: Action.ValueType  # 2
+ACTION_MODIFY: Action.ValueType  # 3
 Global___Action: _TypeAlias = Action  # noqa: Y015
 
 @_typing.final
@@ -948,12 +950,15 @@ class Outcome(_message.Message):
     SIGNAL_ID_FIELD_NUMBER: _builtins.int
     FILL_FIELD_NUMBER: _builtins.int
     END_FIELD_NUMBER: _builtins.int
+    MODIFIED_FIELD_NUMBER: _builtins.int
     number: _builtins.int
     signal_id: _builtins.str
     @_builtins.property
     def fill(self) -> Global___OrderFill: ...
     @_builtins.property
     def end(self) -> Global___OrderEnd: ...
+    @_builtins.property
+    def modified(self) -> Global___OrderModified: ...
     def __init__(
         self,
         *,
@@ -961,12 +966,13 @@ class Outcome(_message.Message):
         signal_id: _builtins.str = ...,
         fill: Global___OrderFill | None = ...,
         end: Global___OrderEnd | None = ...,
+        modified: Global___OrderModified | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["end", b"end", "fill", b"fill", "what", b"what"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end", b"end", "fill", b"fill", "modified", b"modified", "what", b"what"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["end", b"end", "fill", b"fill", "number", b"number", "signal_id", b"signal_id", "what", b"what"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end", b"end", "fill", b"fill", "modified", b"modified", "number", b"number", "signal_id", b"signal_id", "what", b"what"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_what: _TypeAlias = _typing.Literal["fill", "end"]  # noqa: Y015
+    _WhichOneofReturnType_what: _TypeAlias = _typing.Literal["fill", "end", "modified"]  # noqa: Y015
     _WhichOneofArgType_what: _TypeAlias = _typing.Literal["what", b"what"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_what) -> _WhichOneofReturnType_what | None: ...
 
@@ -983,6 +989,7 @@ class OrderFill(_message.Message):
     QUANTITY_FIELD_NUMBER: _builtins.int
     FEE_FIELD_NUMBER: _builtins.int
     AT_NS_FIELD_NUMBER: _builtins.int
+    BUSTS_FIELD_NUMBER: _builtins.int
     fill_id: _builtins.str
     symbol: _builtins.str
     side: _types_pb2.Side.ValueType
@@ -990,6 +997,8 @@ class OrderFill(_message.Message):
     quantity: _builtins.str
     fee: _builtins.str
     at_ns: _builtins.int
+    busts: _builtins.str
+    """id of the fill that this one takes back, with the other side; empty: none"""
     def __init__(
         self,
         *,
@@ -1000,14 +1009,44 @@ class OrderFill(_message.Message):
         quantity: _builtins.str = ...,
         fee: _builtins.str = ...,
         at_ns: _builtins.int = ...,
+        busts: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_ns", b"at_ns", "fee", b"fee", "fill_id", b"fill_id", "price", b"price", "quantity", b"quantity", "side", b"side", "symbol", b"symbol"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_ns", b"at_ns", "busts", b"busts", "fee", b"fee", "fill_id", b"fill_id", "price", b"price", "quantity", b"quantity", "side", b"side", "symbol", b"symbol"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___OrderFill: _TypeAlias = OrderFill  # noqa: Y015
+
+@_typing.final
+class OrderModified(_message.Message):
+    """An order has the terms that the signal asked for; of a refused one, the signal's end tells."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDER_FIELD_NUMBER: _builtins.int
+    REMAINING_FIELD_NUMBER: _builtins.int
+    PRICE_FIELD_NUMBER: _builtins.int
+    order: _builtins.str
+    """id of the signal that made the order"""
+    remaining: _builtins.str
+    """what is not yet filled"""
+    price: _builtins.str
+    def __init__(
+        self,
+        *,
+        order: _builtins.str = ...,
+        remaining: _builtins.str = ...,
+        price: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["order", b"order", "price", b"price", "remaining", b"remaining"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OrderModified: _TypeAlias = OrderModified  # noqa: Y015
 
 @_typing.final
 class OrderEnd(_message.Message):
@@ -1075,6 +1114,8 @@ class Signal(_message.Message):
     EXPIRES_NS_FIELD_NUMBER: _builtins.int
     CANCELS_FIELD_NUMBER: _builtins.int
     CLOSING_FIELD_NUMBER: _builtins.int
+    MODIFIES_FIELD_NUMBER: _builtins.int
+    POST_ONLY_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """UUID, deterministic (docs/contracts)"""
     action: Global___Action.ValueType
@@ -1098,6 +1139,12 @@ class Signal(_message.Message):
     """with ACTION_CANCEL: the id of the signal whose order it cancels"""
     closing: _builtins.bool
     """only ever reduces the position"""
+    modifies: _builtins.str
+    """with ACTION_MODIFY: the id of the signal whose order gets the price and the"""
+    post_only: _builtins.bool
+    """quantity (of the whole order) given here; empty: as they are
+    a limit order that rests, or is not placed
+    """
     @_builtins.property
     def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]: ...
     @_builtins.property
@@ -1123,10 +1170,12 @@ class Signal(_message.Message):
         expires_ns: _builtins.int = ...,
         cancels: _builtins.str = ...,
         closing: _builtins.bool = ...,
+        modifies: _builtins.str = ...,
+        post_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["cause", b"cause"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "at_ns", b"at_ns", "cancels", b"cancels", "cause", b"cause", "closing", b"closing", "confidence", b"confidence", "expires_ns", b"expires_ns", "id", b"id", "max_slippage", b"max_slippage", "metadata", b"metadata", "order_type", b"order_type", "price", b"price", "priority", b"priority", "quantity", b"quantity", "side", b"side", "stop_price", b"stop_price", "symbol", b"symbol", "time_in_force", b"time_in_force"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "at_ns", b"at_ns", "cancels", b"cancels", "cause", b"cause", "closing", b"closing", "confidence", b"confidence", "expires_ns", b"expires_ns", "id", b"id", "max_slippage", b"max_slippage", "metadata", b"metadata", "modifies", b"modifies", "order_type", b"order_type", "post_only", b"post_only", "price", b"price", "priority", b"priority", "quantity", b"quantity", "side", b"side", "stop_price", b"stop_price", "symbol", b"symbol", "time_in_force", b"time_in_force"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1448,6 +1497,55 @@ class ResumeResponse(_message.Message):
 Global___ResumeResponse: _TypeAlias = ResumeResponse  # noqa: Y015
 
 @_typing.final
+class CancelOrdersRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOKEN_FIELD_NUMBER: _builtins.int
+    STRATEGY_FIELD_NUMBER: _builtins.int
+    ALL_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    token: _builtins.str
+    strategy: _builtins.str
+    """one of the two"""
+    all: _builtins.bool
+    reason: _builtins.str
+    def __init__(
+        self,
+        *,
+        token: _builtins.str = ...,
+        strategy: _builtins.str = ...,
+        all: _builtins.bool = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["all", b"all", "reason", b"reason", "strategy", b"strategy", "token", b"token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CancelOrdersRequest: _TypeAlias = CancelOrdersRequest  # noqa: Y015
+
+@_typing.final
+class CancelOrdersResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDERS_FIELD_NUMBER: _builtins.int
+    orders: _builtins.int
+    """that were at work"""
+    def __init__(
+        self,
+        *,
+        orders: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["orders", b"orders"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CancelOrdersResponse: _TypeAlias = CancelOrdersResponse  # noqa: Y015
+
+@_typing.final
 class GetDeskRequest(_message.Message):
     """---- What a desk looks like ----------------------------------------------------------------"""
 
@@ -1532,6 +1630,7 @@ class Desk(_message.Message):
     UNPUBLISHED_FIELD_NUMBER: _builtins.int
     HALT_SOURCES_FIELD_NUMBER: _builtins.int
     TERM_FIELD_NUMBER: _builtins.int
+    START_FIELD_NUMBER: _builtins.int
     halted: _builtins.str
     """why, empty: it is not"""
     queued: _builtins.int
@@ -1561,6 +1660,10 @@ class Desk(_message.Message):
     def halt_sources(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """"operator" or "policy/<name>" -> why; empty: not halted"""
 
+    @_builtins.property
+    def start(self) -> Global___Reconciliation:
+        """what the start found, once it has compared ledger and venue"""
+
     def __init__(
         self,
         *,
@@ -1580,10 +1683,11 @@ class Desk(_message.Message):
         unpublished: _builtins.int = ...,
         halt_sources: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         term: _builtins.int = ...,
+        start: Global___Reconciliation | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["feed", b"feed", "reconciliation", b"reconciliation"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["feed", b"feed", "reconciliation", b"reconciliation", "start", b"start"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "feed", b"feed", "fills", b"fills", "halt_sources", b"halt_sources", "halted", b"halted", "handovers", b"handovers", "orders", b"orders", "queue_limit", b"queue_limit", "queued", b"queued", "reconciliation", b"reconciliation", "rejected", b"rejected", "signals", b"signals", "strategies", b"strategies", "term", b"term", "unpublished", b"unpublished", "working", b"working"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "feed", b"feed", "fills", b"fills", "halt_sources", b"halt_sources", "halted", b"halted", "handovers", b"handovers", "orders", b"orders", "queue_limit", b"queue_limit", "queued", b"queued", "reconciliation", b"reconciliation", "rejected", b"rejected", "signals", b"signals", "start", b"start", "strategies", b"strategies", "term", b"term", "unpublished", b"unpublished", "working", b"working"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -69,6 +69,11 @@ class RiskGatewayStub(object):
                 request_serializer=stratops__api_dot_v1_dot_risk__gateway__pb2.ResumeRequest.SerializeToString,
                 response_deserializer=stratops__api_dot_v1_dot_risk__gateway__pb2.ResumeResponse.FromString,
                 _registered_method=True)
+        self.CancelOrders = channel.unary_unary(
+                '/stratops_api.v1.RiskGateway/CancelOrders',
+                request_serializer=stratops__api_dot_v1_dot_risk__gateway__pb2.CancelOrdersRequest.SerializeToString,
+                response_deserializer=stratops__api_dot_v1_dot_risk__gateway__pb2.CancelOrdersResponse.FromString,
+                _registered_method=True)
         self.GetDesk = channel.unary_unary(
                 '/stratops_api.v1.RiskGateway/GetDesk',
                 request_serializer=stratops__api_dot_v1_dot_risk__gateway__pb2.GetDeskRequest.SerializeToString,
@@ -144,6 +149,14 @@ class RiskGatewayServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CancelOrders(self, request, context):
+        """Cancels what a strategy, or the whole desk, has at work now. Passes a halt, and is carried out
+        after a restart too. Answered when it is on disk, before the venue has.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetDesk(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -207,6 +220,11 @@ def add_RiskGatewayServicer_to_server(servicer, server):
                     servicer.Resume,
                     request_deserializer=stratops__api_dot_v1_dot_risk__gateway__pb2.ResumeRequest.FromString,
                     response_serializer=stratops__api_dot_v1_dot_risk__gateway__pb2.ResumeResponse.SerializeToString,
+            ),
+            'CancelOrders': grpc.unary_unary_rpc_method_handler(
+                    servicer.CancelOrders,
+                    request_deserializer=stratops__api_dot_v1_dot_risk__gateway__pb2.CancelOrdersRequest.FromString,
+                    response_serializer=stratops__api_dot_v1_dot_risk__gateway__pb2.CancelOrdersResponse.SerializeToString,
             ),
             'GetDesk': grpc.unary_unary_rpc_method_handler(
                     servicer.GetDesk,
@@ -418,6 +436,33 @@ class RiskGateway(object):
             '/stratops_api.v1.RiskGateway/Resume',
             stratops__api_dot_v1_dot_risk__gateway__pb2.ResumeRequest.SerializeToString,
             stratops__api_dot_v1_dot_risk__gateway__pb2.ResumeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CancelOrders(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/stratops_api.v1.RiskGateway/CancelOrders',
+            stratops__api_dot_v1_dot_risk__gateway__pb2.CancelOrdersRequest.SerializeToString,
+            stratops__api_dot_v1_dot_risk__gateway__pb2.CancelOrdersResponse.FromString,
             options,
             channel_credentials,
             insecure,

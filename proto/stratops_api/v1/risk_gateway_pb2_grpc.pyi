@@ -50,6 +50,10 @@ class RiskGatewayStub:
     Halt: _grpc.UnaryUnaryMultiCallable[_risk_gateway_pb2.HaltRequest, _risk_gateway_pb2.HaltResponse]
     """From the answer on, no order leaves until Resume; survives restarts."""
     Resume: _grpc.UnaryUnaryMultiCallable[_risk_gateway_pb2.ResumeRequest, _risk_gateway_pb2.ResumeResponse]
+    CancelOrders: _grpc.UnaryUnaryMultiCallable[_risk_gateway_pb2.CancelOrdersRequest, _risk_gateway_pb2.CancelOrdersResponse]
+    """Cancels what a strategy, or the whole desk, has at work now. Passes a halt, and is carried out
+    after a restart too. Answered when it is on disk, before the venue has.
+    """
     GetDesk: _grpc.UnaryUnaryMultiCallable[_risk_gateway_pb2.GetDeskRequest, _risk_gateway_pb2.Desk]
     ListDeskOrders: _grpc.UnaryUnaryMultiCallable[_risk_gateway_pb2.ListDeskOrdersRequest, _risk_gateway_pb2.ListDeskOrdersResponse]
     GetBooks: _grpc.UnaryUnaryMultiCallable[_risk_gateway_pb2.GetBooksRequest, _risk_gateway_pb2.Books]
@@ -77,6 +81,10 @@ class RiskGatewayAsyncStub(RiskGatewayStub):
     Halt: _aio.UnaryUnaryMultiCallable[_risk_gateway_pb2.HaltRequest, _risk_gateway_pb2.HaltResponse]  # type: ignore[assignment]
     """From the answer on, no order leaves until Resume; survives restarts."""
     Resume: _aio.UnaryUnaryMultiCallable[_risk_gateway_pb2.ResumeRequest, _risk_gateway_pb2.ResumeResponse]  # type: ignore[assignment]
+    CancelOrders: _aio.UnaryUnaryMultiCallable[_risk_gateway_pb2.CancelOrdersRequest, _risk_gateway_pb2.CancelOrdersResponse]  # type: ignore[assignment]
+    """Cancels what a strategy, or the whole desk, has at work now. Passes a halt, and is carried out
+    after a restart too. Answered when it is on disk, before the venue has.
+    """
     GetDesk: _aio.UnaryUnaryMultiCallable[_risk_gateway_pb2.GetDeskRequest, _risk_gateway_pb2.Desk]  # type: ignore[assignment]
     ListDeskOrders: _aio.UnaryUnaryMultiCallable[_risk_gateway_pb2.ListDeskOrdersRequest, _risk_gateway_pb2.ListDeskOrdersResponse]  # type: ignore[assignment]
     GetBooks: _aio.UnaryUnaryMultiCallable[_risk_gateway_pb2.GetBooksRequest, _risk_gateway_pb2.Books]  # type: ignore[assignment]
@@ -143,6 +151,16 @@ class RiskGatewayServicer(metaclass=_abc_1.ABCMeta):
         request: _risk_gateway_pb2.ResumeRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_risk_gateway_pb2.ResumeResponse, _abc.Awaitable[_risk_gateway_pb2.ResumeResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def CancelOrders(
+        self,
+        request: _risk_gateway_pb2.CancelOrdersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_risk_gateway_pb2.CancelOrdersResponse, _abc.Awaitable[_risk_gateway_pb2.CancelOrdersResponse]]:
+        """Cancels what a strategy, or the whole desk, has at work now. Passes a halt, and is carried out
+        after a restart too. Answered when it is on disk, before the venue has.
+        """
 
     @_abc_1.abstractmethod
     def GetDesk(

@@ -1,0 +1,188 @@
+"""Other terms for an order at work: judged, journalled, decided by the venue, told."""
+
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from desk_driver import DeskDriver, Runner, buy, content, fill
+from handover.messages import OrderEnd, OrderModified
+from risk_gateway.lanes import Leaving
+from risk_gateway.report import order_to_proto
+from stratops_api.v1 import order_execution_pb2 as pb
+from stratops_api.v1 import types_pb2 as types
+from trading.orders import Modification, OrderState
+from trading.reasons import Reason
+from trading.signals import Action, OrderType, Signal, Verdict
+
+D = Decimal
+
+
+def modify(name: str = "m", of: str = "x", quantity: str = "0", price: int | None = None) -> Signal:
+    terms = {"price": None if price is None else D(price)}
+    return buy(name, quantity=quantity, action=Action.MODIFY, modifies=of, **terms)  # type: ignore[arg-type]  # by name
+
+
+def stated(desk: DeskDriver, quantity: str, price: str, modification: int, **more: Any) -> None:
+    """The venue's word about order x after a modification."""
+    answer = pb.OrderResponse(
+        client_order_id="x-0",
+        state=types.ORDER_STATE_ACCEPTED,
+        quantity=quantity,
+        price=price,
+        modification=modification,
+        **more,
+    )
+    desk.desk.execution.answered(desk.left[-1], answer)
+
+
+async def decide(runner: Runner, signal: Signal) -> tuple[Verdict, ...]:
+    """On the next tick."""
+    runner.desk.feed_next()
+    place = replace(signal.cause, sequence=runner.count + 1)
+    return await runner.decide(replace(signal, cause=place))
+
+
+@pytest.fixture
+async def runner(desk: DeskDriver) -> Runner:
+    """Whose strategy has an order x at work: to buy 2 at 90."""
+    runner = await desk.armed(content(max_position_size="10", max_order_value="900"))
+    order = buy("x", quantity="2", order_type=OrderType.LIMIT, price=D(90))
+    await runner.decide(order)
+    accepted = pb.OrderResponse(client_order_id="x-0", state=types.ORDER_STATE_ACCEPTED)
+    desk.desk.execution.answered(desk.left[-1], accepted)
+    return runner
+
+
+async def test_a_modification_leaves_with_a_number(desk: DeskDriver, runner: Runner) -> None:
+    (verdict,) = await decide(runner, modify(quantity="5", price=80))
+    assert verdict.accepted
+    assert desk.left[-1] == Leaving("s", "x-0", None, Modification(1, "m", D(5), D(80)))
+
+
+@pytest.mark.parametrize(("quantity", "reserved"), [("5", 5), ("1", 2)], ids=["more", "less"])
+async def test_until_the_venue_has_decided_the_worse_terms_count(
+    desk: DeskDriver, runner: Runner, quantity: str, reserved: int
+) -> None:
+    await decide(runner, modify(quantity=quantity))
+    assert desk.strategy.account.working("BTCUSDT").buys == reserved
+    stated(desk, quantity, "90", 1)
+    assert desk.strategy.account.working("BTCUSDT").buys == D(quantity)
+
+
+async def test_what_was_taken_is_told(desk: DeskDriver, runner: Runner) -> None:
+    await decide(runner, modify(quantity="5", price=80))
+    await desk.filled(fill("x"))
+    stated(desk, "5", "80", 1)
+    await desk.settled()
+    assert runner.outcomes[-1].what == OrderModified("x", D(4), D(80))
+    (working,) = desk.strategy.told.holdings().working
+    assert (working.quantity, working.price) == (D(4), D(80))
+
+
+async def test_what_the_venue_would_not_take_is_told_with_its_reason(
+    desk: DeskDriver, runner: Runner
+) -> None:
+    await decide(runner, modify(quantity="5"))
+    stated(desk, "2", "90", 1, reason=types.REASON_INVALID_PRICE)
+    await desk.settled()
+    ended = OrderEnd(OrderState.REJECTED, Reason.INVALID_PRICE)
+    assert (runner.outcomes[-1].signal_id, runner.outcomes[-1].what) == ("m", ended)
+
+
+@pytest.mark.parametrize(
+    ("signal", "reason"),
+    [
+        (modify(quantity="11", price=10), Reason.MAX_POSITION_SIZE),
+        (modify(quantity="9", price=101), Reason.MAX_ORDER_VALUE),
+        (modify(price=0), Reason.INVALID_PRICE),
+        (modify(quantity="-1"), Reason.INVALID_QUANTITY),
+        (modify(of="y"), Reason.UNKNOWN_ORDER),
+    ],
+    ids=["position", "value", "price", "quantity", "order"],
+)
+async def test_other_terms_are_judged_as_an_order_in_its_place(
+    desk: DeskDriver, runner: Runner, signal: Signal, reason: Reason
+) -> None:
+    (verdict,) = await decide(runner, signal)
+    assert verdict.reason is reason
+    assert desk.strategy.account.working("BTCUSDT").buys == 2
+
+
+async def test_one_modification_is_under_way_at_a_time(desk: DeskDriver, runner: Runner) -> None:
+    await decide(runner, modify(quantity="5"))
+    (verdict,) = await decide(runner, modify("n", quantity="6"))
+    assert verdict.reason is Reason.INVALID_SIGNAL
+
+
+async def test_a_smaller_order_is_never_refused_by_a_limit(
+    desk: DeskDriver, runner: Runner
+) -> None:
+    await desk.deploy("r2", content(max_position_size="0.5", max_order_value="1"))
+    (verdict,) = await decide(runner, modify(quantity="1"))
+    assert verdict.accepted
+
+
+async def test_a_halt_keeps_a_modification_from_leaving(desk: DeskDriver, runner: Runner) -> None:
+    await decide(runner, modify(quantity="5"))
+    desk.desk.bounds.halt("drill")
+    assert not desk.desk.execution.may_leave(desk.left[-1])
+    await desk.settled()
+    assert runner.outcomes[-1].what == OrderEnd(OrderState.REJECTED, Reason.HALTED)
+    assert desk.strategy.account.working("BTCUSDT").buys == 2
+
+
+async def test_a_venue_that_cannot_modify_is_named(desk: DeskDriver, runner: Runner) -> None:
+    await decide(runner, modify(quantity="5"))
+    desk.desk.execution.refused(desk.left[-1], "UNIMPLEMENTED: Method not found!")
+    await desk.settled()
+    assert runner.outcomes[-1].what == OrderEnd(OrderState.REJECTED, Reason.VENUE_REJECTED)
+
+
+async def test_the_larger_quantity_is_what_completes_an_order(
+    desk: DeskDriver, runner: Runner
+) -> None:
+    await decide(runner, modify(quantity="3"))
+    await desk.filled(fill("x", quantity="2"))
+    assert desk.strategy.account.orders["x-0"].is_open
+    stated(desk, "2", "90", 1, filled_quantity="2")
+    await desk.settled()
+    row = desk.archive.order("x-0")
+    assert row is not None
+    assert (row.state, desk.strategy.account.orders) == ("filled", {})
+
+
+async def test_a_restart_keeps_what_is_under_way_and_what_was_decided(
+    desk: DeskDriver, runner: Runner
+) -> None:
+    await decide(runner, modify(quantity="5"))
+    desk.again()
+    assert desk.strategy.account.working("BTCUSDT").buys == 5
+    assert desk.strategy.modifying == {"x-0"}
+
+
+async def test_an_order_is_listed_on_its_terms(desk: DeskDriver, runner: Runner) -> None:
+    (before,) = desk.archive.orders()
+    assert order_to_proto(desk.archive, before).price == "90"
+    await decide(runner, modify(quantity="5", price=80))
+    stated(desk, "5", "80", 1)
+    await desk.settled()
+    (placed,) = desk.archive.orders()
+    listed = order_to_proto(desk.archive, placed)
+    assert (listed.quantity, listed.price) == ("5", "80")
+
+
+async def test_a_late_fill_meets_the_terms_that_were_decided(
+    desk: DeskDriver, runner: Runner
+) -> None:
+    await decide(runner, modify(quantity="5"))
+    stated(desk, "5", "90", 1)
+    await desk.filled(fill("x", 1, "2"))
+    desk.desk.execution.end(desk.strategy, "x-0", OrderState.CANCELLED, None)
+    await desk.settled()
+    desk.strategy.ended.clear()  # as if it were long ago
+    await desk.filled(fill("x", 2, "1"))
+    row = desk.archive.order("x-0")
+    assert row is not None
+    assert row.state == "cancelled"
