@@ -170,7 +170,9 @@ async def test_a_start_refuses_a_journal_that_was_changed(
 
 async def test_a_snapshot_of_another_layout_is_not_read(desk: DeskDriver) -> None:
     seal = await traded_and_sealed(desk)
-    other = dataclasses.replace(seal, snapshot=seal.snapshot.replace(f'"layout":{LAYOUT}', '"layout":0'))
+    other = dataclasses.replace(
+        seal, snapshot=seal.snapshot.replace(f'"layout":{snapshot.LAYOUT}', '"layout":0')
+    )
     assert other != seal
     assert snapshot.from_json(other.snapshot) is None
 
