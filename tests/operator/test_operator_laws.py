@@ -267,9 +267,9 @@ class Operator(RuleBasedStateMachine):
         world.cluster.bad.clear()
         world.cluster.crashing.clear()
         world.gateway.slow.clear()
-        world.step()  # the gateway gives up at once what has failed often enough, and then is asked
-        world.annotate(RESTART, "at last")
         if self.exists:
+            world.settle()  # what has failed often enough is given up, and only then is it asked for
+            world.annotate(RESTART, "at last")
             world.settle()
         self._judge()
         self._end()
