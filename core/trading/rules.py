@@ -203,19 +203,15 @@ def exposure_is_known(request: Request) -> Rejection | None:
 
 
 def gross_exposure_stays_within_limit(request: Request) -> Rejection | None:
-    exposure, most = request.exposure, request.limits.max_gross_exposure
-    if exposure is None or exposure.gross > most:
-        worth = exposure.gross if exposure else None
-        return Rejection(Reason.MAX_GROSS_EXPOSURE, f"gross exposure {_could(worth, most)}")
-    return None
+    worth = request.exposure.gross if request.exposure else None
+    most = request.limits.max_gross_exposure
+    return _beyond(most, worth, Reason.MAX_GROSS_EXPOSURE, "gross exposure")
 
 
 def net_exposure_stays_within_limit(request: Request) -> Rejection | None:
-    exposure, most = request.exposure, request.limits.max_net_exposure
-    if exposure is None or exposure.net > most:
-        worth = exposure.net if exposure else None
-        return Rejection(Reason.MAX_NET_EXPOSURE, f"net exposure {_could(worth, most)}")
-    return None
+    worth = request.exposure.net if request.exposure else None
+    most = request.limits.max_net_exposure
+    return _beyond(most, worth, Reason.MAX_NET_EXPOSURE, "net exposure")
 
 
 def concentration_stays_within_limit(request: Request) -> Rejection | None:
@@ -231,8 +227,10 @@ def concentration_stays_within_limit(request: Request) -> Rejection | None:
     return None
 
 
-def _could(worth: Decimal | None, most: Decimal) -> str:
-    return f"could become {worth}, allowed is {most}"
+def _beyond(most: Decimal, worth: Decimal | None, reason: Reason, what: str) -> Rejection | None:
+    if worth is None or worth > most:
+        return Rejection(reason, f"{what} could become {worth}, allowed is {most}")
+    return None
 
 
 _ALWAYS: tuple[Check, ...] = (

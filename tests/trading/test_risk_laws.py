@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from btc import BTC
 from trading.accounts import StrategyAccount, Terms
 from trading.fills import Fill
-from trading.instruments import Instrument
 from trading.limits import Limits
 from trading.market import Touch
 from trading.orders import Order, OrderEvent, OrderState
@@ -18,15 +18,6 @@ from trading.signals import Cause, OrderType, Side, Signal
 
 MOST = Decimal(10)
 MOST_VALUE = Decimal(700)
-BTC = Instrument(
-    symbol="BTCUSDT",
-    price_increment=Decimal("0.5"),
-    lot_size=Decimal("0.1"),
-    min_quantity=Decimal("0.1"),
-    min_notional=Decimal(0),
-    base_currency="BTC",
-    quote_currency="USDT",
-)
 TOUCH = Touch(Decimal(99), Decimal(101))
 LIMITS = Limits(
     max_position_size=MOST,

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from btc import BTC as LISTED
 from trading.accounts import StrategyAccount, Terms
 from trading.admission import price_is_within_slippage
 from trading.fills import Fill
-from trading.instruments import Instrument
 from trading.limits import DEFAULT_LIMITS, Limits
 from trading.market import Touch
 from trading.reasons import Reason
@@ -19,15 +19,7 @@ from trading.rules import CLOSING, opening
 from trading.signals import Action, Cause, OrderType, Side, Signal
 
 NOW = 1_000
-BTC = Instrument(
-    symbol="BTCUSDT",
-    price_increment=Decimal("0.5"),
-    lot_size=Decimal("0.1"),
-    min_quantity=Decimal("0.2"),
-    min_notional=Decimal(50),
-    base_currency="BTC",
-    quote_currency="USDT",
-)
+BTC = replace(LISTED, min_quantity=Decimal("0.2"), min_notional=Decimal(50))
 INSTRUMENTS = {"BTCUSDT": BTC, "ETHUSDT": replace(BTC, symbol="ETHUSDT")}
 TOUCH = Touch(Decimal(99), Decimal(101))
 OLD = replace(TOUCH, age_ns=6 * 10**9)
