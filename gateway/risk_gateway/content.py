@@ -3,7 +3,7 @@
 Of two revisions, what tightens acts at once; what loosens waits until the new one is armed.
 """
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
@@ -14,11 +14,10 @@ from stratops_wire import InvalidMessage
 from stratops_wire.scalars import decimal_from
 from trading.accounts import Terms
 from trading.limits import InvalidLimits, Limits, parse_limits
+from trading.limits import tighter as tighter_limits
 
 _MOST_BYTES = 256 * 1024
 _LONGEST_NAME = 253  # of an object on a cluster
-_UNIONS = ("blocked_symbols",)
-_AT_LEAST = ("min_account_balance", "min_confidence")
 
 
 class Mode(StrEnum):
@@ -54,23 +53,10 @@ def tighter(one: Content, other: Content) -> Content:
     """
     mode = min(one.mode, other.mode, key=lambda mode: mode.rank)
     symbols = one.terms.symbols
-    limits = _tighter_limits(one.terms.limits, other.terms.limits)
+    limits = tighter_limits(one.terms.limits, other.terms.limits)
     if one.terms.limits.allowed_symbols and other.terms.limits.allowed_symbols:
         symbols &= limits.allowed_symbols  # so that an empty intersection does not mean "all"
     return Content(mode, replace(one.terms, symbols=symbols, limits=limits), one.policy)
-
-
-def _tighter_limits(one: Limits, other: Limits) -> Limits:
-    chosen: dict[str, Any] = {}
-    for field in fields(Limits):
-        mine, theirs = getattr(one, field.name), getattr(other, field.name)
-        if field.name == "allowed_symbols":
-            chosen[field.name] = mine & theirs if mine and theirs else mine | theirs
-        elif field.name in _UNIONS:
-            chosen[field.name] = mine | theirs
-        else:
-            chosen[field.name] = max(mine, theirs) if field.name in _AT_LEAST else min(mine, theirs)
-    return Limits(**chosen)
 
 
 def _document(text: str) -> dict[str, Any]:

@@ -5,24 +5,12 @@ asked for (`stratops up`), nothing here bounds anybody.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
-from decimal import Decimal
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from risk_gateway.content import Content, Mode, tighter
-from trading.limits import UNLIMITED, InvalidLimits, Limits, parse_limits
+from trading.limits import InvalidLimits, Limits, parse_bounds
 
-# What a policy does not say bounds nothing: `tighter` finds every other value tighter.
-_UNBOUNDED: Mapping[str, Any] = {
-    "max_order_value": UNLIMITED,
-    "max_position_size": UNLIMITED,
-    "max_daily_loss": UNLIMITED,
-    "max_drawdown": UNLIMITED,
-    "min_account_balance": Decimal(0),
-    "max_orders_per_second": 2**62,
-    "max_orders_per_minute": 2**62,
-    "min_confidence": Decimal(0),
-}
 NO_REASON = "no reason given"
 
 
@@ -128,8 +116,4 @@ def _bounds(written: object) -> Limits:
     """Raises InvalidLimits."""
     if not isinstance(written, Mapping):
         raise InvalidLimits(f"limits: {written!r}, expected an object")
-    stated = {name: value for name, value in written.items() if value is not None}
-    read = parse_limits(stated)
-    names = (each.name for each in fields(Limits))
-    silent = {name: _UNBOUNDED[name] for name in names if name in _UNBOUNDED and name not in stated}
-    return replace(read, **silent)
+    return parse_bounds(written)
