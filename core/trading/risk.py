@@ -36,6 +36,7 @@ class Standing(StrEnum):
 class Rejection:
     reason: Reason
     message: str
+    scope: str = ""  # whose limit it was; empty: the strategy's own
 
     def verdict(self, signal_id: str) -> Verdict:
         return Verdict(signal_id, self.reason, self.message)
@@ -114,11 +115,16 @@ Check = Callable[[Request], Rejection | None]
 
 def review(request: Request, checks: tuple[Check, ...]) -> Approved | Rejection:
     """The first check that objects decides."""
+    return objection(request, checks) or Approved(_order(request))
+
+
+def objection(request: Request, checks: tuple[Check, ...]) -> Rejection | None:
+    """The first one."""
     for check in checks:
         rejection = check(request)
         if rejection is not None:
             return rejection
-    return Approved(_order(request))
+    return None
 
 
 def _order(request: Request) -> Order:

@@ -19,7 +19,7 @@ from trading.admission import (
     signal_has_not_expired,
     strategy_is_not_paused,
 )
-from trading.limits import UNLIMITED, Limits
+from trading.limits import UNLIMITED, Limits, written
 from trading.reasons import Reason
 from trading.risk import Check, Rejection, Request, Standing
 from trading.signals import OrderType
@@ -284,6 +284,37 @@ def opening(limits: Limits) -> tuple[Check, ...]:
     """What an order obeys that does not only close; made anew when the limits change."""
     asked = (checks for name, checks in _IF_LIMITED if getattr(limits, name) != UNLIMITED)
     return tuple(dict.fromkeys(chain(_BY_DEFAULT, *asked)))
+
+
+# What bounds several strategies together; what is not written there is not looked at.
+_OF_EQUITY: tuple[tuple[str, Check], ...] = (
+    ("max_daily_loss", daily_loss_stays_within_limit),
+    ("max_drawdown", drawdown_stays_within_limit),
+    ("min_account_balance", balance_reaches_the_minimum),
+)
+_TOGETHER: tuple[tuple[str, tuple[Check, ...]], ...] = (
+    ("max_order_value", (order_is_small_enough,)),
+    ("max_position_size", (position_stays_within_limit,)),
+    *((name, (equity_is_known, check)) for name, check in _OF_EQUITY),
+    ("max_orders_per_second", (orders_this_second_are_few_enough,)),
+    ("max_orders_per_minute", (orders_this_minute_are_few_enough,)),
+    ("max_open_orders", (open_orders_are_few_enough,)),
+    ("max_gross_exposure", (exposure_is_known, gross_exposure_stays_within_limit)),
+    ("max_net_exposure", (exposure_is_known, net_exposure_stays_within_limit)),
+    (
+        "max_concentration",
+        (equity_is_known, exposure_is_known, concentration_stays_within_limit),
+    ),
+)
+ASKING_FOR_EQUITY = frozenset(name for name, them in _TOGETHER if equity_is_known in them)
+ASKING_FOR_EXPOSURE = frozenset(name for name, them in _TOGETHER if exposure_is_known in them)
+
+
+def bounding(limits: Limits) -> tuple[Check, ...]:
+    """What an order obeys where several strategies are bound together."""
+    names = written(limits)
+    asked = (checks for name, checks in _TOGETHER if name in names)
+    return tuple(dict.fromkeys(chain(*asked)))
 
 
 def _listed(symbols: frozenset[str]) -> str:

@@ -16,12 +16,12 @@ from handover.messages import Input, Mark, OrderEnd, OrderFill, Outcome
 from risk_gateway.archive import Row
 from risk_gateway.journal import OrderRow, Record
 from risk_gateway.policies import PolicyChange
-from trading.accounts import Watermarks
 from trading.fills import Fill
 from trading.ids import signal_of
 from trading.orders import Order, OrderState
 from trading.reasons import Reason
 from trading.signals import Signal, Verdict
+from trading.watermarks import Watermarks
 
 T = TypeVar("T")
 _LONGEST_ID = 200

@@ -8,8 +8,6 @@ import pytest
 
 from btc import BTC as LISTED
 from trading.accounts import (
-    DAY_NS,
-    SECOND_NS,
     AlreadyReserved,
     StrategyAccount,
     Terms,
@@ -19,10 +17,12 @@ from trading.fills import Fill
 from trading.limits import Limits
 from trading.market import Touch
 from trading.orders import ForeignFill, Order, OrderEvent, OrderState
+from trading.rates import SECOND_NS
 from trading.reasons import Reason
 from trading.reservations import Working
 from trading.risk import Approved, Rejection
 from trading.signals import Action, Cause, OrderType, Side, Signal
+from trading.watermarks import DAY_NS
 
 NOW = 100 * DAY_NS
 BTC = replace(LISTED, min_quantity=Decimal("0.2"), min_notional=Decimal(5))
