@@ -18,6 +18,9 @@ app.add_typer(dev.app, name="dev")
 
 State = Annotated[Path, typer.Option("--state", help="Folder of the desk.")]
 Why = Annotated[str, typer.Option("--reason", help="Why; kept in the gateway's journal.")]
+OfStrategy = Annotated[str, typer.Option("--strategy", help="Of this strategy only.")]
+OfSymbol = Annotated[str, typer.Option("--symbol", help="Of this symbol only.")]
+OfAccount = Annotated[str, typer.Option("--account", help="Of this account only.")]
 STATE = Path(".stratops")
 HERE = Path()
 
@@ -108,19 +111,42 @@ def init(
 
 
 @app.command()
-def halt(reason: Why, state: State = STATE) -> None:
-    """Stop all orders of the running desk, until `resume`; survives restarts."""
+def halt(
+    reason: Why,
+    strategy: OfStrategy = "",
+    symbol: OfSymbol = "",
+    account: OfAccount = "",
+    reducing: Annotated[
+        bool, typer.Option("--reducing", help="Let what only closes leave all the same.")
+    ] = False,
+    state: State = STATE,
+) -> None:
+    """Stop all orders of the running desk, or of one part, until `resume`; survives restarts."""
     from stratops.operate import halt as ask
 
-    raise typer.Exit(ask(state, reason))
+    raise typer.Exit(ask(state, reason, _scope(strategy, symbol, account), reducing=reducing))
 
 
 @app.command()
-def resume(reason: Why = "", state: State = STATE) -> None:
-    """Let orders leave again."""
+def resume(
+    reason: Why = "",
+    strategy: OfStrategy = "",
+    symbol: OfSymbol = "",
+    account: OfAccount = "",
+    state: State = STATE,
+) -> None:
+    """Let orders leave again: takes back what `halt` set of the same part."""
     from stratops.operate import resume as ask
 
-    raise typer.Exit(ask(state, reason))
+    raise typer.Exit(ask(state, reason, _scope(strategy, symbol, account)))
+
+
+def _scope(strategy: str, symbol: str, account: str) -> dict[str, str]:
+    named = {"strategy": strategy, "symbol": symbol, "account": account}
+    scope = {level: name for level, name in named.items() if name}
+    if len(scope) > 1:
+        raise typer.BadParameter("expected at most one of --strategy, --symbol and --account")
+    return scope
 
 
 @app.command()

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
 from stratops.folder import NoDesk, Running, running_in
@@ -11,18 +11,23 @@ from stratops.report import Seen, document
 from stratops_wire.gateway_client import GatewayClient, GatewayRefused, GatewayUnavailable
 
 
-def halt(state: Path, reason: str) -> int:
+def halt(state: Path, reason: str, scope: Mapping[str, str], *, reducing: bool = False) -> int:
     async def ask(gateway: GatewayClient, running: Running) -> str:
-        await gateway.halt(reason)
-        return f"halted: no order leaves {running.gateway} until `stratops resume`"
+        await gateway.halt(reason, reducing=reducing, **scope)
+        what = "only what closes leaves" if reducing else "no order leaves"
+        done = "reducing" if reducing else "halted"
+        again = " ".join(
+            ["stratops resume", *(f"--{level} {name}" for level, name in scope.items())]
+        )
+        return f"{done}{_of(scope)}: {what} {running.gateway} until `{again}`"
 
     return _asked(state, ask)
 
 
-def resume(state: Path, reason: str) -> int:
+def resume(state: Path, reason: str, scope: Mapping[str, str]) -> int:
     async def ask(gateway: GatewayClient, running: Running) -> str:
-        await gateway.resume(reason)
-        return f"resumed: orders leave {running.gateway} again"
+        await gateway.resume(reason, **scope)
+        return f"resumed{_of(scope)}: orders leave {running.gateway} again"
 
     return _asked(state, ask)
 
@@ -37,6 +42,10 @@ def status(state: Path, *, as_json: bool) -> int:
         return plain(View(running.session, None, desk))
 
     return _asked(state, ask)
+
+
+def _of(scope: Mapping[str, str]) -> str:
+    return "".join(f" {level} {name}" for level, name in scope.items())
 
 
 def _asked(state: Path, ask: Callable[[GatewayClient, Running], Awaitable[str]]) -> int:

@@ -47,6 +47,7 @@ def draw(view: View) -> RenderableType:
     desk = view.desk
     parts: list[RenderableType] = [_headline(view), *_problems(view.problems)]
     if desk is not None:
+        parts += _standings(desk)
         parts += [
             _strategy(one, view.starting.get(one.strategy, ()))
             for one in desk.strategies
@@ -131,6 +132,13 @@ def _headline(view: View) -> RenderableType:
     if view.desk.halted:
         text.append(f" HALTED: {view.desk.halted} ", "bold white on red")
     return text
+
+
+def _standings(desk: pb.Desk) -> Iterable[Text]:
+    """Of parts of the desk, and of the whole where it may only close: a halt is in the headline."""
+    for each in desk.standings:
+        if each.scope != "desk" or each.standing != "halted":
+            yield Text(f" {each.scope} {each.standing.upper()}: {each.why} ", "bold white on red")
 
 
 def _strategy(status: pb.StrategyStatus, starting: Sequence[str]) -> Panel:

@@ -27,10 +27,11 @@ from trading.positions import Position
 from trading.rates import MINUTE_NS, SECOND_NS, TokenBucket
 from trading.reasons import Reason
 from trading.reservations import Reservations, Working
-from trading.risk import UNLISTED, Approved, Rejection, Request, Standing, review
+from trading.risk import UNLISTED, Approved, Rejection, Request, review
 from trading.rules import CLOSING, exposure_is_known, opening
 from trading.scopes import DEFAULT_ACCOUNT
 from trading.signals import Action, Side, Signal
+from trading.standings import ACTIVE, Stand
 from trading.watermarks import Watermarks
 
 _ZERO = Decimal(0)
@@ -92,14 +93,12 @@ class StrategyAccount:
         *,
         revision: str = "",
         epoch: int = 0,
-        standing: Standing = Standing.TRADING,
+        stand: Stand = ACTIVE,
     ) -> Approved | Rejection:
         """Decides; reserves nothing. `market` answers for this symbol and every one that is held,
         `now_ns` is the desk's clock. Notes the equity in `watermarks` where it is known.
         """
-        request = self.request(
-            signal, market, now_ns, revision=revision, epoch=epoch, standing=standing
-        )
+        request = self.request(signal, market, now_ns, revision=revision, epoch=epoch, stand=stand)
         reviewed = review(request, CLOSING if request.closing else self._opening)
         if request.closing or not self._pools.are_bound or isinstance(reviewed, Rejection):
             return reviewed
@@ -113,7 +112,7 @@ class StrategyAccount:
         *,
         revision: str = "",
         epoch: int = 0,
-        standing: Standing = Standing.TRADING,
+        stand: Stand = ACTIVE,
     ) -> Request:
         """All that the signal is judged by."""
         symbol, sign = signal.symbol, signal.side.sign
@@ -132,7 +131,7 @@ class StrategyAccount:
             revision=revision,
             epoch=epoch,
             now_ns=now_ns,
-            standing=standing,
+            stand=stand,
             limits=self.terms.limits,
             symbols=self.terms.symbols,
             instrument=instrument,

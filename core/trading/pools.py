@@ -357,6 +357,8 @@ class Pools:
 
     def watermarks(self, symbols: Iterable[str], account: str) -> Mapping[str, Watermarks]:
         """By scope's text, of what covers orders of these symbols: to be journalled."""
+        if not self.are_bound:
+            return {}
         scopes = {scope for symbol in symbols for scope in covering(symbol, account)}
         found = ((scope, self._bounds[scope]) for scope in scopes if scope in self._bounds)
         return {

@@ -7,7 +7,6 @@ None there, and a check that needs it refuses.
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
-from enum import StrEnum
 
 from trading.exposure import Exposure
 from trading.ids import client_order_id
@@ -17,19 +16,11 @@ from trading.market import Touch
 from trading.orders import Order
 from trading.reasons import Reason
 from trading.signals import OrderType, Side, Signal, Verdict
+from trading.standings import Stand
 
 # Tuples: `in` compares members by identity first, which is faster than hashing an enum.
 PRICED = (OrderType.LIMIT, OrderType.STOP_LIMIT)
 TRIGGERED = (OrderType.STOP, OrderType.STOP_LIMIT)
-
-
-class Standing(StrEnum):
-    """What a strategy may do at all."""
-
-    TRADING = "trading"
-    REDUCING = "reducing"  # may close only
-    PAUSED = "paused"
-    HALTED = "halted"  # the desk is
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +53,7 @@ class Request:
     revision: str
     epoch: int
     now_ns: int
-    standing: Standing
+    stand: Stand
     limits: Limits
     symbols: frozenset[str]  # the manifest's
     instrument: Instrument  # or UNLISTED

@@ -8,8 +8,8 @@ from decimal import Decimal
 from itertools import chain
 
 from trading.admission import (
-    desk_is_not_halted,
     instrument_is_known,
+    nothing_is_halted,
     notional_reaches_the_minimum,
     price_is_within_slippage,
     prices_are_on_the_increment,
@@ -17,12 +17,13 @@ from trading.admission import (
     quantity_can_be_traded,
     signal_asks_for_an_order,
     signal_has_not_expired,
-    strategy_is_not_paused,
 )
 from trading.limits import UNLIMITED, Limits, written
 from trading.reasons import Reason
-from trading.risk import Check, Rejection, Request, Standing
+from trading.risk import Check, Rejection, Request
+from trading.scopes import Level
 from trading.signals import OrderType
+from trading.standings import Standing
 
 # ---- what only opening orders obey
 
@@ -33,21 +34,23 @@ def closing_finds_something_to_reduce(request: Request) -> Rejection | None:
     But when that was refused, the close is too: it would open the other side.
     """
     if request.signal.closing and request.quantity > request.closable:
+        why = f": {request.stand.why}" if request.stand.why else ""
         return Rejection(
             Reason.REDUCING_ONLY,
             f"{request.signal.side} {request.quantity} would not only reduce: position "
             f"{request.position}, of which, with what is being filled, {request.closable} is not "
-            f"being closed yet",
+            f"being closed yet{why}",
         )
     return None
 
 
 def strategy_may_open(request: Request) -> Rejection | None:
-    if request.standing is not Standing.TRADING:
+    if request.stand.standing is not Standing.ACTIVE:
+        why = f": {request.stand.why}" if request.stand.why else ""
         return Rejection(
             Reason.REDUCING_ONLY,
             f"{request.signal.side} {request.quantity} at position {request.position}: "
-            f"{request.strategy} may only reduce",
+            f"{request.strategy} may only reduce{why}",
         )
     return None
 
@@ -234,8 +237,7 @@ def _beyond(most: Decimal, worth: Decimal | None, reason: Reason, what: str) -> 
 
 
 _ALWAYS: tuple[Check, ...] = (
-    desk_is_not_halted,
-    strategy_is_not_paused,
+    nothing_is_halted,
     instrument_is_known,
     signal_asks_for_an_order,
     signal_has_not_expired,
@@ -308,6 +310,21 @@ _TOGETHER: tuple[tuple[str, tuple[Check, ...]], ...] = (
 )
 ASKING_FOR_EQUITY = frozenset(name for name, them in _TOGETHER if equity_is_known in them)
 ASKING_FOR_EXPOSURE = frozenset(name for name, them in _TOGETHER if exposure_is_known in them)
+
+
+_OF_A_SYMBOL = frozenset(
+    (
+        "max_order_value", "max_position_size", "max_daily_loss", "max_orders_per_second",
+        "max_orders_per_minute", "max_open_orders", "max_gross_exposure",
+    )
+)  # fmt: skip
+_OF_SEVERAL = frozenset(name for name, _ in _TOGETHER)
+# The names of limits that each level knows, beside the strategy's. A symbol has no capital.
+TOGETHER = {
+    Level.SYMBOL: _OF_A_SYMBOL,
+    Level.ACCOUNT: _OF_SEVERAL,
+    Level.DESK: _OF_SEVERAL,
+}
 
 
 def bounding(limits: Limits) -> tuple[Check, ...]:

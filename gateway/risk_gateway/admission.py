@@ -28,6 +28,7 @@ from risk_gateway.state import State
 from risk_gateway.strategy import Strategy, Submission, SubmissionDone, Waiting
 from risk_gateway.venue import order_request
 from trading.ids import client_order_id
+from trading.pools import Pools
 from trading.reasons import Reason
 from trading.risk import Rejection
 from trading.signals import Action, Signal, Verdict
@@ -183,7 +184,7 @@ class Admission:
         records: list[Record] = []
         outcomes: list[Outcome] = []
         if submission.batch.number:
-            records.append(_batch_record(strategy, submission.batch, at_ns))
+            records.append(_batch_record(strategy, submission.batch, self._state.pools, at_ns))
         for decision in submission.decided:
             number = strategy.next_outcome() if _ends(strategy, decision) else None
             records.append(_decision_record(strategy, decision, at_ns, number))
@@ -235,6 +236,7 @@ class Admission:
             counts.checks[decision.reason, "refused"] += 1
             counts.violations[decision.reason, strategy.name] += 1
             counts.rejected[strategy.name, decision.reason] += 1
+            counts.levels[decision.scope.partition(" ")[0] or "strategy", decision.reason] += 1
         if decision.order is not None:
             strategy.tally.orders += 1
             strategy.told.order(decision.order)
@@ -262,7 +264,7 @@ def _ends(strategy: Strategy, decision: Decided) -> bool:
     return decision.reason is not None or observed
 
 
-def _batch_record(strategy: Strategy, batch: Batch, at_ns: int) -> Record:
+def _batch_record(strategy: Strategy, batch: Batch, pools: Pools, at_ns: int) -> Record:
     taken = BatchTaken(
         batch.epoch,
         batch.number,
@@ -270,6 +272,7 @@ def _batch_record(strategy: Strategy, batch: Batch, at_ns: int) -> Record:
         batch.inputs,
         batch.stopped,
         strategy.account.watermarks,
+        pools.watermarks(strategy.account.terms.symbols, strategy.account.account),
     )
     key = batch_key(strategy.name, batch.epoch, batch.number)
     return record(Kind.BATCH, taken, at_ns, strategy.name, key=key)

@@ -10,7 +10,9 @@ import structlog
 
 from risk_gateway.policies import NO_REASON, PolicyChange
 from risk_gateway.records import Kind, Latch, record
-from risk_gateway.state import OPERATOR, State
+from risk_gateway.state import State
+from trading.scopes import DESK, Scope
+from trading.standings import ACTIVE, OPERATOR, Standing
 
 log = structlog.get_logger()
 
@@ -21,18 +23,24 @@ class Bounds:
     def __init__(self, state: State) -> None:
         self._state = state
 
-    def halt(self, reason: str, source: str = OPERATOR) -> None:
-        """Refuses from now on; survives restarts once it is durable."""
-        latch = Latch(reason or NO_REASON, source)
-        self._state.latch(source, latch.reason)
+    def halt(
+        self,
+        reason: str,
+        scope: Scope = DESK,
+        standing: Standing = Standing.HALTED,
+        source: str = OPERATOR,
+    ) -> None:
+        """Refuses from now on, or lets only close; survives restarts once it is durable."""
+        latch = Latch(reason or NO_REASON, source, scope.level, scope.name, standing)
+        self._state.latch(scope, source, latch.stand)
         self._note(Kind.HALTED, latch)
-        log.warning("halted", reason=self._state.halted)
+        log.warning("halted", scope=str(scope), standing=standing, reason=latch.reason)
 
-    def resume(self, reason: str, source: str = OPERATOR) -> None:
-        """Ends the halt of that source; every other goes on."""
-        self._state.latch(source, "")
-        self._note(Kind.RESUMED, Latch(reason, source))
-        log.warning("resumed", reason=reason, halted=self._state.halted)
+    def resume(self, reason: str, scope: Scope = DESK, source: str = OPERATOR) -> None:
+        """Takes back what that source set of that scope; every other goes on."""
+        self._state.latch(scope, source, ACTIVE)
+        self._note(Kind.RESUMED, Latch(reason, source, scope.level, scope.name, Standing.ACTIVE))
+        log.warning("resumed", scope=str(scope), reason=reason, halted=self._state.halted)
 
     def list_policies(self, listed: Mapping[str, Mapping[str, Any]]) -> None:
         """These are all there are."""

@@ -15,6 +15,7 @@ from stratops_wire.scalars import decimal_from
 from trading.accounts import Terms
 from trading.limits import InvalidLimits, Limits, parse_limits
 from trading.limits import tighter as tighter_limits
+from trading.scopes import DEFAULT_ACCOUNT
 
 _MOST_BYTES = 256 * 1024
 _LONGEST_NAME = 253  # of an object on a cluster
@@ -37,6 +38,7 @@ class Content:
     mode: Mode
     terms: Terms
     policy: str = ""  # the risk policy that it names
+    account: str = DEFAULT_ACCOUNT
 
 
 def parse_content(text: str) -> Content:
@@ -44,7 +46,7 @@ def parse_content(text: str) -> Content:
     document = _document(text)
     symbols = _symbols(document)
     terms = Terms(_capital(document), symbols, _limits(document))
-    return Content(_mode(document), terms, _policy(document))
+    return Content(_mode(document), terms, _policy(document), _account(document))
 
 
 def tighter(one: Content, other: Content) -> Content:
@@ -56,7 +58,8 @@ def tighter(one: Content, other: Content) -> Content:
     limits = tighter_limits(one.terms.limits, other.terms.limits)
     if one.terms.limits.allowed_symbols and other.terms.limits.allowed_symbols:
         symbols &= limits.allowed_symbols  # so that an empty intersection does not mean "all"
-    return Content(mode, replace(one.terms, symbols=symbols, limits=limits), one.policy)
+    terms = replace(one.terms, symbols=symbols, limits=limits)
+    return replace(one, mode=mode, terms=terms)
 
 
 def _document(text: str) -> dict[str, Any]:
@@ -94,6 +97,13 @@ def _policy(document: dict[str, Any]) -> str:
     if not isinstance(policy, str) or len(policy) > _LONGEST_NAME:
         raise InvalidMessage("content.policy", policy, "the name of a risk policy, or nothing")
     return policy
+
+
+def _account(document: dict[str, Any]) -> str:
+    account = document.get("account") or DEFAULT_ACCOUNT
+    if not isinstance(account, str) or len(account) > _LONGEST_NAME:
+        raise InvalidMessage("content.account", account, "the name of an account, or nothing")
+    return account
 
 
 def _capital(document: dict[str, Any]) -> Decimal:

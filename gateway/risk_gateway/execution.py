@@ -53,7 +53,7 @@ class Execution:
         if leaving.request is None:
             return True
         strategy = self._state.strategies[leaving.strategy]
-        if self._state.halted:
+        if self._state.halted_for(strategy, leaving.request.symbol):
             self._sent_ns.pop(leaving.client_order_id, None)
             self.end(strategy, leaving.client_order_id, OrderState.EXPIRED, Reason.HALTED)
             return False

@@ -45,6 +45,7 @@ class Counts:
     fills: Counter[Labels] = field(default_factory=Counter)  # strategy, symbol, side
     checks: Counter[Labels] = field(default_factory=Counter)  # type, result
     violations: Counter[Labels] = field(default_factory=Counter)  # type, strategy
+    levels: Counter[Labels] = field(default_factory=Counter)  # level, type
     errors: Counter[Labels] = field(default_factory=Counter)  # strategy, type
     reloads: Counter[Labels] = field(default_factory=Counter)  # strategy, success
     position_updates: int = 0
@@ -65,6 +66,7 @@ _FAMILIES: tuple[tuple[str, str, Labels, str], ...] = (
     ("fills", "fills_received", ("strategy", "symbol", "side"), "Fills counted"),
     ("checks", "risk_checks", ("type", "result"), "Risk decisions"),
     ("violations", "risk_violations", ("type", "strategy"), "Limits met"),
+    ("levels", "risk_refusals", ("level", "type"), "Signals refused, by the level of the limit"),
     ("errors", "strategy_errors", ("strategy", "type"), "Troubles that its runners told of"),
 )
 _TRUTHS = {"true": "success", "false": "failure"}

@@ -4,7 +4,7 @@ A record that a strategy is told of carries its outcome's number; `outcome_of` r
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 from types import MappingProxyType
@@ -20,7 +20,9 @@ from trading.fills import Fill
 from trading.ids import signal_of
 from trading.orders import Order, OrderState
 from trading.reasons import Reason
+from trading.scopes import Level, Scope
 from trading.signals import Signal, Verdict
+from trading.standings import OPERATOR, Stand, Standing
 from trading.watermarks import Watermarks
 
 T = TypeVar("T")
@@ -77,10 +79,21 @@ class Flatten:
 
 @dataclass(frozen=True, slots=True)
 class Latch:
-    """A halt, or the end of one."""
+    """A halt, or the end of one; of the desk, where an older gateway wrote it."""
 
     reason: str
-    source: str = "operator"
+    source: str = OPERATOR
+    level: Level = Level.DESK
+    name: str = ""
+    standing: Standing = Standing.HALTED
+
+    @property
+    def scope(self) -> Scope:
+        return Scope(self.level, self.name)
+
+    @property
+    def stand(self) -> Stand:
+        return Stand(self.standing, self.reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +104,7 @@ class BatchTaken:
     inputs: tuple[Input, ...] = ()
     stopped: str = ""
     watermarks: Watermarks | None = None
+    together: Mapping[str, Watermarks] = field(default_factory=dict)  # by scope
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +118,7 @@ class Decided:
     now_ns: int
     reason: Reason | None = None
     message: str = ""
+    scope: str = ""  # whose limit refused it; empty: the strategy's own
     bid: Decimal | None = None
     ask: Decimal | None = None
     order: Order | None = None

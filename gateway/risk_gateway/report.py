@@ -51,6 +51,10 @@ def desk_to_proto(desk: Desk, surroundings: Surroundings) -> pb.Desk:
         unpublished=surroundings.unpublished(),
         halt_sources=dict(state.halts),
         term=state.term,
+        standings=[
+            pb.Standing(scope=str(scope), standing=stand.standing, why=stand.why)
+            for scope, stand in state.standings.by_scope.items()
+        ],
     )
 
 
@@ -138,6 +142,7 @@ def _strategy(desk: Desk, strategy: Strategy) -> pb.StrategyStatus:
         flattening=strategy.flattening.left if strategy.flattening else "",
         policy=_policy(strategy),
         closing_only=strategy.closing_only,
+        account=strategy.account.account,
     )
 
 

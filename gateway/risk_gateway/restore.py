@@ -29,6 +29,7 @@ from risk_gateway.told import Told, batch_of
 from trading.fills import Fill
 from trading.ids import client_order_id
 from trading.orders import OrderEvent
+from trading.standings import ACTIVE
 
 
 class Restoration:
@@ -75,7 +76,9 @@ class Restoration:
         told = Told(name, self._state.archive)
         grants = Grants(name, told, self._timing)  # replaced once all changes are read
         state = self._state
-        strategy = Strategy(name, first, told, grants, state.instruments, state.policies)
+        strategy = Strategy(
+            name, first, told, grants, state.instruments, state.policies, state.pools
+        )
         self._state.strategies[name] = strategy
         return strategy
 
@@ -86,11 +89,11 @@ class Restoration:
 
     def _halted(self, row: Row) -> None:
         latch: Latch = body_of(row)
-        self._state.latch(latch.source, latch.reason)
+        self._state.latch(latch.scope, latch.source, latch.stand)
 
     def _resumed(self, row: Row) -> None:
         latch: Latch = body_of(row)
-        self._state.latch(latch.source, "")
+        self._state.latch(latch.scope, latch.source, ACTIVE)
 
     def _policy(self, row: Row) -> None:
         self._state.take_policy(body_of(row))
@@ -113,6 +116,7 @@ class Restoration:
         strategy.tally.reached(body.mark.count)
         if body.watermarks is not None:
             strategy.account.watermarks = body.watermarks
+        self._state.pools.restore(body.together)
 
     def _decided(self, row: Row) -> None:
         strategy = self._state.strategies[row.strategy]

@@ -10,7 +10,7 @@ import structlog
 from handover.messages import Hello
 from risk_gateway.answers import EXPECTED, Answers
 from risk_gateway.callers import Callers, RefusalLog, check_operator
-from risk_gateway.desk import Desk, NotDeployed, deployment_of, name_from
+from risk_gateway.desk import Desk, NotDeployed, deployment_of, name_from, scope_from
 from risk_gateway.reconcile import differences, in_thread
 from risk_gateway.records import Decided
 from risk_gateway.report import Surroundings, desk_to_proto, order_to_proto
@@ -22,7 +22,9 @@ from stratops_api.v1.risk_gateway_pb2_grpc import RiskGatewayServicer
 from stratops_wire import InvalidMessage
 from stratops_wire.session import runner_message_from_proto
 from stratops_wire.signals import signal_from_proto, verdict_to_proto
+from trading.scopes import Scope
 from trading.signals import Signal, Verdict
+from trading.standings import Standing
 
 log = structlog.get_logger()
 
@@ -199,7 +201,8 @@ class Service(RiskGatewayServicer):
     async def Halt(self, request: pb.HaltRequest, context: Context) -> pb.HaltResponse:  # noqa: N802
         async def halt() -> pb.HaltResponse:
             await self._check_operator(request.token)
-            self._desk.bounds.halt(request.reason[:200])
+            standing = Standing.REDUCING if request.reducing else Standing.HALTED
+            self._desk.bounds.halt(request.reason[:200], self._scope(request), standing)
             await self._desk.state.journal.durable()
             return pb.HaltResponse(at_ns=self._desk.state.wall_ns())
 
@@ -208,11 +211,17 @@ class Service(RiskGatewayServicer):
     async def Resume(self, request: pb.ResumeRequest, context: Context) -> pb.ResumeResponse:  # noqa: N802
         async def resume() -> pb.ResumeResponse:
             await self._check_operator(request.token)
-            self._desk.bounds.resume(request.reason[:200])
+            self._desk.bounds.resume(request.reason[:200], self._scope(request))
             await self._desk.state.journal.durable()
             return pb.ResumeResponse(at_ns=self._desk.state.wall_ns())
 
         return await self._answers.give(context, resume())
+
+    def _scope(self, request: pb.HaltRequest | pb.ResumeRequest) -> Scope:
+        """Raises InvalidMessage: a name that is not known would halt nothing, and look as if."""
+        scope = scope_from(request.strategy, request.symbol, request.account)
+        self._desk.check_known(scope)
+        return scope
 
     # ---- reading
 

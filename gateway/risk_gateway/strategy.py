@@ -20,6 +20,7 @@ from trading.accounts import StrategyAccount
 from trading.instruments import Instrument
 from trading.ledger import Booking
 from trading.orders import Order
+from trading.pools import Pools
 from trading.reasons import Reason
 from trading.signals import Signal
 
@@ -178,15 +179,19 @@ class Strategy:
         grants: Grants,
         instruments: Mapping[str, Instrument],
         policies: Policies,
+        pools: Pools,
     ) -> None:
         self.name = name
         self.told = told
         self.grants = grants
         self._policies = policies
+        self._pools = pools
         self.closing_only = ""  # why it may open nothing
         self.flattening: Flattening | None = None
         self.flattenings = 0  # so far
-        self.account = StrategyAccount(name, first.content.terms, instruments)
+        self.account = StrategyAccount(
+            name, first.content.terms, instruments, pools, first.content.account
+        )
         self.mode = first.content.mode
         self.deployments: dict[str, Deployment] = {}
         self.links: dict[str, Link] = {}  # by instance
@@ -253,6 +258,7 @@ class Strategy:
             content = self._policies.capped(content, each.policy)
         self.closing_only = next(filter(None, map(self._policies.objection, contents)), "")
         self.mode = content.mode
+        self.account.fund(not self.observes)
         if content.terms != self.account.terms:
             self.account.adopt(content.terms)
 
@@ -277,6 +283,7 @@ class Strategy:
             self.session = session
             if begins_again:
                 self.account.begin_anew()
+                self._pools.begin_anew(session)
 
     # ---- orders
 

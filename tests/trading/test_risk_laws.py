@@ -13,8 +13,9 @@ from trading.fills import Fill
 from trading.limits import Limits
 from trading.market import Touch
 from trading.orders import Order, OrderEvent, OrderState
-from trading.risk import Approved, Standing
+from trading.risk import Approved
 from trading.signals import Cause, OrderType, Side, Signal
+from trading.standings import Stand, Standing
 
 MOST = Decimal(10)
 MOST_VALUE = Decimal(700)
@@ -175,7 +176,7 @@ NOTHING_ALLOWED = Limits(
     touch=st.sampled_from(
         [None, TOUCH, Touch(Decimal(0), Decimal(1)), Touch(TOUCH.bid, TOUCH.ask, 2**62)]
     ),
-    standing=st.sampled_from([Standing.TRADING, Standing.REDUCING]),
+    standing=st.sampled_from([Standing.ACTIVE, Standing.REDUCING]),
     lost=st.decimals("0", "1000000", places=2),
 )
 def test_closing_is_never_blocked_by_a_limit_that_exists_to_reduce_risk(
@@ -205,6 +206,6 @@ def test_closing_is_never_blocked_by_a_limit_that_exists_to_reduce_risk(
         confidence=Decimal(0),
         closing=flagged,
     )
-    answer = account.review(signal, lambda _: touch, 1, standing=standing)
+    answer = account.review(signal, lambda _: touch, 1, stand=Stand(standing))
     assert isinstance(answer, Approved), answer
     assert answer.order.closing
