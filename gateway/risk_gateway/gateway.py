@@ -23,6 +23,7 @@ from risk_gateway.lanes import Lanes
 from risk_gateway.market_view import MarketView
 from risk_gateway.metrics import DeskCollector, exposition
 from risk_gateway.policies import Policies
+from risk_gateway.policy_file import PolicyFile
 from risk_gateway.positions import PositionPublisher
 from risk_gateway.report import FeedView, Surroundings, levels
 from risk_gateway.restore import Restoration
@@ -81,7 +82,8 @@ class Gateway:
         self.settings = settings
         market = MarketView(intake, settings.clock)
         policies = Policies(
-            asked_for=settings.cluster is not None,
+            asked_for=settings.cluster is not None or settings.policies is not None,
+            may_be_missing=settings.cluster is None,
             real_venue=settings.venue_kind is VenueKind.REAL,
         )
         self.state = State(journal, archive, market, instruments, policies=policies)
@@ -89,6 +91,10 @@ class Gateway:
         self.desk = Desk(self.state, loop, allow_live=settings.allow_live, timing=timing)
         self.halt_file = HaltFile(settings.state_dir, self.state, self.desk.bounds)
         self.halt_file.look()  # before anything leaves
+        self.policy_file = (
+            PolicyFile(settings.policies, self.desk.bounds) if settings.policies else None
+        )
+        self._look_at_policies()
         self.venue = Venue(settings.venue, may_resubmit=lambda: not self.state.halted)
         self.bus = Bus(settings.nats_url)
         self.fills = FillReader(self.bus, self.desk.fill_book.take, self.on_fault)
@@ -156,8 +162,13 @@ class Gateway:
     async def _tick(self) -> None:
         while True:
             self.halt_file.look()
+            self._look_at_policies()
             self.desk.tick(time.monotonic())
             await asyncio.sleep(TICK_S)
+
+    def _look_at_policies(self) -> None:
+        if self.policy_file is not None:
+            self.policy_file.look()
 
     async def _watch(self) -> None:
         """Raises when the journal or the desk can no longer be relied on."""

@@ -71,8 +71,9 @@ class Settings:
     venue_kind: VenueKind = VenueKind.PAPER
     metrics_port: int | None = None
     metrics_host: str = ""  # empty: where it listens
+    policies: Path | None = None  # a file of them, where no cluster has them
     tls_dir: Path | None = None  # tls.crt and tls.key; None: plain
-    cluster: Cluster | None = None  # None: identity is local, and no policies are asked for
+    cluster: Cluster | None = None  # None: identity is local
     log_level: str = "info"
 
     @classmethod
@@ -97,6 +98,7 @@ class Settings:
             venue_kind=read.venue_kind(),
             metrics_port=read.port("METRICS_PORT"),
             metrics_host=read.text("METRICS_HOST", ""),
+            policies=None if cluster else read.path("POLICIES"),
             tls_dir=read.path("TLS_DIR"),
             cluster=cluster,
             log_level=read.text("LOG_LEVEL", "info").lower(),
