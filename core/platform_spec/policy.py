@@ -40,6 +40,9 @@ class SymbolRule(Rule):
 
 
 class PooledRule(Rule):
+    self_trade: Literal["refuse", "allow"] | None = Field(
+        None, description="Orders of one account that could trade with each other; refuse."
+    )
     limits: PooledLimits | None = Field(None, description="The most of all strategies together.")
 
 

@@ -100,9 +100,16 @@ class StrategyAccount:
         """
         request = self.request(signal, market, now_ns, revision=revision, epoch=epoch, stand=stand)
         reviewed = review(request, CLOSING if request.closing else self._opening)
-        if request.closing or not self._pools.are_bound or isinstance(reviewed, Rejection):
+        if request.closing or isinstance(reviewed, Rejection):
             return reviewed
-        return self._pools.objection(self, request, market) or reviewed
+        return self._together(request, market) or reviewed
+
+    def _together(self, request: Request, market: Market) -> Rejection | None:
+        """What other strategies have to do with it."""
+        found = self._pools.self_trade(self.account, request.signal)
+        if found is None and self._pools.are_bound:
+            return self._pools.objection(self, request, market)
+        return found
 
     def request(
         self,
@@ -341,6 +348,7 @@ class StrategyAccount:
             self.orders[order.client_order_id] = order
         else:
             self.orders.pop(order.client_order_id, None)
+        self._pools.stands(self.account, order)
         self._tell(order.symbol)
         return order
 

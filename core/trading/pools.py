@@ -8,7 +8,7 @@ A strategy may close at any time and nothing may keep it from that, so nobody's 
 another's.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal, localcontext
 from typing import Protocol
@@ -20,10 +20,12 @@ from trading.market import Market, fresh_mid
 from trading.money import EXACT
 from trading.orders import Order
 from trading.rates import MINUTE_NS, SECOND_NS, TokenBucket
+from trading.reasons import Reason
 from trading.risk import UNLISTED, Check, Rejection, Request, objection
 from trading.rules import ASKING_FOR_EQUITY, ASKING_FOR_EXPOSURE, bounding
 from trading.scopes import DESK, Level, Scope, covering
-from trading.signals import Side
+from trading.self_trade import may_trade
+from trading.signals import Side, Signal
 from trading.watermarks import Watermarks
 
 _ZERO = Decimal(0)
@@ -195,6 +197,8 @@ class Pools:
         self._bounds: dict[Scope, _Bound] = {}
         self._sums: dict[Scope, _Sums] = {}  # of the desk and its accounts, while anything is bound
         self._sessions: dict[str, None] = {}
+        self._open: dict[tuple[str, str, Side], dict[str, Order]] = {}
+        self._self_trade_allowed: Callable[[str], bool] = _nowhere
 
     @property
     def are_bound(self) -> bool:
@@ -229,7 +233,19 @@ class Pools:
         for member in self._members.values():
             self._add(member)
 
+    def allow_self_trade(self, where: Callable[[str], bool]) -> None:
+        """By account; refused wherever this does not say so."""
+        self._self_trade_allowed = where
+
     # ---- what moves
+
+    def stands(self, account: str, order: Order) -> None:
+        """An order as it stands now: while it is open, it may be met by another."""
+        key = (account, order.symbol, order.side)
+        if order.is_open:
+            self._open.setdefault(key, {})[order.client_order_id] = order
+        elif key in self._open:
+            self._open[key].pop(order.client_order_id, None)
 
     def join(self, member: Member) -> None:
         self._members[member.strategy] = member
@@ -285,6 +301,21 @@ class Pools:
                 message = f"{bound.scope}: {found.message}"
                 return replace(found, message=message, scope=str(bound.scope))
         return None
+
+    def self_trade(self, account: str, signal: Signal) -> Rejection | None:
+        """What would trade with another order of the same account."""
+        facing = self._open.get((account, signal.symbol, signal.side.other))
+        if not facing or self._self_trade_allowed(account):
+            return None
+        met = next((order for order in facing.values() if may_trade(signal, order)), None)
+        if met is None:
+            return None
+        scope = str(Scope(Level.ACCOUNT, account))
+        at = "" if met.price is None else f" at {met.price}"
+        message = (
+            f"{scope}: could trade with {met.side} {met.remaining}{at} of {met.strategy}, order"
+        )
+        return Rejection(Reason.SELF_TRADE, f"{message} {met.client_order_id}", scope)
 
     def _judged(self, bound: _Bound, member: Member, request: Request, market: Market) -> Request:
         """The same signal, by what its scope has together."""
@@ -399,6 +430,10 @@ def _exposure(lines: Mapping[str, Line], symbol: str, mids: _Mids) -> Exposure |
             stakes[name] = _Stake(line, unit)
     judged = stakes.pop(symbol, None)
     return None if judged is None else exposure(judged, stakes.values())
+
+
+def _nowhere(_: str) -> bool:
+    return False
 
 
 def _is_in(member: Member, scope: Scope) -> bool:

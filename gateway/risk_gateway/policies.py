@@ -27,6 +27,7 @@ class Policy:
     unreadable: str = ""  # why nobody may open anything by it
     bounds: Mapping[Scope, Limits] = field(default_factory=dict)
     stands: Mapping[Scope, Stand] = field(default_factory=dict)
+    self_trade: Mapping[Scope, bool] = field(default_factory=dict)  # whether it may be
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,17 @@ class Policies:
                 found[scope] = tighter_limits(found.get(scope, UNBOUNDED), limits)
         return found
 
+    def allow_self_trade(self, account: str) -> bool:
+        """Some policy says so, of the account or the desk, and none says otherwise."""
+        scopes = (DESK, Scope(Level.ACCOUNT, account))
+        said = {
+            policy.self_trade[scope]
+            for policy in self._in_force.values()
+            for scope in scopes
+            if scope in policy.self_trade
+        }
+        return said == {True}
+
     @property
     def _in_force(self) -> Mapping[str, Policy]:
         return self._policies if self.asked_for else {}
@@ -128,6 +140,7 @@ def parse_policy(spec: Mapping[str, Any]) -> Policy:
         entries = _entries(spec)
         bounds = {scope: _together(scope, entry) for scope, entry in entries.items()}
         found = {scope: _stand(scope, entry) for scope, entry in entries.items()}
+        self_trade = _self_trade(entries)
     except (InvalidLimits, RecursionError) as error:
         unreadable = str(error)[:200]
         if not halted and any(spec.get(name) for name in ("desk", "accounts", "symbols")):
@@ -136,7 +149,7 @@ def parse_policy(spec: Mapping[str, Any]) -> Policy:
         return Policy(Limits(), False, halted, unreadable, {}, stands)
     stands = {scope: each for scope, each in found.items() if each != ACTIVE} | stands
     bounds = {scope: each for scope, each in bounds.items() if each != UNBOUNDED}
-    return Policy(limits, spec.get("allowLive") is True, halted, "", bounds, stands)
+    return Policy(limits, spec.get("allowLive") is True, halted, "", bounds, stands, self_trade)
 
 
 def _entries(spec: Mapping[str, Any]) -> Mapping[Scope, Mapping[str, Any]]:
@@ -164,6 +177,16 @@ def _stand(scope: Scope, entry: Mapping[str, Any]) -> Stand:
     if standing == Standing.ACTIVE:
         return ACTIVE
     return Stand(Standing(standing), str(entry.get("reason") or NO_REASON)[:200])
+
+
+def _self_trade(entries: Mapping[Scope, Mapping[str, Any]]) -> Mapping[Scope, bool]:
+    """Raises InvalidLimits."""
+    said = {scope: entry.get("self_trade") for scope, entry in entries.items()}
+    for scope, each in said.items():
+        if each not in (None, "refuse", "allow") or (each and scope.level is Level.SYMBOL):
+            expected = "refuse or allow, of the desk or an account"
+            raise InvalidLimits(f"self_trade of the {scope}: {each!r}, expected {expected}")
+    return {scope: each == "allow" for scope, each in said.items() if each}
 
 
 def _together(scope: Scope, entry: Mapping[str, Any]) -> Limits:

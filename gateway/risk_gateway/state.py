@@ -53,6 +53,7 @@ class State:
 
     def __post_init__(self) -> None:
         self.pools = Pools(self.instruments)
+        self.pools.allow_self_trade(self.policies.allow_self_trade)
 
     @property
     def halted(self) -> str:

@@ -1,6 +1,7 @@
 """Limits and standings of a strategy, a symbol, an account and the desk, on a real journal."""
 
 import json
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from risk_gateway.policies import Policies, parse_policy
 from risk_gateway.report import Surroundings, desk_to_proto
 from stratops_wire import InvalidMessage
 from trading.scopes import DESK, Level, Scope
-from trading.signals import Side
+from trading.signals import OrderType, Side
 from trading.standings import Standing
 
 OF_S, OF_BTC = Scope(Level.STRATEGY, "s"), Scope(Level.SYMBOL, "BTCUSDT")
@@ -105,6 +106,43 @@ async def test_an_account_stays_with_its_strategy(desk: DeskDriver) -> None:
     await desk.deploy("r1", of("main"))
     with pytest.raises(NotAllowed, match="s: account other, expected main: it stays"):
         await desk.deploy("r2", of("other"))
+
+
+# ---- self-trade
+
+
+@pytest.mark.parametrize(
+    ("policies", "allowed"),
+    [
+        ({}, False),
+        ({"main": {"desk": {"self_trade": "allow"}}}, True),
+        ({"main": {"accounts": {"main": {"self_trade": "allow"}}}}, True),
+        ({"main": {"accounts": {"other": {"self_trade": "allow"}}}}, False),
+        (
+            {
+                "main": {"desk": {"self_trade": "allow"}},
+                "other": {"accounts": {"main": {"self_trade": "refuse"}}},
+            },
+            False,
+        ),
+        ({"main": {"desk": {"self_trade": "perhaps"}}}, False),
+        ({"main": {"symbols": {"BTCUSDT": {"self_trade": "allow"}}}}, False),
+    ],
+    ids=str,
+)
+async def test_self_trade_is_refused_unless_policies_agree_to_it(
+    bound_desk: DeskDriver, policies: dict[str, Any], allowed: bool
+) -> None:
+    await crew(bound_desk, **policies)
+    assert bound_desk.state.policies.allow_self_trade("main") is allowed
+
+
+async def test_an_order_that_could_trade_with_anothers_is_refused(desk: DeskDriver) -> None:
+    one, other = await crew(desk)
+    resting = {"order_type": OrderType.LIMIT, "price": Decimal(150), "side": Side.SELL}
+    assert await said(one, "x", **resting) == "accepted"
+    assert (await said(other, "y")).startswith("self_trade: account main: could trade with sell")
+    assert desk.orders == ["x-0"]
 
 
 # ---- standings
