@@ -143,8 +143,14 @@ def _standings(desk: pb.Desk) -> Iterable[Text]:
 
 def _strategy(status: pb.StrategyStatus, starting: Sequence[str]) -> Panel:
     title = f"[bold]{escape(status.strategy)}[/] {escape(status.mode)}"
-    body = Group(_runners(status, starting), Text(_holdings(status)), *_signals(status))
+    lines = (*_bypassed(status), *_signals(status))
+    body = Group(_runners(status, starting), Text(_holdings(status)), *lines)
     return Panel(body, title=title, title_align="left", border_style=_border(status))
+
+
+def _bypassed(status: pb.StrategyStatus) -> Iterable[Text]:
+    if status.bypassed:
+        yield Text(f" NOT CHECKED: {', '.join(status.bypassed)} ", "bold white on red")
 
 
 def _is_gone(status: pb.StrategyStatus) -> bool:

@@ -15,7 +15,7 @@ from platform_spec.limits import AT_LEAST, NUMBERS, Limits, PooledLimits, Symbol
 from platform_spec.metadata import ApiVersion, ObjectMetadata
 from platform_spec.problems import shown
 from platform_spec.resource import Resource
-from platform_spec.shapes import Reason, Symbol
+from platform_spec.shapes import EachOnce, Reason, Symbol
 from platform_spec.strategy import Mode, Spec
 from trading.standings import Standing
 
@@ -23,7 +23,15 @@ KIND = "RiskPolicy"
 
 
 AccountName = Annotated[str, Field(min_length=1, max_length=253)]
-_MOST_NAMED = 256
+_MANY = Field(max_length=256)
+
+
+Bypass = Literal[
+    "allowed_symbols", "blocked_symbols", "stale_price", "min_confidence", "max_order_value",
+    "max_position_size", "max_daily_loss", "max_drawdown", "min_account_balance",
+    "max_orders_per_second", "max_orders_per_minute", "max_price_deviation", "max_open_orders",
+    "max_gross_exposure", "max_net_exposure", "max_concentration",
+]  # fmt: skip
 
 
 class Rule(Resource):
@@ -57,16 +65,19 @@ class PolicySpec(Resource):
         None, description="True: no order of the whole namespace goes out; false."
     )
     reason: Reason | None = Field(None, description="Why it is halted, for people.")
+    bypass: Annotated[tuple[Bypass, ...], Field(max_length=16), EachOnce()] | None = Field(
+        None,
+        description="Checks that a strategy naming this policy leaves out; refused in mode live.",
+    )
     desk: PooledRule | None = Field(
         None, description="What holds for the whole desk, the namespace."
     )
-    accounts: dict[AccountName, PooledRule] | None = Field(
+    accounts: Annotated[dict[AccountName, PooledRule], _MANY] | None = Field(
         None,
         description="What holds for an account, by its name; 'default' is of those that name none.",
-        max_length=_MOST_NAMED,
     )
-    symbols: dict[Symbol, SymbolRule] | None = Field(
-        None, description="What holds for a symbol, by its name.", max_length=_MOST_NAMED
+    symbols: Annotated[dict[Symbol, SymbolRule], _MANY] | None = Field(
+        None, description="What holds for a symbol, by its name."
     )
 
     def as_written(self) -> dict[str, Any]:

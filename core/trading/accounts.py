@@ -9,7 +9,7 @@ enough to count for the rates.
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from trading.admission import LARGEST
@@ -28,7 +28,7 @@ from trading.rates import MINUTE_NS, SECOND_NS, TokenBucket
 from trading.reasons import Reason
 from trading.reservations import Reservations, Working
 from trading.risk import UNLISTED, Approved, Rejection, Request, review
-from trading.rules import CLOSING, exposure_is_known, opening
+from trading.rules import CLOSING, bypassed, exposure_is_known, opening
 from trading.scopes import DEFAULT_ACCOUNT
 from trading.signals import Action, Side, Signal
 from trading.standings import ACTIVE, Stand
@@ -46,6 +46,7 @@ class Terms:
     symbols: frozenset[str]
     limits: Limits = DEFAULT_LIMITS
     max_quote_age_ns: int = 5 * SECOND_NS
+    bypass: frozenset[str] = frozenset()  # names of checks that a policy has it leave out
 
 
 class AlreadyReserved(ValueError):
@@ -77,7 +78,7 @@ class StrategyAccount:
         self._at_work: Counter[str] = Counter()  # orders by symbol
         self._told: dict[str, Line] = {}  # by symbol, what the pools know
         self._pools = pools or Pools(instruments)
-        self._obey(terms.limits)
+        self._obey(terms)
         limits = terms.limits
         self._second = TokenBucket(limits.max_orders_per_second, SECOND_NS)
         self._minute = TokenBucket(limits.max_orders_per_minute, MINUTE_NS)
@@ -102,7 +103,13 @@ class StrategyAccount:
         reviewed = review(request, CLOSING if request.closing else self._opening)
         if request.closing or isinstance(reviewed, Rejection):
             return reviewed
-        return self._together(request, market) or reviewed
+        return self._together(request, market) or self._with_bypassed(request, reviewed)
+
+    def _with_bypassed(self, request: Request, approved: Approved) -> Approved:
+        if not self._bypassed:
+            return approved
+        found = (check(request) for check in self._bypassed)
+        return replace(approved, bypassed=tuple(filter(None, found)))
 
     def _together(self, request: Request, market: Market) -> Rejection | None:
         """What other strategies have to do with it."""
@@ -255,13 +262,14 @@ class StrategyAccount:
             self.watermarks = self.watermarks.shifted(paid_in)
             if self.is_funded:
                 self._pools.paid_in(self.account, paid_in)
-        self._obey(terms.limits)
+        self._obey(terms)
         self._second.resize(terms.limits.max_orders_per_second)
         self._minute.resize(terms.limits.max_orders_per_minute)
         self.terms = terms
 
-    def _obey(self, limits: Limits) -> None:
-        self._opening = opening(limits)
+    def _obey(self, terms: Terms) -> None:
+        self._opening = opening(terms.limits, terms.bypass)
+        self._bypassed = bypassed(terms.bypass)
         self._asks_for_exposure = exposure_is_known in self._opening
 
     def begin_anew(self) -> None:

@@ -32,6 +32,7 @@ class Limits:
     max_price_deviation: Decimal = UNLIMITED  # of an order's prices from the mid, as a share of it
 
 
+NAMES = frozenset(field.name for field in fields(Limits))
 DEFAULT_LIMITS = Limits()
 UNBOUNDED = Limits(
     max_order_value=UNLIMITED,

@@ -38,6 +38,7 @@ class Approved:
     """Proof that every check let this order through: the only thing that a venue is sent."""
 
     order: Order
+    bypassed: tuple[Rejection, ...] = ()  # what would have refused it, had no policy said otherwise
 
     @property
     def verdict(self) -> Verdict:

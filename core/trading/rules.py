@@ -4,6 +4,7 @@ Two policies, in the order they apply. What only closes obeys the halt, expiry a
 and nothing that exists to reduce risk: refusing it would keep the risk.
 """
 
+from collections.abc import Mapping
 from decimal import Decimal
 from itertools import chain
 
@@ -282,10 +283,34 @@ _IF_LIMITED: tuple[tuple[str, tuple[Check, ...]], ...] = (
 )
 
 
-def opening(limits: Limits) -> tuple[Check, ...]:
+def opening(limits: Limits, bypass: frozenset[str] = frozenset()) -> tuple[Check, ...]:
     """What an order obeys that does not only close; made anew when the limits change."""
     asked = (checks for name, checks in _IF_LIMITED if getattr(limits, name) != UNLIMITED)
-    return tuple(dict.fromkeys(chain(_BY_DEFAULT, *asked)))
+    left_out = bypassed(bypass)
+    return tuple(c for c in dict.fromkeys(chain(_BY_DEFAULT, *asked)) if c not in left_out)
+
+
+# What a policy may have a strategy bypass, by name. Never halt, grant, epoch or instrument.
+_BYPASSABLE: Mapping[str, Check] = {
+    "allowed_symbols": symbol_is_allowed,
+    "blocked_symbols": symbol_is_not_blocked,
+    "stale_price": price_is_fresh,
+    "min_confidence": confidence_is_enough,
+    "max_order_value": order_is_small_enough,
+    "max_position_size": position_stays_within_limit,
+    "max_daily_loss": daily_loss_stays_within_limit,
+    "max_drawdown": drawdown_stays_within_limit,
+    "min_account_balance": balance_reaches_the_minimum,
+    "max_orders_per_second": orders_this_second_are_few_enough,
+    "max_orders_per_minute": orders_this_minute_are_few_enough,
+    **{name: checks[-1] for name, checks in _IF_LIMITED},
+}
+BYPASSABLE = frozenset(_BYPASSABLE)
+
+
+def bypassed(names: frozenset[str]) -> tuple[Check, ...]:
+    """What these names leave out: asked all the same, so that it is known what it would refuse."""
+    return tuple(check for name, check in _BYPASSABLE.items() if name in names)
 
 
 # What bounds several strategies together; what is not written there is not looked at.

@@ -28,6 +28,7 @@ from risk_gateway.state import State
 from risk_gateway.strategy import Strategy, Submission, SubmissionDone, Waiting
 from risk_gateway.venue import order_request
 from trading.ids import client_order_id
+from trading.limits import NAMES as LIMIT_NAMES
 from trading.pools import Pools
 from trading.reasons import Reason
 from trading.risk import Rejection
@@ -236,7 +237,11 @@ class Admission:
             counts.checks[decision.reason, "refused"] += 1
             counts.violations[decision.reason, strategy.name] += 1
             counts.rejected[strategy.name, decision.reason] += 1
-            counts.levels[decision.scope.partition(" ")[0] or "strategy", decision.reason] += 1
+            if decision.scope or decision.reason in LIMIT_NAMES:
+                level = decision.scope.partition(" ")[0] or "strategy"
+                counts.levels[level, decision.reason] += 1
+        for bypassed in decision.bypassed:
+            counts.checks[bypassed, "bypassed"] += 1
         if decision.order is not None:
             strategy.tally.orders += 1
             strategy.told.order(decision.order)

@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from risk_gateway.market_view import View
 from risk_gateway.records import Decided
 from risk_gateway.strategy import Strategy, Submission
-from trading.orders import Order
 from trading.reasons import Reason
 from trading.risk import Approved, Rejection
 from trading.signals import Action, Signal
@@ -28,7 +27,7 @@ def judge(
     if isinstance(outcome, Rejection):
         return decided(submission, signal, view, outcome)
     if outcome is not None:
-        strategy.account.reserve(outcome)
+        strategy.account.reserve(outcome.order)
     return decided(submission, signal, view, None, outcome)
 
 
@@ -37,7 +36,7 @@ def decided(
     signal: Signal,
     view: View,
     rejection: Rejection | None,
-    order: Order | None = None,
+    approved: Approved | None = None,
 ) -> Decided:
     touch = view.market(signal.symbol)
     return Decided(
@@ -51,13 +50,14 @@ def decided(
         scope=rejection.scope if rejection else "",
         bid=touch.bid if touch else None,
         ask=touch.ask if touch else None,
-        order=order,
+        order=approved.order if approved else None,
+        bypassed=tuple(each.reason for each in approved.bypassed) if approved else (),
     )
 
 
 def _decide(
     strategy: Strategy, submission: Submission, signal: Signal, view: View, situation: Situation
-) -> Order | Rejection | None:
+) -> Approved | Rejection | None:
     """The order that shall leave; None: accepted, and none leaves."""
     if signal.id in submission.known:
         return Rejection(Reason.DUPLICATE, "this signal was decided before")
@@ -72,7 +72,7 @@ def _decide(
     reviewed = _review(strategy, submission, signal, view, stand)
     if isinstance(reviewed, Rejection):
         return reviewed
-    return None if observes else reviewed.order
+    return None if observes else reviewed
 
 
 def _review(

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from prometheus_client import PROCESS_COLLECTOR, CollectorRegistry, generate_latest
@@ -88,6 +88,7 @@ class Levels:
     armed: int = 0
     halted: bool = False
     journal_waiting: int = 0
+    bypassed: Collection[Labels] = ()  # strategy, type
     policies_followed: bool | None = None  # None: there are none to follow
     positions: Mapping[Labels, float] = field(default_factory=dict)  # strategy, symbol
     money: Mapping[str, Money] = field(default_factory=dict)  # by strategy
@@ -122,6 +123,11 @@ class DeskCollector(Collector):
         yield GaugeMetricFamily(
             PREFIX + "journal_waiting", "Not yet durable", levels.journal_waiting
         )
+        text = "1: a policy has the strategy leave this check out"
+        bypassed = GaugeMetricFamily(PREFIX + "checks_bypassed", text, labels=("strategy", "type"))
+        for bypass in levels.bypassed:
+            bypassed.add_metric(bypass, 1)
+        yield bypassed
         if levels.policies_followed is not None:
             text = "1: a change of a risk policy would be heard now"
             yield GaugeMetricFamily(PREFIX + "policies_followed", text, levels.policies_followed)

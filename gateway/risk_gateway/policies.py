@@ -12,7 +12,7 @@ from risk_gateway.content import Content, Mode, tighter
 from trading.limits import UNBOUNDED, InvalidLimits, Limits, parse_bounds
 from trading.limits import tighter as tighter_limits
 from trading.limits import written as written_limits
-from trading.rules import TOGETHER
+from trading.rules import BYPASSABLE, TOGETHER
 from trading.scopes import DESK, Level, Scope
 from trading.standings import ACTIVE, Source, Stand, Standing
 
@@ -28,6 +28,7 @@ class Policy:
     bounds: Mapping[Scope, Limits] = field(default_factory=dict)
     stands: Mapping[Scope, Stand] = field(default_factory=dict)
     self_trade: Mapping[Scope, bool] = field(default_factory=dict)  # whether it may be
+    bypass: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +118,13 @@ class Policies:
             return "" if self.may_be_missing else f"risk policy {content.policy} does not exist"
         if policy.unreadable:
             return f"risk policy {content.policy} cannot be read: {policy.unreadable}"
-        if content.mode is Mode.LIVE and not policy.allow_live:
-            return f"risk policy {content.policy} does not allow mode live"
-        return ""
+        why = _why_not_live(policy) if content.mode is Mode.LIVE else ""
+        return why and f"risk policy {content.policy} {why}"
+
+    def bypass(self, content: Content) -> frozenset[str]:
+        """The checks that its strategy leaves out; never a live one."""
+        policy = self._in_force.get(content.policy)
+        return policy.bypass if policy and content.mode is not Mode.LIVE else frozenset()
 
     def capped(self, content: Content, name: str) -> Content:
         """Within the policy of that name."""
@@ -128,6 +133,13 @@ class Policies:
             return content
         bound = Content(content.mode, replace(content.terms, limits=policy.limits))
         return tighter(content, bound)
+
+
+def _why_not_live(policy: Policy) -> str:
+    if not policy.allow_live:
+        return "does not allow mode live"
+    names = ", ".join(sorted(policy.bypass))
+    return names and f"bypasses {names}, which mode live forbids"
 
 
 def parse_policy(spec: Mapping[str, Any]) -> Policy:
@@ -141,6 +153,7 @@ def parse_policy(spec: Mapping[str, Any]) -> Policy:
         bounds = {scope: _together(scope, entry) for scope, entry in entries.items()}
         found = {scope: _stand(scope, entry) for scope, entry in entries.items()}
         self_trade = _self_trade(entries)
+        bypass = _bypass(spec.get("bypass"))
     except (InvalidLimits, RecursionError) as error:
         unreadable = str(error)[:200]
         if not halted and any(spec.get(name) for name in ("desk", "accounts", "symbols")):
@@ -149,7 +162,8 @@ def parse_policy(spec: Mapping[str, Any]) -> Policy:
         return Policy(Limits(), False, halted, unreadable, {}, stands)
     stands = {scope: each for scope, each in found.items() if each != ACTIVE} | stands
     bounds = {scope: each for scope, each in bounds.items() if each != UNBOUNDED}
-    return Policy(limits, spec.get("allowLive") is True, halted, "", bounds, stands, self_trade)
+    allow_live = spec.get("allowLive") is True
+    return Policy(limits, allow_live, halted, "", bounds, stands, self_trade, bypass)
 
 
 def _entries(spec: Mapping[str, Any]) -> Mapping[Scope, Mapping[str, Any]]:
@@ -187,6 +201,17 @@ def _self_trade(entries: Mapping[Scope, Mapping[str, Any]]) -> Mapping[Scope, bo
             expected = "refuse or allow, of the desk or an account"
             raise InvalidLimits(f"self_trade of the {scope}: {each!r}, expected {expected}")
     return {scope: each == "allow" for scope, each in said.items() if each}
+
+
+def _bypass(names: object) -> frozenset[str]:
+    """Raises InvalidLimits."""
+    if names is None:
+        return frozenset()
+    if not isinstance(names, list) or not all(isinstance(each, str) for each in names):
+        raise InvalidLimits(f"bypass: {names!r}, expected a list of checks")
+    for name in sorted(set(names) - BYPASSABLE):
+        raise InvalidLimits(f"bypass: {name}, expected one of {', '.join(sorted(BYPASSABLE))}")
+    return frozenset(names)
 
 
 def _together(scope: Scope, entry: Mapping[str, Any]) -> Limits:

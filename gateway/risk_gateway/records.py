@@ -122,6 +122,7 @@ class Decided:
     bid: Decimal | None = None
     ask: Decimal | None = None
     order: Order | None = None
+    bypassed: tuple[Reason, ...] = ()  # what would have refused it, had a policy not said otherwise
 
     @property
     def verdict(self) -> Verdict:

@@ -66,6 +66,11 @@ def levels(desk: Desk, policies_followed: bool | None = None) -> Levels:
         armed=sum(1 for strategy in strategies.values() if strategy.grants.epoch),
         halted=bool(state.halts),
         journal_waiting=state.journal.waiting,
+        bypassed={
+            (name, check)
+            for name, strategy in strategies.items()
+            for check in strategy.account.terms.bypass
+        },
         policies_followed=policies_followed,
         positions={
             (name, symbol): float(position.quantity)
@@ -143,6 +148,7 @@ def _strategy(desk: Desk, strategy: Strategy) -> pb.StrategyStatus:
         policy=_policy(strategy),
         closing_only=strategy.closing_only,
         account=strategy.account.account,
+        bypassed=sorted(strategy.account.terms.bypass),
     )
 
 

@@ -5,7 +5,7 @@ The account runs ahead of the journal by what is being written; `told` holds wha
 
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from handover.effects import Armed, Ended, GrantChange, Wanted
@@ -259,8 +259,10 @@ class Strategy:
         self.closing_only = next(filter(None, map(self._policies.objection, contents)), "")
         self.mode = content.mode
         self.account.fund(not self.observes)
-        if content.terms != self.account.terms:
-            self.account.adopt(content.terms)
+        bypass = frozenset.intersection(*map(self._policies.bypass, contents))
+        terms = replace(content.terms, bypass=bypass)
+        if terms != self.account.terms:
+            self.account.adopt(terms)
 
     def _contents(self) -> list[Content]:
         """The armed revision's first; the wanted one's bounds it where it is tighter."""

@@ -2,15 +2,17 @@
 
 import json
 from decimal import Decimal
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from desk_driver import DeskDriver, Runner, buy, cancel, content, fill
+from platform_spec.policy import Bypass
 from risk_gateway.desk import NotAllowed, scope_from
 from risk_gateway.policies import Policies, parse_policy
-from risk_gateway.report import Surroundings, desk_to_proto
+from risk_gateway.report import Surroundings, desk_to_proto, levels
 from stratops_wire import InvalidMessage
+from trading.rules import BYPASSABLE
 from trading.scopes import DESK, Level, Scope
 from trading.signals import OrderType, Side
 from trading.standings import Standing
@@ -139,10 +141,58 @@ async def test_self_trade_is_refused_unless_policies_agree_to_it(
 
 async def test_an_order_that_could_trade_with_anothers_is_refused(desk: DeskDriver) -> None:
     one, other = await crew(desk)
-    resting = {"order_type": OrderType.LIMIT, "price": Decimal(150), "side": Side.SELL}
+    resting: dict[str, Any] = {
+        "order_type": OrderType.LIMIT,
+        "price": Decimal(150),
+        "side": Side.SELL,
+    }
     assert await said(one, "x", **resting) == "accepted"
     assert (await said(other, "y")).startswith("self_trade: account main: could trade with sell")
     assert desk.orders == ["x-0"]
+
+
+# ---- bypass
+
+
+def naming_main(mode: str = "simulation") -> str:
+    return json.dumps({**json.loads(content(mode, max_order_value="10")), "policy": "main"})
+
+
+async def test_a_bypassed_check_lets_pass_and_is_counted_and_shown(bound_desk: DeskDriver) -> None:
+    one, _ = await crew(bound_desk, naming_main(), main={"bypass": ["max_order_value"]})
+    assert await said(one, "x") == "accepted"
+    assert bound_desk.state.counts.checks["max_order_value", "bypassed"] == 1
+    shown = desk_to_proto(bound_desk.desk, Surroundings())
+    assert list(shown.strategies[0].bypassed) == ["max_order_value"]
+    assert ("s", "max_order_value") in levels(bound_desk.desk).bypassed
+    bound_desk.desk.bounds.policy_changed("main", {})
+    assert (await said(one, "y")).startswith("max_order_value: order worth")
+
+
+async def test_what_is_bypassed_for_a_strategy_still_bounds_the_desk(
+    bound_desk: DeskDriver,
+) -> None:
+    policy = {"bypass": ["max_order_value"], "desk": {"limits": {"max_order_value": 10}}}
+    one, _ = await crew(bound_desk, naming_main(), main=policy)
+    assert (await said(one, "x")).startswith("max_order_value: desk: ")
+
+
+async def test_live_bypasses_nothing(bound_desk: DeskDriver) -> None:
+    policy = {"bypass": ["max_order_value"], "allowLive": True}
+    bound_desk.desk.allow_live = True
+    one, _ = await crew(bound_desk, naming_main("live"), main=policy)
+    why = "risk policy main bypasses max_order_value, which mode live forbids"
+    assert (await said(one, "x")).endswith(why)
+    assert bound_desk.strategy.account.terms.bypass == frozenset()
+
+
+@pytest.mark.parametrize("name", ["halted", "fenced", "unknown_instrument", "self_trade", 3])
+def test_what_must_hold_cannot_be_bypassed(name: Any) -> None:
+    assert parse_policy({"bypass": [name]}).unreadable.startswith("bypass: ")
+
+
+def test_the_resource_knows_what_may_be_bypassed() -> None:
+    assert set(get_args(Bypass)) == BYPASSABLE
 
 
 # ---- standings
