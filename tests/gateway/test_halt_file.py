@@ -94,7 +94,7 @@ async def test_a_file_stops_the_next_order_of_a_desk_at_work(stack: Stack) -> No
     while dict((await stack.desk()).halt_sources) != {"file": "news"}:
         pass
     (verdict,) = await runner.decide(buy("y", await stack.market.next()))
-    assert (verdict.reason, verdict.message) == ("halted", "the desk is halted")
+    assert (verdict.reason, verdict.message) == ("halted", "the desk is halted: file: news")
     stack.gateway.kill()
     await stack.gateway.start_again()
     assert dict((await stack.desk()).halt_sources) == {"file": "news"}
