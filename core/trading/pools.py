@@ -320,54 +320,40 @@ class Pools:
     def _judged(self, bound: _Bound, member: Member, request: Request, market: Market) -> Request:
         """The same signal, by what its scope has together."""
         symbol, side = request.signal.symbol, request.signal.side
-        own = member.line(symbol)
-        before = self._line(bound.scope, symbol)
+        held, own = self._lines(bound.scope), member.line(symbol)
+        before = held.get(symbol, NOTHING)
         now = before.moved(own, own.with_order(side, request.quantity))
-        lines = {**self._lines(bound.scope), symbol: now}
         mids = _Mids(market, request.max_quote_age_ns, self._instruments)
-        equity = self._equity(bound.scope, mids) if bound.asks_for_equity else None
+        balance = self._balance(bound.scope, held)
+        equity = _equity(balance, held, mids) if bound.asks_for_equity else None
         marks = bound.note(equity, request.now_ns)
         return replace(
             request,
             limits=bound.limits,
             position=before.on(side) * side.sign,
             reached=now.on(side),
-            balance=self._balance(bound.scope),
+            balance=balance,
             equity=equity,
             day_start=marks.day_start,
             peak=marks.peak,
             left_this_second=bound.second.available(request.now_ns),
             left_this_minute=bound.minute.available(request.now_ns),
-            open_orders=self._orders(bound.scope),
-            exposure=_exposure(lines, symbol, mids) if bound.asks_for_exposure else None,
+            open_orders=sum(line.orders for line in held.values()),
+            exposure=_exposure({**held, symbol: now}, symbol, mids)
+            if bound.asks_for_exposure
+            else None,
         )
 
-    def _equity(self, scope: Scope, mids: "_Mids") -> Decimal | None:
-        """None when a price that it needs is unknown or too old."""
-        equity = self._balance(scope)
-        for symbol, line in self._lines(scope).items():
-            unit = mids.unit(symbol) if line.quantity else _ZERO
-            if unit is None:
-                return None
-            worth = EXACT.multiply(line.quantity, unit)
-            equity = EXACT.add(equity, EXACT.subtract(worth, line.cost))
-        return equity
-
-    def _balance(self, scope: Scope) -> Decimal:
-        with localcontext(EXACT):
-            earned = sum((line.earned for line in self._lines(scope).values()), _ZERO)
-            return earned + (_ZERO if scope.level is Level.SYMBOL else self._of(scope).funds)
-
-    def _orders(self, scope: Scope) -> int:
-        return sum(line.orders for line in self._lines(scope).values())
+    def _balance(self, scope: Scope, lines: Mapping[str, Line]) -> Decimal:
+        earned = _ZERO if scope.level is Level.SYMBOL else self._of(scope).funds
+        for line in lines.values():
+            earned = EXACT.add(earned, line.earned)
+        return earned
 
     def _lines(self, scope: Scope) -> Mapping[str, Line]:
         if scope.level is Level.SYMBOL:
-            return {scope.name: self._line(scope, scope.name)}
+            return {scope.name: self._of(scope).lines.get(scope.name, NOTHING)}
         return self._of(scope).lines
-
-    def _line(self, scope: Scope, symbol: str) -> Line:
-        return self._of(scope).lines.get(symbol, NOTHING)
 
     def _of(self, scope: Scope) -> _Sums:
         """A symbol's line is the desk's."""
@@ -418,6 +404,18 @@ class _Mids:
         mid = fresh_mid(self._market(symbol), self._most_age_ns)
         instrument = self._instruments.get(symbol, UNLISTED)
         return None if mid is None else mid * instrument.contract_multiplier
+
+
+def _equity(balance: Decimal, lines: Mapping[str, Line], mids: _Mids) -> Decimal | None:
+    """None when a price that it needs is unknown or too old."""
+    equity = balance
+    for symbol, line in lines.items():
+        unit = mids.unit(symbol) if line.quantity else _ZERO
+        if unit is None:
+            return None
+        worth = EXACT.multiply(line.quantity, unit)
+        equity = EXACT.add(equity, EXACT.subtract(worth, line.cost))
+    return equity
 
 
 def _exposure(lines: Mapping[str, Line], symbol: str, mids: _Mids) -> Exposure | None:
