@@ -61,7 +61,7 @@ class Execution:
         strategy = self._state.strategies[leaving.strategy]
         if leaving.request is None:
             return self._modification_may_leave(strategy, leaving)
-        if self._state.halted:
+        if self._state.halted_for(strategy, leaving.request.symbol):
             self._sent_ns.pop(leaving.client_order_id, None)
             self.end(strategy, leaving.client_order_id, OrderState.EXPIRED, Reason.HALTED)
             return False
@@ -106,7 +106,7 @@ class Execution:
         order = strategy.account.orders.get(leaving.client_order_id)
         if order is None or order.asked is None:
             return False  # the order has ended, and its modification with it
-        if self._state.halted:
+        if self._state.halted_for(strategy, order.symbol):
             self.refuse_modification(strategy, leaving.client_order_id, Reason.HALTED)
             return False
         return True
