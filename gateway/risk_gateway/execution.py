@@ -55,7 +55,13 @@ class Execution:
     # ---- on the way out
 
     def may_leave(self, leaving: Leaving) -> bool:
-        """A halt stops orders and modifications here too; a cancel always passes."""
+        """A halt stops orders and modifications here too; a cancel always passes.
+
+        Nothing leaves while another gateway may lead: this one ends then, and whoever leads settles
+        what was on its way.
+        """
+        if not self._state.journal.is_held:
+            return False
         if leaving.is_cancel:
             return True
         strategy = self._state.strategies[leaving.strategy]

@@ -38,6 +38,7 @@ from risk_gateway.sealing import Sealer
 from risk_gateway.service import Service
 from risk_gateway.settings import InvalidSettings, Settings, VenueKind
 from risk_gateway.settle import Settler
+from risk_gateway.standby import led_journal
 from risk_gateway.state import State
 from risk_gateway.tls import server_credentials
 from risk_gateway.venue import Venue
@@ -241,7 +242,7 @@ class Gateway:
         )
         add_RiskGatewayServicer_to_server(service, server)
         self.address = _listen(server, self.settings)
-        host = self.settings.metrics_host or self.settings.listen.rpartition(":")[0]
+        host = self.settings.pages_host
         async with pages.serving(host, self.settings.metrics_port, self._pages()):
             await server.start()
             self._listening = True
@@ -295,7 +296,7 @@ async def opened(
     settings: Settings, instruments: Mapping[str, Instrument], timing: Timing = _TIMING
 ) -> AsyncIterator[Gateway]:
     """Raises JournalLocked, JournalUnusable, NotProven."""
-    journal = Journal(settings.postgres or settings.state_dir, asyncio.get_running_loop())
+    journal = await led_journal(settings)
     try:
         archive = Archive(journal.home)
         try:

@@ -98,6 +98,10 @@ class Settings:
     log_level: str = "info"
     least_free_bytes: int = LEAST_FREE_BYTES  # on the journal's disk; below it only closing
 
+    @property
+    def pages_host(self) -> str:
+        return self.metrics_host or self.listen.rpartition(":")[0]
+
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> "Settings":
         """Raises InvalidSettings."""
