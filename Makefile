@@ -27,11 +27,12 @@ check: install ## The fast gate: style, types, layers, unit tests; under a minut
 	$(BIN)/lint-imports
 	$(BIN)/pytest -q -n auto -m "not servers and not long and not cluster"
 
-test: check ## Everything: the gate, then real servers and long runs, then a real Kubernetes
-	$(BIN)/pytest -q -n 3 --dist worksteal -m "(servers or long) and not cluster"
+test: check ## The gate, then real servers, then a real Kubernetes
+	$(BIN)/pytest -q -n 3 --dist worksteal -m "servers and not long and not cluster"
 	$(BIN)/pytest -q -m "cluster and not scale"
 
-long: install ## A million events of the desk against its slow model (ARGS="--seed 7 --events 100000")
+long: install ## Laws at length, then a million events of the desk against its slow model (ARGS="--seed 7 --events 100000")
+	$(BIN)/pytest -q -n 2 --dist worksteal -m long
 	@PYTHONPATH=tests/support:tests/gateway_model $(BIN)/python tests/gateway_model/long_run.py $(ARGS)
 
 bench: install ## Measure speed and memory; prints a table, writes benchmarks/results

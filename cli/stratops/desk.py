@@ -113,6 +113,7 @@ class Desk:
 
     async def _start(self, checked: Checked, watch: ManifestWatch) -> None:
         await self._start_servers()
+        self._write_policies(checked)
         await self._start_core()
         self._folder.announce(_running(self._plan))
         self._folder.forget_specs()
@@ -205,7 +206,12 @@ class Desk:
                 self._notices.stands("manifests", text)
             return
         self._notices.solved("manifests")
+        self._write_policies(checked)
         self._rollouts.want(_active(checked))
+
+    def _write_policies(self, checked: Checked) -> None:
+        specs = {each.metadata.name: each.spec.as_written() for each in checked.policies}
+        self._folder.write_policies(plans.POLICIES, specs)
 
     # ---- End
 

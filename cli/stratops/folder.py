@@ -13,7 +13,7 @@ nats/ redis/ feed/
 import fcntl
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -72,6 +72,10 @@ class DeskFolder:
         path = self.part("specs") / f"{strategy.replace('/', '.')}-{revision}.json"
         _replace(path, spec)
         return path
+
+    def write_policies(self, name: str, specs: Mapping[str, object]) -> None:
+        """For the gateway, which follows them."""
+        _replace(self.part("gateway") / name, json.dumps(specs).encode())
 
     def forget_specs(self) -> None:
         """Those of earlier runs: every spec is written anew when it is needed."""

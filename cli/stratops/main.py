@@ -33,6 +33,9 @@ CaFile = Annotated[
     Path | None,
     typer.Option("--ca-file", envvar="STRATOPS_CA_FILE", help="PEM the gateway is checked by."),
 ]
+OfStrategy = Annotated[str, typer.Option("--strategy", help="Of this strategy only.")]
+OfSymbol = Annotated[str, typer.Option("--symbol", help="Of this symbol only.")]
+OfAccount = Annotated[str, typer.Option("--account", help="Of this account only.")]
 STATE = Path(".stratops")
 HERE = Path()
 
@@ -125,31 +128,50 @@ def init(
 @app.command()
 def halt(
     reason: Why,
+    strategy: OfStrategy = "",
+    symbol: OfSymbol = "",
+    account: OfAccount = "",
+    reducing: Annotated[
+        bool, typer.Option("--reducing", help="Let what only closes leave all the same.")
+    ] = False,
     state: State = STATE,
     gateway: Gateway = "",
     token_file: TokenFile = None,
     ca_file: CaFile = None,
 ) -> None:
-    """Stop all orders of the running desk, until `resume`; survives restarts."""
+    """Stop all orders of the running desk, or of one part, until `resume`; survives restarts."""
     from stratops.asker import Asker
     from stratops.operate import halt as ask
 
-    raise typer.Exit(ask(Asker(state, gateway, token_file, ca_file), reason))
+    asker = Asker(state, gateway, token_file, ca_file)
+    raise typer.Exit(ask(asker, reason, _scope(strategy, symbol, account), reducing=reducing))
 
 
 @app.command()
 def resume(
     reason: Why = "",
+    strategy: OfStrategy = "",
+    symbol: OfSymbol = "",
+    account: OfAccount = "",
     state: State = STATE,
     gateway: Gateway = "",
     token_file: TokenFile = None,
     ca_file: CaFile = None,
 ) -> None:
-    """Let orders leave again."""
+    """Let orders leave again: takes back what `halt` set of the same part."""
     from stratops.asker import Asker
     from stratops.operate import resume as ask
 
-    raise typer.Exit(ask(Asker(state, gateway, token_file, ca_file), reason))
+    asker = Asker(state, gateway, token_file, ca_file)
+    raise typer.Exit(ask(asker, reason, _scope(strategy, symbol, account)))
+
+
+def _scope(strategy: str, symbol: str, account: str) -> dict[str, str]:
+    named = {"strategy": strategy, "symbol": symbol, "account": account}
+    scope = {level: name for level, name in named.items() if name}
+    if len(scope) > 1:
+        raise typer.BadParameter("expected at most one of --strategy, --symbol and --account")
+    return scope
 
 
 @app.command()

@@ -13,14 +13,14 @@ names a cluster's.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from platform_spec import revision as revisions
 from platform_spec.code import Code
 from platform_spec.documents import LARGEST
 from platform_spec.manifest import Manifest, Written, WrittenPolicy, parse
-from platform_spec.policy import excesses
+from platform_spec.policy import RiskPolicy, excesses
 from platform_spec.problems import InvalidManifest, Problem, nearest, shown
 from platform_spec.strategy import (
     DEFAULT_CHANNEL,
@@ -85,6 +85,7 @@ class Checked:
     problems: tuple[Problem, ...] = ()
     warnings: tuple[Problem, ...] = ()  # nothing is wrong, but perhaps not as meant
     elsewhere: tuple[Strategy, ...] = ()  # right as far as one can see, but not for this machine
+    policies: tuple[RiskPolicy, ...] = ()
 
 
 def read(
@@ -110,7 +111,7 @@ def read(
     if instruments is not None:
         problems += [p for _, each in written for p in _unlisted(each, instruments)]
     checked = [_check(each, path, config_maps, here=here) for path, each in written]
-    return _joined(problems, checked)
+    return replace(_joined(problems, checked), policies=tuple(each.policy for each in policies))
 
 
 def _beyond_its_policy(written: Written, policies: Iterable[WrittenPolicy]) -> Iterable[Problem]:

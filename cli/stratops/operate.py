@@ -3,7 +3,7 @@
 import asyncio
 import json
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 from stratops.asker import Asker, InvalidAsker
 from stratops.folder import NoDesk
@@ -11,18 +11,23 @@ from stratops.report import Seen, document
 from stratops_wire.gateway_client import GatewayClient, GatewayRefused, GatewayUnavailable
 
 
-def halt(asker: Asker, reason: str) -> int:
+def halt(asker: Asker, reason: str, scope: Mapping[str, str], *, reducing: bool = False) -> int:
     async def ask(gateway: GatewayClient, address: str) -> str:
-        await gateway.halt(reason)
-        return f"halted: no order leaves {address} until `stratops resume`"
+        await gateway.halt(reason, reducing=reducing, **scope)
+        what = "only what closes leaves" if reducing else "no order leaves"
+        done = "reducing" if reducing else "halted"
+        again = " ".join(
+            ["stratops resume", *(f"--{level} {name}" for level, name in scope.items())]
+        )
+        return f"{done}{_of(scope)}: {what} {address} until `{again}`"
 
     return _asked(asker, ask)
 
 
-def resume(asker: Asker, reason: str) -> int:
+def resume(asker: Asker, reason: str, scope: Mapping[str, str]) -> int:
     async def ask(gateway: GatewayClient, address: str) -> str:
-        await gateway.resume(reason)
-        return f"resumed: orders leave {address} again"
+        await gateway.resume(reason, **scope)
+        return f"resumed{_of(scope)}: orders leave {address} again"
 
     return _asked(asker, ask)
 
@@ -48,6 +53,10 @@ def status(asker: Asker, *, as_json: bool) -> int:
         return plain(View(session, None, desk))
 
     return _asked(asker, ask)
+
+
+def _of(scope: Mapping[str, str]) -> str:
+    return "".join(f" {level} {name}" for level, name in scope.items())
 
 
 def _asked(asker: Asker, ask: Callable[[GatewayClient, str], Awaitable[str]]) -> int:

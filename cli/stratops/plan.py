@@ -57,6 +57,9 @@ def consumer(strategy: str, revision: str) -> str:
     return f"{strategy}@{revision}"
 
 
+POLICIES = "policies.json"  # what manifests say of risk policies, for the gateway
+
+
 @dataclass(frozen=True, slots=True)
 class DeskPlan:
     folder: Path
@@ -129,6 +132,7 @@ def gateway(plan: DeskPlan, environ: Mapping[str, str]) -> Command:
         "STRATOPS_OPERATOR_TOKEN": plan.operator_token,
         "STRATOPS_ROSTER": str(plan.folder / "roster.toml"),
         "STRATOPS_CONSUMER": GATEWAY,
+        "STRATOPS_POLICIES": str(plan.folder / "gateway" / POLICIES),
     }
     return _python("gateway", "risk_gateway", environ, _market(plan) | told)
 

@@ -100,6 +100,7 @@ def ticks_expected(feed: Mapping[str, Any], symbols: Sequence[str]) -> int | Non
 def _gateway(desk: pb.Desk) -> Document:
     return {
         "halted": desk.halted or None,
+        "standings": {each.scope: f"{each.standing}: {each.why}" for each in desk.standings},
         "signals": desk.signals,
         "accepted": desk.accepted,
         "rejected": dict(desk.rejected),

@@ -47,6 +47,7 @@ def draw(view: View) -> RenderableType:
     desk = view.desk
     parts: list[RenderableType] = [_headline(view), *_problems(view.problems)]
     if desk is not None:
+        parts += _standings(desk)
         parts += [
             _strategy(one, view.starting.get(one.strategy, ()))
             for one in desk.strategies
@@ -133,10 +134,23 @@ def _headline(view: View) -> RenderableType:
     return text
 
 
+def _standings(desk: pb.Desk) -> Iterable[Text]:
+    """Of parts of the desk, and of the whole where it may only close: a halt is in the headline."""
+    for each in desk.standings:
+        if each.scope != "desk" or each.standing != "halted":
+            yield Text(f" {each.scope} {each.standing.upper()}: {each.why} ", "bold white on red")
+
+
 def _strategy(status: pb.StrategyStatus, starting: Sequence[str]) -> Panel:
     title = f"[bold]{escape(status.strategy)}[/] {escape(status.mode)}"
-    body = Group(_runners(status, starting), Text(_holdings(status)), *_signals(status))
+    lines = (*_bypassed(status), *_signals(status))
+    body = Group(_runners(status, starting), Text(_holdings(status)), *lines)
     return Panel(body, title=title, title_align="left", border_style=_border(status))
+
+
+def _bypassed(status: pb.StrategyStatus) -> Iterable[Text]:
+    if status.bypassed:
+        yield Text(f" NOT CHECKED: {', '.join(status.bypassed)} ", "bold white on red")
 
 
 def _is_gone(status: pb.StrategyStatus) -> bool:

@@ -75,3 +75,46 @@ class Limits(Resource):
         written = getattr(self, name)
         value: Decimal | int = getattr(_DEFAULTS, name) if written is None else written
         return value
+
+
+class SymbolLimits(Resource):
+    """Of one symbol, whoever trades it."""
+
+    max_order_value: Positive | None = Field(
+        None, description="Most that one order may be worth; no limit."
+    )
+    max_position_size: Positive | None = Field(
+        None, description="Most units of one symbol that all together may be long, or short."
+    )
+    max_daily_loss: Positive | None = Field(
+        None, description="Loss of all together since the day began (UTC); no limit."
+    )
+    max_orders_per_second: Rate | None = Field(
+        None, description="Most orders of all together in a second; no limit."
+    )
+    max_orders_per_minute: Rate | None = Field(
+        None, description="Most orders of all together in a minute; no limit."
+    )
+    max_open_orders: Rate | None = Field(
+        None, description="Most orders of all together at work; no limit."
+    )
+    max_gross_exposure: Positive | None = Field(
+        None, description="Most that all positions may be worth, each strategy's added; no limit."
+    )
+
+
+class PooledLimits(SymbolLimits):
+    """Of an account, or the desk: what its strategies may come to together."""
+
+    max_drawdown: Share | None = Field(
+        None, description="Loss of all together from their highest equity, as a share of it."
+    )
+    min_account_balance: NotNegative | None = Field(
+        None, description="Balance of all together below which only closing goes on; no limit."
+    )
+    max_net_exposure: Positive | None = Field(
+        None, description="Most that all positions may be worth, long and short set off; no limit."
+    )
+    max_concentration: Positive | None = Field(
+        None, description="Most that one symbol may be worth, as a share of all equity; no limit."
+    )

@@ -1,22 +1,57 @@
-"""The RiskPolicy resource: what the strategies that name it may have at most, and the halt."""
+"""The RiskPolicy resource: what the strategies that name it may have at most, and what holds for
+the whole desk, its accounts and its symbols.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, StrictBool
 
 from platform_spec.decimals import spelling
 from platform_spec.documents import Path
-from platform_spec.limits import AT_LEAST, NUMBERS, Limits
+from platform_spec.limits import AT_LEAST, NUMBERS, Limits, PooledLimits, SymbolLimits
 from platform_spec.metadata import ApiVersion, ObjectMetadata
 from platform_spec.problems import shown
 from platform_spec.resource import Resource
-from platform_spec.shapes import Reason
+from platform_spec.shapes import EachOnce, Reason, Symbol
 from platform_spec.strategy import Mode, Spec
+from trading.standings import Standing
 
 KIND = "RiskPolicy"
+
+
+AccountName = Annotated[str, Field(min_length=1, max_length=253)]
+_MANY = Field(max_length=256)
+
+
+Bypass = Literal[
+    "allowed_symbols", "blocked_symbols", "stale_price", "min_confidence", "max_order_value",
+    "max_position_size", "max_daily_loss", "max_drawdown", "min_account_balance",
+    "max_orders_per_second", "max_orders_per_minute", "max_price_deviation", "max_open_orders",
+    "max_gross_exposure", "max_net_exposure", "max_concentration",
+]  # fmt: skip
+
+
+class Rule(Resource):
+    """What holds for a part of the desk, whatever policy its strategies name."""
+
+    standing: Standing | None = Field(
+        None, description="What it may do: active, reducing (only close), or halted; active."
+    )
+    reason: Reason | None = Field(None, description="Why it may not do more, for people.")
+
+
+class SymbolRule(Rule):
+    limits: SymbolLimits | None = Field(None, description="The most of all strategies together.")
+
+
+class PooledRule(Rule):
+    self_trade: Literal["refuse", "allow"] | None = Field(
+        None, description="Orders of one account that could trade with each other; refuse."
+    )
+    limits: PooledLimits | None = Field(None, description="The most of all strategies together.")
 
 
 class PolicySpec(Resource):
@@ -30,6 +65,25 @@ class PolicySpec(Resource):
         None, description="True: no order of the whole namespace goes out; false."
     )
     reason: Reason | None = Field(None, description="Why it is halted, for people.")
+    bypass: Annotated[tuple[Bypass, ...], Field(max_length=16), EachOnce()] | None = Field(
+        None,
+        description="Checks that a strategy naming this policy leaves out; refused in mode live.",
+    )
+    desk: PooledRule | None = Field(
+        None, description="What holds for the whole desk, the namespace."
+    )
+    accounts: Annotated[dict[AccountName, PooledRule], _MANY] | None = Field(
+        None,
+        description="What holds for an account, by its name; 'default' is of those that name none.",
+    )
+    symbols: Annotated[dict[Symbol, SymbolRule], _MANY] | None = Field(
+        None, description="What holds for a symbol, by its name."
+    )
+
+    def as_written(self) -> dict[str, Any]:
+        """As the API server has it: JSON, with what is not written left out."""
+        written: dict[str, Any] = self.model_dump(mode="json", by_alias=True, exclude_none=True)
+        return written
 
 
 class RiskPolicy(Resource):

@@ -7,11 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
-from trading.accounts import StrategyAccount, Terms, Watermarks
+from trading.accounts import StrategyAccount, Terms
 from trading.instruments import Instrument
 from trading.orders import Order
+from trading.pools import Pools
 from trading.positions import Position
 from trading.rates import TokenBucket
+from trading.watermarks import Watermarks
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +24,8 @@ class BucketMemory:
 
 @dataclass(frozen=True, slots=True)
 class AccountMemory:
+    account: str
+    is_funded: bool
     terms: Terms
     cash: Decimal
     realized_pnl: Decimal
@@ -36,6 +40,8 @@ class AccountMemory:
 def memory_of(account: StrategyAccount) -> AccountMemory:
     ledger = account.ledger
     return AccountMemory(
+        account=account.account,
+        is_funded=account.is_funded,
         terms=account.terms,
         cash=ledger.cash,
         realized_pnl=ledger.realized_pnl,
@@ -43,15 +49,16 @@ def memory_of(account: StrategyAccount) -> AccountMemory:
         watermarks=account.watermarks,
         positions=tuple(ledger.positions.values()),
         orders=tuple(account.orders.values()),
-        second=_of_bucket(account._second),
-        minute=_of_bucket(account._minute),
+        second=memory_of_bucket(account._second),
+        minute=memory_of_bucket(account._minute),
     )
 
 
 def remembered(
-    strategy: str, memory: AccountMemory, instruments: Mapping[str, Instrument]
+    strategy: str, memory: AccountMemory, instruments: Mapping[str, Instrument], pools: Pools
 ) -> StrategyAccount:
-    account = StrategyAccount(strategy, memory.terms, instruments)
+    account = StrategyAccount(strategy, memory.terms, instruments, pools, memory.account)
+    account.is_funded = memory.is_funded
     ledger = account.ledger
     ledger.cash = memory.cash
     ledger.realized_pnl = memory.realized_pnl
@@ -60,14 +67,14 @@ def remembered(
     account.watermarks = memory.watermarks
     for order in memory.orders:
         account._keep(order)
-    _put_back(account._second, memory.second)
-    _put_back(account._minute, memory.minute)
+    put_back_bucket(account._second, memory.second)
+    put_back_bucket(account._minute, memory.minute)
     return account
 
 
-def _of_bucket(bucket: TokenBucket) -> BucketMemory:
+def memory_of_bucket(bucket: TokenBucket) -> BucketMemory:
     return BucketMemory(bucket._level, bucket._at_ns)
 
 
-def _put_back(bucket: TokenBucket, memory: BucketMemory) -> None:
+def put_back_bucket(bucket: TokenBucket, memory: BucketMemory) -> None:
     bucket._level, bucket._at_ns = memory.level, memory.at_ns

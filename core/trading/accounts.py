@@ -7,6 +7,7 @@ what became of it, and the last `watermarks`. A shorter way gives the same: ever
 enough to count for the rates.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -18,19 +19,21 @@ from trading.ids import client_order_id
 from trading.instruments import Instrument
 from trading.ledger import Booking, Ledger, Pnl
 from trading.limits import DEFAULT_LIMITS, Limits
-from trading.market import Market, Touch
+from trading.market import Market, fresh_mid, mid_of, priced
 from trading.money import EXACT
 from trading.orders import Order, OrderEvent, OrderState
+from trading.pools import NOTHING, Line, Pools
 from trading.positions import Position
-from trading.rates import TokenBucket
+from trading.rates import MINUTE_NS, SECOND_NS, TokenBucket
 from trading.reasons import Reason
 from trading.reservations import Reservations, Working
-from trading.risk import UNLISTED, Approved, Rejection, Request, Standing, review
-from trading.rules import CLOSING, exposure_is_known, opening
+from trading.risk import UNLISTED, Approved, Rejection, Request, review
+from trading.rules import CLOSING, bypassed, exposure_is_known, opening
+from trading.scopes import DEFAULT_ACCOUNT
 from trading.signals import Action, OrderType, Side, Signal
+from trading.standings import ACTIVE, Stand
+from trading.watermarks import Watermarks
 
-SECOND_NS = 1_000_000_000
-DAY_NS = 86_400 * SECOND_NS
 _ZERO = Decimal(0)
 _ONE = Decimal(1)
 
@@ -43,38 +46,7 @@ class Terms:
     symbols: frozenset[str]
     limits: Limits = DEFAULT_LIMITS
     max_quote_age_ns: int = 5 * SECOND_NS
-
-
-@dataclass(frozen=True, slots=True)
-class Watermarks:
-    """What daily loss and drawdown are measured from. Journal it: it cannot be had from fills."""
-
-    day: int  # since 1970, UTC
-    day_start: Decimal  # equity when the day began: the last that was known of the days before
-    peak: Decimal  # of equity, capital included
-    equity: Decimal  # the last that was known
-
-    def after(self, equity: Decimal, now_ns: int) -> "Watermarks":
-        """A time that goes back to an earlier day stays in the day it came from."""
-        day = now_ns // DAY_NS
-        began = day > self.day
-        if not began and equity == self.equity:
-            return self
-        return Watermarks(
-            day if began else self.day,
-            self.equity if began else self.day_start,
-            max(self.peak, equity),
-            equity,
-        )
-
-    def shifted(self, paid_in: Decimal) -> "Watermarks":
-        """The same gains and losses, on other capital."""
-        return Watermarks(
-            self.day,
-            EXACT.add(self.day_start, paid_in),
-            EXACT.add(self.peak, paid_in),
-            EXACT.add(self.equity, paid_in),
-        )
+    bypass: frozenset[str] = frozenset()  # names of checks that a policy has it leave out
 
 
 class AlreadyReserved(ValueError):
@@ -86,19 +58,32 @@ class UnknownOrder(LookupError):
 
 
 class StrategyAccount:
-    def __init__(self, strategy: str, terms: Terms, instruments: Mapping[str, Instrument]) -> None:
+    def __init__(
+        self,
+        strategy: str,
+        terms: Terms,
+        instruments: Mapping[str, Instrument],
+        pools: Pools | None = None,
+        account: str = DEFAULT_ACCOUNT,
+    ) -> None:
         self.strategy = strategy
+        self.account = account
         self.terms = terms
         self.instruments = instruments
         self.ledger = Ledger(terms.capital)
         self.orders: dict[str, Order] = {}  # open, or with announced fills still to come
         self.watermarks = Watermarks(0, terms.capital, terms.capital, terms.capital)
         self.judged: Request | None = None  # by which the last review decided
+        self.is_funded = True  # or its capital is no money: it only observes
         self._reservations = Reservations()
-        self._obey(terms.limits)
+        self._at_work: Counter[str] = Counter()  # orders by symbol
+        self._told: dict[str, Line] = {}  # by symbol, what the pools know
+        self._pools = pools or Pools(instruments)
+        self._obey(terms)
         limits = terms.limits
         self._second = TokenBucket(limits.max_orders_per_second, SECOND_NS)
-        self._minute = TokenBucket(limits.max_orders_per_minute, 60 * SECOND_NS)
+        self._minute = TokenBucket(limits.max_orders_per_minute, MINUTE_NS)
+        self._pools.join(self)
 
     # ---- deciding
 
@@ -110,16 +95,30 @@ class StrategyAccount:
         *,
         revision: str = "",
         epoch: int = 0,
-        standing: Standing = Standing.TRADING,
+        stand: Stand = ACTIVE,
     ) -> Approved | Rejection:
         """Decides; reserves nothing. `market` answers for this symbol and every one that is held,
         `now_ns` is the desk's clock. Notes the equity in `watermarks` where it is known.
         """
-        request = self.request(
-            signal, market, now_ns, revision=revision, epoch=epoch, standing=standing
-        )
+        request = self.request(signal, market, now_ns, revision=revision, epoch=epoch, stand=stand)
         self.judged = request
-        return review(request, CLOSING if request.closing else self._opening)
+        reviewed = review(request, CLOSING if request.closing else self._opening)
+        if request.closing or isinstance(reviewed, Rejection):
+            return reviewed
+        return self._together(request, market) or self._with_bypassed(request, reviewed)
+
+    def _with_bypassed(self, request: Request, approved: Approved) -> Approved:
+        if not self._bypassed:
+            return approved
+        found = (check(request) for check in self._bypassed)
+        return replace(approved, bypassed=tuple(filter(None, found)))
+
+    def _together(self, request: Request, market: Market) -> Rejection | None:
+        """What other strategies have to do with it."""
+        found = self._pools.self_trade(self.account, request.signal)
+        if found is None and self._pools.are_bound:
+            return self._pools.objection(self, request, market)
+        return found
 
     def request(
         self,
@@ -129,7 +128,7 @@ class StrategyAccount:
         *,
         revision: str = "",
         epoch: int = 0,
-        standing: Standing = Standing.TRADING,
+        stand: Stand = ACTIVE,
     ) -> Request:
         """All that the signal is judged by."""
         symbol, sign = signal.symbol, signal.side.sign
@@ -140,7 +139,7 @@ class StrategyAccount:
         # As this side sees it: less than 0 can be reduced.
         reached = position * sign + reserved.on(signal.side)
         reducible = max(_ZERO, -reached)
-        touch = _priced(market(symbol))
+        touch = priced(market(symbol))
         equity = self.mark(lambda other: touch if other == symbol else market(other), now_ns)
         return Request(
             signal=signal,
@@ -148,7 +147,7 @@ class StrategyAccount:
             revision=revision,
             epoch=epoch,
             now_ns=now_ns,
-            standing=standing,
+            stand=stand,
             limits=self.terms.limits,
             symbols=self.terms.symbols,
             instrument=instrument,
@@ -183,7 +182,7 @@ class StrategyAccount:
     def _stake(
         self, symbol: str, market: Market, side: Side = Side.BUY, quantity: Decimal = _ZERO
     ) -> Stake | None:
-        price = _mid(_fresh(market(symbol), self.terms.max_quote_age_ns))
+        price = fresh_mid(market(symbol), self.terms.max_quote_age_ns)
         if price is None:
             return None
         held, working = self.ledger.position(symbol).quantity, self._reservations.working(symbol)
@@ -226,7 +225,7 @@ class StrategyAccount:
         now_ns: int,
         *,
         epoch: int = 0,
-        standing: Standing = Standing.TRADING,
+        stand: Stand = ACTIVE,
     ) -> Order | Rejection:
         """The order with the other terms under way. What is left of it is judged as an order in
         its place; then both terms count until the venue has answered (`ask`).
@@ -235,21 +234,33 @@ class StrategyAccount:
         if isinstance(order, Rejection):
             return order
         wanted = _modified(signal, order)
-        self._reservations.release(order.client_order_id)
+        self._set_aside(order)
         try:
             request = self.request(
-                wanted, market, now_ns, revision=order.revision, epoch=epoch, standing=standing
+                wanted, market, now_ns, revision=order.revision, epoch=epoch, stand=stand
             )
+            request.open_orders -= 1  # itself
+            eases = wanted.price == order.price and request.quantity <= order.remaining
+            harmless = eases or request.closing
+            reviewed = review(request, CLOSING if harmless else self._opening)
+            if not isinstance(reviewed, Rejection) and not harmless:
+                reviewed = self._together(request, market) or reviewed
         finally:
-            self._reservations.hold(order)
-        request.open_orders -= 1  # itself
-        eases = wanted.price == order.price and request.quantity <= order.remaining
-        reviewed = review(request, CLOSING if eases or request.closing else self._opening)
+            self._set_aside(order, aside=False)
         if isinstance(reviewed, Rejection):
             return reviewed
         quantity = EXACT.add(order.filled_quantity, request.quantity)
         asking = order.asking(signal.id, quantity, wanted.price or _ZERO)
-        return replace(asking, closing=order.closing and (eases or request.closing))
+        return replace(asking, closing=order.closing and harmless)
+
+    def _set_aside(self, order: Order, *, aside: bool = True) -> None:
+        """For a moment it counts nowhere: what would come in its place is judged."""
+        if aside:
+            self._reservations.release(order.client_order_id)
+        else:
+            self._reservations.hold(order)
+        self._at_work[order.symbol] += -1 if aside else 1
+        self._tell(order.symbol)
 
     # ---- what happened
 
@@ -258,6 +269,8 @@ class StrategyAccount:
         if not order.closing:
             self._second.take(now_ns)
             self._minute.take(now_ns)
+            if self._pools.are_bound:
+                self._pools.placed(self.account, order)
         self._keep(order)
 
     def on_modification(
@@ -277,6 +290,8 @@ class StrategyAccount:
         if not order.closing:
             self._second.take(order.at_ns)
             self._minute.take(order.at_ns)
+            if self._pools.are_bound:
+                self._pools.placed(self.account, order)
         self._keep(order)
 
     def on_event(self, client_order_id: str, event: OrderEvent) -> Order:
@@ -312,7 +327,9 @@ class StrategyAccount:
         if order is not None:
             self._keep(order.after_fill(fill))
         instrument = self.instruments.get(fill.symbol)
-        return self.ledger.apply(fill, instrument.contract_multiplier if instrument else _ONE)
+        booking = self.ledger.apply(fill, instrument.contract_multiplier if instrument else _ONE)
+        self._tell(fill.symbol)
+        return booking
 
     def adopt(self, terms: Terms) -> None:
         """The terms of another revision. Capital paid in or out is no gain and no loss."""
@@ -320,13 +337,16 @@ class StrategyAccount:
         if paid_in:
             self.ledger.change_capital(terms.capital)
             self.watermarks = self.watermarks.shifted(paid_in)
-        self._obey(terms.limits)
+            if self.is_funded:
+                self._pools.paid_in(self.account, paid_in)
+        self._obey(terms)
         self._second.resize(terms.limits.max_orders_per_second)
         self._minute.resize(terms.limits.max_orders_per_minute)
         self.terms = terms
 
-    def _obey(self, limits: Limits) -> None:
-        self._opening = opening(limits)
+    def _obey(self, terms: Terms) -> None:
+        self._opening = opening(terms.limits, terms.bypass)
+        self._bypassed = bypassed(terms.bypass)
         self._asks_for_exposure = exposure_is_known in self._opening
 
     def begin_anew(self) -> None:
@@ -346,15 +366,58 @@ class StrategyAccount:
 
     def pnl(self, market: Market) -> Pnl:
         """Unrealised at mid, at whatever prices are known, old ones too: for reading."""
-        return self.ledger.pnl(lambda symbol: _mid(market(symbol)))
+        return self.ledger.pnl(lambda symbol: mid_of(market(symbol)))
 
     def mark(self, market: Market, now_ns: int) -> Decimal | None:
         """Equity, noted in `watermarks`; None when a price that it needs is unknown or too old."""
         most = self.terms.max_quote_age_ns
-        equity = self.ledger.equity(lambda symbol: _mid(_fresh(market(symbol), most)))
+        equity = self.ledger.equity(lambda symbol: fresh_mid(market(symbol), most))
         if equity is not None:
             self.watermarks = self.watermarks.after(equity, now_ns)
         return equity
+
+    # ---- what it tells the pools
+
+    def fund(self, is_funded: bool) -> None:  # it is what this is about
+        """Whether its capital counts where several strategies are bound together."""
+        if is_funded != self.is_funded:
+            self.is_funded = is_funded
+            capital = self.terms.capital
+            self._pools.paid_in(self.account, capital if is_funded else -capital)
+
+    @property
+    def funds(self) -> Decimal:
+        return self.terms.capital if self.is_funded else _ZERO
+
+    @property
+    def marks_of_funds(self) -> Watermarks:
+        """The watermarks, of what its pools have of it."""
+        return self.watermarks.shifted(EXACT.subtract(self.funds, self.terms.capital))
+
+    def line(self, symbol: str) -> Line:
+        position, working = self.ledger.position(symbol), self._reservations.working(symbol)
+        earned = EXACT.subtract(position.realized_pnl, position.fees)
+        return Line.of(
+            position.quantity,
+            working.buys,
+            working.sells,
+            position.cost,
+            earned,
+            self._at_work[symbol],
+        )
+
+    def lines(self) -> Mapping[str, Line]:
+        """All of them; told from now on."""
+        symbols = self.ledger.positions.keys() | self._at_work.keys()
+        self._told = {symbol: self.line(symbol) for symbol in symbols}
+        return self._told
+
+    def _tell(self, symbol: str) -> None:
+        if self._pools.are_bound:
+            before, now = self._told.get(symbol, NOTHING), self.line(symbol)
+            self._told[symbol] = now
+            if now != before:
+                self._pools.moved(self.account, symbol, before, now)
 
     def _order(self, client_order_id: str) -> Order:
         order = self.orders.get(client_order_id)
@@ -364,10 +427,14 @@ class StrategyAccount:
 
     def _keep(self, order: Order) -> Order:
         self._reservations.hold(order)
-        if order.is_open or order.outstanding:
+        at_work = bool(order.is_open or order.outstanding)
+        self._at_work[order.symbol] += at_work - (order.client_order_id in self.orders)
+        if at_work:
             self.orders[order.client_order_id] = order
         else:
             self.orders.pop(order.client_order_id, None)
+        self._pools.stands(self.account, order)
+        self._tell(order.symbol)
         return order
 
 
@@ -392,17 +459,3 @@ def _on_the_lot(quantity: Decimal, instrument: Instrument) -> Decimal:
     if not quantity.is_finite() or not 0 < quantity <= LARGEST:
         return _ZERO
     return instrument.quantity(quantity)
-
-
-def _fresh(touch: Touch | None, most_ns: int) -> Touch | None:
-    return touch if touch is not None and touch.age_ns <= most_ns else None
-
-
-def _priced(touch: Touch | None) -> Touch | None:
-    """A book with one side only, or sides that cross, has no price."""
-    return touch if touch is not None and 0 < touch.bid <= touch.ask else None
-
-
-def _mid(touch: Touch | None) -> Decimal | None:
-    priced = _priced(touch)
-    return None if priced is None else priced.mid

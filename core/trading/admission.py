@@ -6,21 +6,17 @@ One small function each, named as the rule it keeps; `rules` has the order they 
 from decimal import Decimal
 
 from trading.reasons import Reason
-from trading.risk import PRICED, TRIGGERED, UNLISTED, Rejection, Request, Standing
+from trading.risk import PRICED, TRIGGERED, UNLISTED, Rejection, Request
 from trading.signals import Action, OrderType, Side, Signal, TimeInForce
+from trading.standings import Standing
 
 LARGEST = Decimal(10) ** 15  # beyond it, prices and quantities are nonsense
 
 
-def desk_is_not_halted(request: Request) -> Rejection | None:
-    if request.standing is Standing.HALTED:
-        return Rejection(Reason.HALTED, "the desk is halted")
-    return None
-
-
-def strategy_is_not_paused(request: Request) -> Rejection | None:
-    if request.standing is Standing.PAUSED:
-        return Rejection(Reason.PAUSED, f"{request.strategy} is paused")
+def nothing_is_halted(request: Request) -> Rejection | None:
+    """Neither the strategy nor the symbol, the account, the desk."""
+    if request.stand.standing is Standing.HALTED:
+        return Rejection(Reason.HALTED, request.stand.why)
     return None
 
 

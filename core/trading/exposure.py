@@ -7,6 +7,7 @@ happen, or only one of them.
 from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Protocol
 
 _ZERO = Decimal(0)
 
@@ -33,7 +34,23 @@ class Exposure:
     symbol: Decimal  # of the symbol that is judged
 
 
-def exposure(judged: Stake, others: Iterable[Stake]) -> Exposure:
+class Staked(Protocol):
+    """A Stake, or several added up, of which each has its own worst case."""
+
+    @property
+    def longest(self) -> Decimal: ...
+
+    @property
+    def shortest(self) -> Decimal: ...
+
+    @property
+    def unit(self) -> Decimal: ...
+
+    @property
+    def worst(self) -> Decimal: ...
+
+
+def exposure(judged: Staked, others: Iterable[Staked]) -> Exposure:
     gross = judged.worst
     longest, shortest = judged.longest * judged.unit, judged.shortest * judged.unit
     for stake in others:

@@ -1,7 +1,7 @@
 """Risk limits: names and defaults of the contract. Each is the largest, or least, allowed value."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -32,7 +32,50 @@ class Limits:
     max_price_deviation: Decimal = UNLIMITED  # of an order's prices from the mid, as a share of it
 
 
+NAMES = frozenset(field.name for field in fields(Limits))
 DEFAULT_LIMITS = Limits()
+UNBOUNDED = Limits(
+    max_order_value=UNLIMITED,
+    max_position_size=UNLIMITED,
+    max_daily_loss=UNLIMITED,
+    max_drawdown=UNLIMITED,
+    min_account_balance=-UNLIMITED,
+    max_orders_per_second=2**62,
+    max_orders_per_minute=2**62,
+    min_confidence=Decimal(0),
+)
+_AT_LEAST = frozenset(("min_account_balance", "min_confidence"))  # the higher, the tighter
+
+
+def tighter(one: Limits, other: Limits) -> Limits:
+    """What both allow."""
+    return Limits(
+        **{
+            field.name: _tighter(field.name, getattr(one, field.name), getattr(other, field.name))
+            for field in fields(Limits)
+        }
+    )
+
+
+def _tighter(name: str, one: Any, other: Any) -> Any:
+    if name == "allowed_symbols":
+        return one & other if one and other else one | other  # empty: all
+    if name == "blocked_symbols":
+        return one | other
+    return max(one, other) if name in _AT_LEAST else min(one, other)
+
+
+def written(limits: Limits) -> frozenset[str]:
+    """The names of those that bound anything."""
+    names = (field.name for field in fields(Limits))
+    return frozenset(n for n in names if getattr(limits, n) != getattr(UNBOUNDED, n))
+
+
+def parse_bounds(document: Mapping[str, Any]) -> Limits:
+    """As `parse_limits`; but what is absent bounds nothing. Raises InvalidLimits."""
+    stated = {name: value for name, value in document.items() if value is not None}
+    read = parse_limits(stated)
+    return replace(UNBOUNDED, **{name: getattr(read, name) for name in stated})
 
 
 def parse_limits(document: Mapping[str, Any]) -> Limits:

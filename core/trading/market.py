@@ -72,6 +72,21 @@ class Touch:
 Market = Callable[[str], Touch | None]  # by symbol; None: no price is known
 
 
+def priced(touch: Touch | None) -> Touch | None:
+    """A book with one side only, or sides that cross, has no price."""
+    return touch if touch is not None and 0 < touch.bid <= touch.ask else None
+
+
+def mid_of(touch: Touch | None) -> Decimal | None:
+    touch = priced(touch)
+    return None if touch is None else touch.mid
+
+
+def fresh_mid(touch: Touch | None, most_age_ns: int) -> Decimal | None:
+    """None when it is unknown or too old."""
+    return mid_of(touch) if touch is not None and touch.age_ns <= most_age_ns else None
+
+
 def exact(number: float) -> Decimal:
     """The decimal that was written, not the nearest binary fraction: 0.1 is Decimal("0.1")."""
     return Decimal(repr(number))

@@ -1,5 +1,8 @@
 """Rate limits by token bucket, in whole numbers so that no token is ever lost to rounding."""
 
+SECOND_NS = 1_000_000_000
+MINUTE_NS = 60 * SECOND_NS
+
 
 class TokenBucket:
     """At most `limit` at once, and `limit` more over every `period_ns` after that.

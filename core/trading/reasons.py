@@ -23,6 +23,7 @@ class Reason(StrEnum):
     MAX_CONCENTRATION = "max_concentration"
     MAX_OPEN_ORDERS = "max_open_orders"
     MAX_PRICE_DEVIATION = "max_price_deviation"
+    SELF_TRADE = "self_trade"
 
     FENCED = "fenced"
     NOT_GRANTED = "not_granted"

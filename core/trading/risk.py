@@ -7,7 +7,6 @@ None there, and a check that needs it refuses.
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
-from enum import StrEnum
 
 from trading.exposure import Exposure
 from trading.ids import client_order_id
@@ -17,25 +16,18 @@ from trading.market import Touch
 from trading.orders import Order
 from trading.reasons import Reason
 from trading.signals import OrderType, Side, Signal, Verdict
+from trading.standings import Stand
 
 # Tuples: `in` compares members by identity first, which is faster than hashing an enum.
 PRICED = (OrderType.LIMIT, OrderType.STOP_LIMIT)
 TRIGGERED = (OrderType.STOP, OrderType.STOP_LIMIT)
 
 
-class Standing(StrEnum):
-    """What a strategy may do at all."""
-
-    TRADING = "trading"
-    REDUCING = "reducing"  # may close only
-    PAUSED = "paused"
-    HALTED = "halted"  # the desk is
-
-
 @dataclass(frozen=True, slots=True)
 class Rejection:
     reason: Reason
     message: str
+    scope: str = ""  # whose limit it was; empty: the strategy's own
 
     def verdict(self, signal_id: str) -> Verdict:
         return Verdict(signal_id, self.reason, self.message)
@@ -46,6 +38,7 @@ class Approved:
     """Proof that every check let this order through: the only thing that a venue is sent."""
 
     order: Order
+    bypassed: tuple[Rejection, ...] = ()  # what would have refused it, had no policy said otherwise
 
     @property
     def verdict(self) -> Verdict:
@@ -61,7 +54,7 @@ class Request:
     revision: str
     epoch: int
     now_ns: int
-    standing: Standing
+    stand: Stand
     limits: Limits
     symbols: frozenset[str]  # the manifest's
     instrument: Instrument  # or UNLISTED
@@ -114,11 +107,16 @@ Check = Callable[[Request], Rejection | None]
 
 def review(request: Request, checks: tuple[Check, ...]) -> Approved | Rejection:
     """The first check that objects decides."""
+    return objection(request, checks) or Approved(_order(request))
+
+
+def objection(request: Request, checks: tuple[Check, ...]) -> Rejection | None:
+    """The first one."""
     for check in checks:
         rejection = check(request)
         if rejection is not None:
             return rejection
-    return Approved(_order(request))
+    return None
 
 
 def _order(request: Request) -> Order:

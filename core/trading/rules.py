@@ -4,12 +4,13 @@ Two policies, in the order they apply. What only closes obeys the halt, expiry a
 and nothing that exists to reduce risk: refusing it would keep the risk.
 """
 
+from collections.abc import Mapping
 from decimal import Decimal
 from itertools import chain
 
 from trading.admission import (
-    desk_is_not_halted,
     instrument_is_known,
+    nothing_is_halted,
     notional_reaches_the_minimum,
     price_is_within_slippage,
     prices_are_on_the_increment,
@@ -17,12 +18,13 @@ from trading.admission import (
     quantity_can_be_traded,
     signal_asks_for_an_order,
     signal_has_not_expired,
-    strategy_is_not_paused,
 )
-from trading.limits import UNLIMITED, Limits
+from trading.limits import UNLIMITED, Limits, written
 from trading.reasons import Reason
-from trading.risk import Check, Rejection, Request, Standing
+from trading.risk import Check, Rejection, Request
+from trading.scopes import Level
 from trading.signals import OrderType
+from trading.standings import Standing
 
 # ---- what only opening orders obey
 
@@ -33,21 +35,23 @@ def closing_finds_something_to_reduce(request: Request) -> Rejection | None:
     But when that was refused, the close is too: it would open the other side.
     """
     if request.signal.closing and request.quantity > request.closable:
+        why = f": {request.stand.why}" if request.stand.why else ""
         return Rejection(
             Reason.REDUCING_ONLY,
             f"{request.signal.side} {request.quantity} would not only reduce: position "
             f"{request.position}, of which, with what is being filled, {request.closable} is not "
-            f"being closed yet",
+            f"being closed yet{why}",
         )
     return None
 
 
 def strategy_may_open(request: Request) -> Rejection | None:
-    if request.standing is not Standing.TRADING:
+    if request.stand.standing is not Standing.ACTIVE:
+        why = f": {request.stand.why}" if request.stand.why else ""
         return Rejection(
             Reason.REDUCING_ONLY,
             f"{request.signal.side} {request.quantity} at position {request.position}: "
-            f"{request.strategy} may only reduce",
+            f"{request.strategy} may only reduce{why}",
         )
     return None
 
@@ -203,19 +207,15 @@ def exposure_is_known(request: Request) -> Rejection | None:
 
 
 def gross_exposure_stays_within_limit(request: Request) -> Rejection | None:
-    exposure, most = request.exposure, request.limits.max_gross_exposure
-    if exposure is None or exposure.gross > most:
-        worth = exposure.gross if exposure else None
-        return Rejection(Reason.MAX_GROSS_EXPOSURE, f"gross exposure {_could(worth, most)}")
-    return None
+    worth = request.exposure.gross if request.exposure else None
+    most = request.limits.max_gross_exposure
+    return _beyond(most, worth, Reason.MAX_GROSS_EXPOSURE, "gross exposure")
 
 
 def net_exposure_stays_within_limit(request: Request) -> Rejection | None:
-    exposure, most = request.exposure, request.limits.max_net_exposure
-    if exposure is None or exposure.net > most:
-        worth = exposure.net if exposure else None
-        return Rejection(Reason.MAX_NET_EXPOSURE, f"net exposure {_could(worth, most)}")
-    return None
+    worth = request.exposure.net if request.exposure else None
+    most = request.limits.max_net_exposure
+    return _beyond(most, worth, Reason.MAX_NET_EXPOSURE, "net exposure")
 
 
 def concentration_stays_within_limit(request: Request) -> Rejection | None:
@@ -231,13 +231,14 @@ def concentration_stays_within_limit(request: Request) -> Rejection | None:
     return None
 
 
-def _could(worth: Decimal | None, most: Decimal) -> str:
-    return f"could become {worth}, allowed is {most}"
+def _beyond(most: Decimal, worth: Decimal | None, reason: Reason, what: str) -> Rejection | None:
+    if worth is None or worth > most:
+        return Rejection(reason, f"{what} could become {worth}, allowed is {most}")
+    return None
 
 
 _ALWAYS: tuple[Check, ...] = (
-    desk_is_not_halted,
-    strategy_is_not_paused,
+    nothing_is_halted,
     instrument_is_known,
     signal_asks_for_an_order,
     signal_has_not_expired,
@@ -282,10 +283,80 @@ _IF_LIMITED: tuple[tuple[str, tuple[Check, ...]], ...] = (
 )
 
 
-def opening(limits: Limits) -> tuple[Check, ...]:
+def opening(limits: Limits, bypass: frozenset[str] = frozenset()) -> tuple[Check, ...]:
     """What an order obeys that does not only close; made anew when the limits change."""
     asked = (checks for name, checks in _IF_LIMITED if getattr(limits, name) != UNLIMITED)
-    return tuple(dict.fromkeys(chain(_BY_DEFAULT, *asked)))
+    left_out = bypassed(bypass)
+    return tuple(c for c in dict.fromkeys(chain(_BY_DEFAULT, *asked)) if c not in left_out)
+
+
+# What a policy may have a strategy bypass, by name. Never halt, grant, epoch or instrument.
+_BYPASSABLE: Mapping[str, Check] = {
+    "allowed_symbols": symbol_is_allowed,
+    "blocked_symbols": symbol_is_not_blocked,
+    "stale_price": price_is_fresh,
+    "min_confidence": confidence_is_enough,
+    "max_order_value": order_is_small_enough,
+    "max_position_size": position_stays_within_limit,
+    "max_daily_loss": daily_loss_stays_within_limit,
+    "max_drawdown": drawdown_stays_within_limit,
+    "min_account_balance": balance_reaches_the_minimum,
+    "max_orders_per_second": orders_this_second_are_few_enough,
+    "max_orders_per_minute": orders_this_minute_are_few_enough,
+    **{name: checks[-1] for name, checks in _IF_LIMITED},
+}
+BYPASSABLE = frozenset(_BYPASSABLE)
+
+
+def bypassed(names: frozenset[str]) -> tuple[Check, ...]:
+    """What these names leave out: asked all the same, so that it is known what it would refuse."""
+    return tuple(check for name, check in _BYPASSABLE.items() if name in names)
+
+
+# What bounds several strategies together; what is not written there is not looked at.
+_OF_EQUITY: tuple[tuple[str, Check], ...] = (
+    ("max_daily_loss", daily_loss_stays_within_limit),
+    ("max_drawdown", drawdown_stays_within_limit),
+    ("min_account_balance", balance_reaches_the_minimum),
+)
+_TOGETHER: tuple[tuple[str, tuple[Check, ...]], ...] = (
+    ("max_order_value", (order_is_small_enough,)),
+    ("max_position_size", (position_stays_within_limit,)),
+    *((name, (equity_is_known, check)) for name, check in _OF_EQUITY),
+    ("max_orders_per_second", (orders_this_second_are_few_enough,)),
+    ("max_orders_per_minute", (orders_this_minute_are_few_enough,)),
+    ("max_open_orders", (open_orders_are_few_enough,)),
+    ("max_gross_exposure", (exposure_is_known, gross_exposure_stays_within_limit)),
+    ("max_net_exposure", (exposure_is_known, net_exposure_stays_within_limit)),
+    (
+        "max_concentration",
+        (equity_is_known, exposure_is_known, concentration_stays_within_limit),
+    ),
+)
+ASKING_FOR_EQUITY = frozenset(name for name, them in _TOGETHER if equity_is_known in them)
+ASKING_FOR_EXPOSURE = frozenset(name for name, them in _TOGETHER if exposure_is_known in them)
+
+
+_OF_A_SYMBOL = frozenset(
+    (
+        "max_order_value", "max_position_size", "max_daily_loss", "max_orders_per_second",
+        "max_orders_per_minute", "max_open_orders", "max_gross_exposure",
+    )
+)  # fmt: skip
+_OF_SEVERAL = frozenset(name for name, _ in _TOGETHER)
+# The names of limits that each level knows, beside the strategy's. A symbol has no capital.
+TOGETHER = {
+    Level.SYMBOL: _OF_A_SYMBOL,
+    Level.ACCOUNT: _OF_SEVERAL,
+    Level.DESK: _OF_SEVERAL,
+}
+
+
+def bounding(limits: Limits) -> tuple[Check, ...]:
+    """What an order obeys where several strategies are bound together."""
+    names = written(limits)
+    asked = (checks for name, checks in _TOGETHER if name in names)
+    return tuple(dict.fromkeys(chain(*asked)))
 
 
 def _listed(symbols: frozenset[str]) -> str:

@@ -28,6 +28,8 @@ from risk_gateway.state import State
 from risk_gateway.strategy import Strategy, Submission, SubmissionDone, Waiting
 from risk_gateway.venue import order_request
 from trading.ids import client_order_id
+from trading.limits import NAMES as LIMIT_NAMES
+from trading.pools import Pools
 from trading.reasons import Reason
 from trading.risk import Rejection
 from trading.signals import Action, Signal, Verdict
@@ -216,7 +218,7 @@ class Admission:
         records: list[Record] = []
         outcomes: list[Outcome] = []
         if submission.batch.number:
-            records.append(_batch_record(strategy, submission.batch, at_ns))
+            records.append(_batch_record(strategy, submission.batch, self._state.pools, at_ns))
         records += self._new_terms(strategy, submission, at_ns)
         for decision in submission.decided:
             number = strategy.next_outcome() if _ends(strategy, decision) else None
@@ -281,6 +283,11 @@ class Admission:
             counts.checks[decision.reason, "refused"] += 1
             counts.violations[decision.reason, strategy.name] += 1
             counts.rejected[strategy.name, decision.reason] += 1
+            if decision.scope or decision.reason in LIMIT_NAMES:
+                level = decision.scope.partition(" ")[0] or "strategy"
+                counts.levels[level, decision.reason] += 1
+        for bypassed in decision.bypassed:
+            counts.checks[bypassed, "bypassed"] += 1
         if decision.order is not None:
             strategy.tally.orders += 1
             strategy.told.order(decision.order)
@@ -312,7 +319,7 @@ def _ends(strategy: Strategy, decision: Decided) -> bool:
     return decision.reason is not None or observed
 
 
-def _batch_record(strategy: Strategy, batch: Batch, at_ns: int) -> Record:
+def _batch_record(strategy: Strategy, batch: Batch, pools: Pools, at_ns: int) -> Record:
     taken = BatchTaken(
         batch.epoch,
         batch.number,
@@ -320,6 +327,7 @@ def _batch_record(strategy: Strategy, batch: Batch, at_ns: int) -> Record:
         batch.inputs,
         batch.stopped,
         strategy.account.watermarks,
+        pools.watermarks(strategy.account.terms.symbols, strategy.account.account),
     )
     key = batch_key(strategy.name, batch.epoch, batch.number)
     return record(Kind.BATCH, taken, at_ns, strategy.name, key=key)

@@ -10,7 +10,9 @@ import structlog
 
 from risk_gateway.policies import NO_REASON, PolicyChange
 from risk_gateway.records import Kind, Latch, record
-from risk_gateway.state import OPERATOR, State
+from risk_gateway.state import State
+from trading.scopes import DESK, Scope
+from trading.standings import ACTIVE, OPERATOR, Standing
 
 log = structlog.get_logger()
 
@@ -21,18 +23,31 @@ class Bounds:
     def __init__(self, state: State) -> None:
         self._state = state
 
-    def halt(self, reason: str, source: str = OPERATOR, by: str = "") -> None:
-        """Refuses from now on; survives restarts once it is durable."""
-        latch = Latch(reason or NO_REASON, source, by)
-        self._state.latch(source, latch.reason)
+    def halt(
+        self,
+        reason: str,
+        scope: Scope = DESK,
+        standing: Standing = Standing.HALTED,
+        source: str = OPERATOR,
+        by: str = "",
+    ) -> None:
+        """Refuses from now on, or lets only close; survives restarts once it is durable. `by`: who
+        called.
+        """
+        latch = Latch(reason or NO_REASON, source, by, scope.level, scope.name, standing)
+        self._state.latch(scope, source, latch.stand)
         self._note(Kind.HALTED, latch)
-        log.warning("halted", reason=self._state.halted, by=by)
+        log.warning("halted", scope=str(scope), standing=standing, reason=latch.reason, by=by)
 
-    def resume(self, reason: str, source: str = OPERATOR, by: str = "") -> None:
-        """Ends the halt of that source; every other goes on."""
-        self._state.latch(source, "")
-        self._note(Kind.RESUMED, Latch(reason, source, by))
-        log.warning("resumed", reason=reason, halted=self._state.halted, by=by)
+    def resume(
+        self, reason: str, scope: Scope = DESK, source: str = OPERATOR, by: str = ""
+    ) -> None:
+        """Takes back what that source set of that scope; every other goes on."""
+        self._state.latch(scope, source, ACTIVE)
+        latch = Latch(reason, source, by, scope.level, scope.name, Standing.ACTIVE)
+        self._note(Kind.RESUMED, latch)
+        halted = self._state.halted
+        log.warning("resumed", scope=str(scope), reason=reason, halted=halted, by=by)
 
     def list_policies(self, listed: Mapping[str, Mapping[str, Any]]) -> None:
         """These are all there are."""

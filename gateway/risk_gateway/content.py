@@ -3,7 +3,7 @@
 Of two revisions, what tightens acts at once; what loosens waits until the new one is armed.
 """
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
@@ -14,11 +14,11 @@ from stratops_wire import InvalidMessage
 from stratops_wire.scalars import decimal_from
 from trading.accounts import Terms
 from trading.limits import InvalidLimits, Limits, parse_limits
+from trading.limits import tighter as tighter_limits
+from trading.scopes import DEFAULT_ACCOUNT
 
 _MOST_BYTES = 256 * 1024
 _LONGEST_NAME = 253  # of an object on a cluster
-_UNIONS = ("blocked_symbols",)
-_AT_LEAST = ("min_account_balance", "min_confidence")
 
 
 class Mode(StrEnum):
@@ -38,6 +38,7 @@ class Content:
     mode: Mode
     terms: Terms
     policy: str = ""  # the risk policy that it names
+    account: str = DEFAULT_ACCOUNT
 
 
 def parse_content(text: str) -> Content:
@@ -45,7 +46,7 @@ def parse_content(text: str) -> Content:
     document = _document(text)
     symbols = _symbols(document)
     terms = Terms(_capital(document), symbols, _limits(document))
-    return Content(_mode(document), terms, _policy(document))
+    return Content(_mode(document), terms, _policy(document), _account(document))
 
 
 def tighter(one: Content, other: Content) -> Content:
@@ -54,24 +55,12 @@ def tighter(one: Content, other: Content) -> Content:
     """
     mode = min(one.mode, other.mode, key=lambda mode: mode.rank)
     symbols = one.terms.symbols
-    limits = _tighter_limits(one.terms.limits, other.terms.limits)
+    limits = tighter_limits(one.terms.limits, other.terms.limits)
     both_name_some = one.terms.limits.allowed_symbols and other.terms.limits.allowed_symbols
     if both_name_some and not limits.allowed_symbols:
         symbols = frozenset()  # an empty intersection would mean "all"
-    return Content(mode, replace(one.terms, symbols=symbols, limits=limits), one.policy)
-
-
-def _tighter_limits(one: Limits, other: Limits) -> Limits:
-    chosen: dict[str, Any] = {}
-    for field in fields(Limits):
-        mine, theirs = getattr(one, field.name), getattr(other, field.name)
-        if field.name == "allowed_symbols":
-            chosen[field.name] = mine & theirs if mine and theirs else mine | theirs
-        elif field.name in _UNIONS:
-            chosen[field.name] = mine | theirs
-        else:
-            chosen[field.name] = max(mine, theirs) if field.name in _AT_LEAST else min(mine, theirs)
-    return Limits(**chosen)
+    terms = replace(one.terms, symbols=symbols, limits=limits)
+    return replace(one, mode=mode, terms=terms)
 
 
 def _document(text: str) -> dict[str, Any]:
@@ -109,6 +98,13 @@ def _policy(document: dict[str, Any]) -> str:
     if not isinstance(policy, str) or len(policy) > _LONGEST_NAME:
         raise InvalidMessage("content.policy", policy, "the name of a risk policy, or nothing")
     return policy
+
+
+def _account(document: dict[str, Any]) -> str:
+    account = document.get("account") or DEFAULT_ACCOUNT
+    if not isinstance(account, str) or len(account) > _LONGEST_NAME:
+        raise InvalidMessage("content.account", account, "the name of an account, or nothing")
+    return account
 
 
 def _capital(document: dict[str, Any]) -> Decimal:

@@ -6,7 +6,7 @@ is awaited by the caller (`journal.durable()`).
 
 import asyncio
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import structlog
 
@@ -50,10 +50,12 @@ from risk_gateway.told import Told
 from stratops_wire import InvalidMessage
 from stratops_wire.scalars import text_from
 from trading.reasons import Reason
+from trading.scopes import DESK, Level, Scope
 from trading.signals import Signal, Verdict
 
 log = structlog.get_logger()
 _TIMING = Timing()
+_MOST_NAMED = 10
 _TROUBLES = frozenset(Why)  # a runner may say anything else
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,199}")
 
@@ -232,6 +234,10 @@ class Desk:
             expected = "observation or live" if self.allow_live else "observation"
             raise NotAllowed(f"{strategy}: mode simulation, the venue is real: expected {expected}")
         known = self.state.strategies.get(strategy) or self._new(strategy, deployment)
+        account, stays = deployment.content.account, known.account.account
+        if account != stays:
+            message = f"account {account}, expected {stays}: it stays with its strategy"
+            raise NotAllowed(f"{strategy}: {message}; make another strategy")
         if not known.stands(deployment):
             runners = deployment.runners
             body = Deployed(
@@ -266,6 +272,18 @@ class Desk:
             known.flattening = Flattening(CANCELS_ONLY)
             self._note(Kind.WITHDRAWN, Withdrawn(reason), strategy)
 
+    def check_known(self, scope: Scope) -> None:
+        """Raises InvalidMessage."""
+        strategies = self.state.strategies
+        known: Mapping[Level, Collection[str]] = {
+            Level.STRATEGY: strategies.keys(),
+            Level.SYMBOL: self.state.instruments.keys(),
+            Level.ACCOUNT: {each.account.account for each in strategies.values()},
+        }
+        if scope.name and scope.name not in known[scope.level]:
+            expected = ", ".join(sorted(known[scope.level])[:_MOST_NAMED]) or "none is known yet"
+            raise InvalidMessage(scope.level, scope.name, f"one of: {expected}")
+
     def _check_term(self, term: int) -> None:
         if term != self.state.term or not term:
             begun = f"the last one begun is {self.state.term}" if self.state.term else "none yet"
@@ -275,7 +293,7 @@ class Desk:
         told = Told(name, self.state.archive)
         grants = Grants(name, told, self.timing)
         state = self.state
-        made = Strategy(name, first, told, grants, state.instruments, state.policies)
+        made = Strategy(name, first, told, grants, state.instruments, state.policies, state.pools)
         self.state.strategies[name] = made
         return made
 
@@ -299,6 +317,16 @@ class Desk:
             return None
         strategy.tally.refused(Reason(refused.reason or Reason.FENCED))
         return refused
+
+
+def scope_from(strategy: str, symbol: str, account: str) -> Scope:
+    """At most one of them; none: the desk. Raises InvalidMessage."""
+    named = {Level.STRATEGY: strategy, Level.SYMBOL: symbol, Level.ACCOUNT: account}
+    scopes = [Scope(level, name) for level, name in named.items() if name]
+    if len(scopes) > 1:
+        found = " and ".join(map(str, scopes))
+        raise InvalidMessage("scope", found, "at most one of strategy, symbol and account")
+    return scopes[0] if scopes else DESK
 
 
 def name_from(text: str) -> str:

@@ -55,13 +55,19 @@ class Execution:
     # ---- on the way out
 
     def may_leave(self, leaving: Leaving) -> bool:
-        """A halt stops orders and modifications here too; a cancel always passes."""
+        """A halt stops orders and modifications here too; a cancel always passes.
+
+        Nothing leaves while another gateway may lead: this one ends then, and whoever leads settles
+        what was on its way.
+        """
+        if not self._state.journal.is_held:
+            return False
         if leaving.is_cancel:
             return True
         strategy = self._state.strategies[leaving.strategy]
         if leaving.request is None:
             return self._modification_may_leave(strategy, leaving)
-        if self._state.halted:
+        if self._state.halted_for(strategy, leaving.request.symbol):
             self._sent_ns.pop(leaving.client_order_id, None)
             self.end(strategy, leaving.client_order_id, OrderState.EXPIRED, Reason.HALTED)
             return False
@@ -106,7 +112,7 @@ class Execution:
         order = strategy.account.orders.get(leaving.client_order_id)
         if order is None or order.asked is None:
             return False  # the order has ended, and its modification with it
-        if self._state.halted:
+        if self._state.halted_for(strategy, order.symbol):
             self.refuse_modification(strategy, leaving.client_order_id, Reason.HALTED)
             return False
         return True

@@ -58,7 +58,7 @@ class Flattener:
         self, strategy: Strategy, flattening: Flattening, symbol: str, held: Decimal, now: float
     ) -> str:
         instrument = strategy.account.instruments.get(symbol)
-        why = self._obstacle(instrument, held)
+        why = self._obstacle(strategy, symbol, instrument, held)
         if not why and now >= flattening.next_at.get(symbol, now):
             nth = flattening.attempts[symbol]
             flattening.attempts[symbol] += 1
@@ -67,10 +67,12 @@ class Flattener:
         why = why or flattening.told.get(symbol, "")
         return f"{symbol} {text_of(held)}" + (f" ({why})" if why else "")
 
-    def _obstacle(self, instrument: Instrument | None, held: Decimal) -> str:
+    def _obstacle(
+        self, strategy: Strategy, symbol: str, instrument: Instrument | None, held: Decimal
+    ) -> str:
         """Why no order would do now."""
-        if self._state.halted:
-            return f"halted, {self._state.halted}"
+        if halted := self._state.halted_for(strategy, symbol):
+            return halted
         if not self._state.outside.venue_available():
             return "the venue does not answer"
         if instrument is None:

@@ -26,6 +26,7 @@ from risk_gateway.market_view import MarketView
 from risk_gateway.metrics import DeskCollector, exposition
 from risk_gateway.opening import Opening
 from risk_gateway.policies import Policies
+from risk_gateway.policy_file import PolicyFile
 from risk_gateway.positions import PositionPublisher
 from risk_gateway.records import Kind, Started, record, started_key
 from risk_gateway.report import FeedView, Surroundings, levels
@@ -37,6 +38,7 @@ from risk_gateway.sealing import Sealer
 from risk_gateway.service import Service
 from risk_gateway.settings import InvalidSettings, Settings, VenueKind
 from risk_gateway.settle import Settler
+from risk_gateway.standby import led_journal
 from risk_gateway.state import State
 from risk_gateway.tls import server_credentials
 from risk_gateway.venue import Venue
@@ -92,7 +94,8 @@ class Gateway:
         self.settings = settings
         market = MarketView(intake, settings.clock)
         policies = Policies(
-            asked_for=settings.cluster is not None,
+            asked_for=settings.cluster is not None or settings.policies is not None,
+            may_be_missing=settings.cluster is None,
             real_venue=settings.venue_kind is VenueKind.REAL,
         )
         self.state = State(journal, archive, market, instruments, policies=policies)
@@ -103,6 +106,10 @@ class Gateway:
         self.room = _room(journal, settings)
         self._look_at_room()
         self.halt_file.look()  # before anything leaves
+        self.policy_file = (
+            PolicyFile(settings.policies, self.desk.bounds) if settings.policies else None
+        )
+        self._look_at_policies()
         venue_tls = VenueTls(settings.venue_tls_dir) if settings.venue_tls_dir else None
         self.venue = Venue(
             settings.venue, may_resubmit=lambda: not self.state.halted, tls=venue_tls
@@ -197,6 +204,7 @@ class Gateway:
         while True:
             self.halt_file.look()
             self._look_at_room()
+            self._look_at_policies()
             self.desk.tick(time.monotonic())
             await asyncio.sleep(TICK_S)
 
@@ -205,6 +213,10 @@ class Gateway:
         self.state.no_room = self.room.objection() if self.room else ""
         if bool(before) != bool(self.state.no_room):
             log.warning("journal_room", objection=self.state.no_room)
+
+    def _look_at_policies(self) -> None:
+        if self.policy_file is not None:
+            self.policy_file.look()
 
     async def _watch(self) -> None:
         """Raises when the journal or the desk can no longer be relied on."""
@@ -230,7 +242,7 @@ class Gateway:
         )
         add_RiskGatewayServicer_to_server(service, server)
         self.address = _listen(server, self.settings)
-        host = self.settings.metrics_host or self.settings.listen.rpartition(":")[0]
+        host = self.settings.pages_host
         async with pages.serving(host, self.settings.metrics_port, self._pages()):
             await server.start()
             self._listening = True
@@ -284,7 +296,7 @@ async def opened(
     settings: Settings, instruments: Mapping[str, Instrument], timing: Timing = _TIMING
 ) -> AsyncIterator[Gateway]:
     """Raises JournalLocked, JournalUnusable, NotProven."""
-    journal = Journal(settings.postgres or settings.state_dir, asyncio.get_running_loop())
+    journal = await led_journal(settings)
     try:
         archive = Archive(journal.home)
         try:

@@ -5,6 +5,7 @@ from pathlib import Path
 from risk_gateway.bounds import Bounds
 from risk_gateway.policies import NO_REASON
 from risk_gateway.state import FILE, State
+from trading.scopes import DESK
 
 NAME = "halt"
 _MOST_BYTES = 200
@@ -21,13 +22,13 @@ class HaltFile:
 
     def look(self) -> None:
         seen = self._stamp()
-        if seen == self._seen and bool(seen) == (FILE in self._state.latches):
+        if seen == self._seen and bool(seen) == ((DESK, FILE) in self._state.latches):
             return
         self._seen = seen
         if seen:
-            self._bounds.halt(self._reason(), FILE)
+            self._bounds.halt(self._reason(), source=FILE)
         else:
-            self._bounds.resume(f"{NAME} is gone", FILE)
+            self._bounds.resume(f"{NAME} is gone", source=FILE)
 
     def _stamp(self) -> str:
         """Empty: it is not there. Whatever else keeps it from being looked at halts too."""

@@ -74,6 +74,11 @@ class Writer(Protocol):
         """Says that this gateway is still here. Raises as `write` does."""
         ...
 
+    @property
+    def patience_s(self) -> float:
+        """For so long after a `write` or `beat` nobody else can have taken it."""
+        ...
+
     def close(self) -> None: ...
 
 

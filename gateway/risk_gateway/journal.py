@@ -78,6 +78,7 @@ class Journal:
         self.failed: asyncio.Future[None] = loop.create_future()
         self.waiting = 0  # appended, not yet durable
         self._moved_at = 0.0  # when something last became durable, or began to wait
+        self._held_at = time.monotonic()  # when it was certainly still ours
         self.commits = 0
         self.written = 0
         sys.setswitchinterval(_SWITCH_INTERVAL_S)
@@ -96,6 +97,11 @@ class Journal:
             self._moved_at = time.monotonic()
         self.waiting += 1
         self._entries.put(_Entry(records, then))
+
+    @property
+    def is_held(self) -> bool:
+        """Whether nobody else can have taken it meanwhile."""
+        return time.monotonic() - self._held_at < self._writer.patience_s
 
     @property
     def stuck_s(self) -> float:
@@ -118,11 +124,13 @@ class Journal:
         closing = False
         while not closing:
             entries, closing = self._gather()
+            began = time.monotonic()
             try:
                 self._commit(entries)
             except Exception as error:  # noqa: BLE001  # without a writer nothing is told any more
                 self._tell(self._fail, JournalUnusable(f"journal {self.home}: {error}"))
                 return
+            self._held_at = began
             self._tell(self._committed, entries)
 
     def _gather(self) -> tuple[list[_Entry], bool]:
@@ -142,7 +150,7 @@ class Journal:
         if not entries:
             self._writer.beat()
         records = list(itertools.chain.from_iterable(entry.records for entry in entries))
-        if not records:
+        if not records:  # whoever waits for them is told what was on disk before
             return
         numbered = list(enumerate(records, self.last + 1))
         rows = _chained(self._hash, numbered)

@@ -1,7 +1,6 @@
 """The decision about one signal, from what the desk knows: no effects but the reservation."""
 
 from dataclasses import dataclass, replace
-from typing import TypeGuard
 
 from risk_gateway.judged import Judged, judged_by
 from risk_gateway.market_view import View
@@ -9,15 +8,16 @@ from risk_gateway.records import Decided
 from risk_gateway.strategy import Strategy, Submission
 from trading.orders import Order
 from trading.reasons import Reason
-from trading.risk import Approved, Rejection, Standing
+from trading.risk import Approved, Rejection
 from trading.signals import Action, Signal
+from trading.standings import NONE_SET, Stand, Standing, Standings
 
 
 @dataclass(frozen=True, slots=True)
 class Situation:
     """What holds for every signal of the desk at one moment."""
 
-    halted: str = ""
+    standings: Standings = NONE_SET
     venue_available: bool = True
     no_room: str = ""  # why the journal takes no orders that open
     venue: str = "the venue"
@@ -33,12 +33,12 @@ def judge(
     judged = judged_by(account.judged, strategy.terms_digest) if account.judged else None
     if isinstance(outcome, Rejection):
         return decided(submission, signal, view, outcome, judged=judged)
-    if outcome is not None and outcome.asked is not None:
+    if isinstance(outcome, Order):
         account.ask(outcome, view.now_ns)
         made = decided(submission, signal, view, None, judged=judged)
         return replace(made, modification=outcome.asked)
     if outcome is not None:
-        account.reserve(outcome)
+        account.reserve(outcome.order)
     return decided(submission, signal, view, None, outcome, judged)
 
 
@@ -47,7 +47,7 @@ def decided(
     signal: Signal,
     view: View,
     rejection: Rejection | None,
-    order: Order | None = None,
+    approved: Approved | None = None,
     judged: Judged | None = None,
 ) -> Decided:
     touch = view.market(signal.symbol)
@@ -59,64 +59,65 @@ def decided(
         now_ns=view.now_ns,
         reason=rejection.reason if rejection else None,
         message=rejection.message if rejection else "",
+        scope=rejection.scope if rejection else "",
         bid=touch.bid if touch else None,
         ask=touch.ask if touch else None,
-        order=order,
+        order=approved.order if approved else None,
+        bypassed=tuple(each.reason for each in approved.bypassed) if approved else (),
         judged=judged,
     )
 
 
 def _decide(
     strategy: Strategy, submission: Submission, signal: Signal, view: View, situation: Situation
-) -> Order | Rejection | None:
-    """The order that shall leave, or be modified; None: accepted, and none leaves."""
+) -> Approved | Order | Rejection | None:
+    """The order that shall leave; one with a modification that shall; None: accepted, and none
+    leaves.
+    """
     if signal.id in submission.known:
         return Rejection(Reason.DUPLICATE, "this signal was decided before")
     if signal.action is Action.CANCEL:
         order = strategy.account.order_to_cancel(signal)
         return order if isinstance(order, Rejection) else None
     observes = strategy.observes and not submission.is_own
-    if not (situation.venue_available or situation.halted or observes):
+    stand = _stand(strategy, submission, signal, situation)
+    halted = stand.standing is Standing.HALTED
+    if not (situation.venue_available or halted or observes):
         return Rejection(Reason.VENUE_UNAVAILABLE, f"{situation.venue} does not answer")
     if signal.action is Action.MODIFY:
-        standing = _standing(strategy, submission, situation)
         return strategy.account.review_modification(
-            signal, view.market, view.now_ns, epoch=submission.batch.epoch, standing=standing
+            signal, view.market, view.now_ns, epoch=submission.batch.epoch, stand=stand
         )
-    reviewed = _review(strategy, submission, signal, view, situation)
+    reviewed = _review(strategy, submission, signal, view, stand)
     if isinstance(reviewed, Rejection):
         return reviewed
     if situation.no_room and not reviewed.order.closing:
         return Rejection(Reason.JOURNAL_UNAVAILABLE, situation.no_room)
-    return None if observes else reviewed.order
+    return None if observes else reviewed
 
 
 def _review(
-    strategy: Strategy, submission: Submission, signal: Signal, view: View, situation: Situation
+    strategy: Strategy, submission: Submission, signal: Signal, view: View, stand: Stand
 ) -> Approved | Rejection:
     if strategy.observes and signal.closing and not submission.is_own:
         # Nothing is ever held here, so a closing order would have nothing to reduce.
         signal = replace(signal, closing=False)
-    standing = _standing(strategy, submission, situation)
-    reviewed = strategy.account.review(
+    return strategy.account.review(
         signal,
         view.market,
         view.now_ns,
         revision=submission.revision,
         epoch=submission.batch.epoch,
-        standing=standing,
+        stand=stand,
     )
-    if standing is Standing.REDUCING and _is_about_standing(reviewed):
-        return replace(reviewed, message=f"{reviewed.message}: {strategy.closing_only}")
-    return reviewed
 
 
-def _standing(strategy: Strategy, submission: Submission, situation: Situation) -> Standing:
-    if situation.halted:
-        return Standing.HALTED
+def _stand(
+    strategy: Strategy, submission: Submission, signal: Signal, situation: Situation
+) -> Stand:
+    account = strategy.account.account
+    found = situation.standings.covering(strategy.name, signal.symbol, account)
     only_closing = strategy.closing_only or submission.is_own
-    return Standing.REDUCING if only_closing else Standing.TRADING
-
-
-def _is_about_standing(reviewed: Approved | Rejection) -> TypeGuard[Rejection]:
-    return isinstance(reviewed, Rejection) and reviewed.reason is Reason.REDUCING_ONLY
+    if only_closing and found.standing is not Standing.HALTED:
+        return Stand(Standing.REDUCING, strategy.closing_only or found.why)
+    return found

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from prometheus_client import PROCESS_COLLECTOR, CollectorRegistry, generate_latest
@@ -48,6 +48,7 @@ class Counts:
     busts: Counter[Labels] = field(default_factory=Counter)  # strategy, symbol
     checks: Counter[Labels] = field(default_factory=Counter)  # type, result
     violations: Counter[Labels] = field(default_factory=Counter)  # type, strategy
+    levels: Counter[Labels] = field(default_factory=Counter)  # level, type
     errors: Counter[Labels] = field(default_factory=Counter)  # strategy, type
     reloads: Counter[Labels] = field(default_factory=Counter)  # strategy, success
     position_updates: int = 0
@@ -72,6 +73,7 @@ _FAMILIES: tuple[tuple[str, str, Labels, str], ...] = (
     ("busts", "fills_busted", ("strategy", "symbol"), "Fills that the venue took back"),
     ("checks", "risk_checks", ("type", "result"), "Risk decisions"),
     ("violations", "risk_violations", ("type", "strategy"), "Limits met"),
+    ("levels", "risk_refusals", ("level", "type"), "Signals refused, by the level of the limit"),
     ("errors", "strategy_errors", ("strategy", "type"), "Troubles that its runners told of"),
 )
 _TRUTHS = {"true": "success", "false": "failure"}
@@ -106,6 +108,7 @@ class Levels:
     journal_records: int = 0
     journal_bytes: int | None = None  # None: the disk is a database's
     journal_free_bytes: int | None = None
+    bypassed: Collection[Labels] = ()  # strategy, type
     policies_followed: bool | None = None  # None: there are none to follow
     positions: Mapping[Labels, float] = field(default_factory=dict)  # strategy, symbol
     money: Mapping[str, Money] = field(default_factory=dict)  # by strategy
@@ -150,6 +153,11 @@ class DeskCollector(Collector):
             PREFIX + "journal_waiting", "Not yet durable", levels.journal_waiting
         )
         yield from _journal(levels)
+        text = "1: a policy has the strategy leave this check out"
+        bypassed = GaugeMetricFamily(PREFIX + "checks_bypassed", text, labels=("strategy", "type"))
+        for bypass in levels.bypassed:
+            bypassed.add_metric(bypass, 1)
+        yield bypassed
         if levels.policies_followed is not None:
             text = "1: a change of a risk policy would be heard now"
             yield GaugeMetricFamily(PREFIX + "policies_followed", text, levels.policies_followed)

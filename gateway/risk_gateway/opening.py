@@ -15,6 +15,7 @@ from risk_gateway.reconcile import differences
 from risk_gateway.settings import OnDifference
 from risk_gateway.state import State
 from risk_gateway.venue import Venue
+from trading.scopes import DESK
 
 RECONCILE = "reconcile"  # a source of halts
 PATIENCE_S = 10.0  # for fills that are under way, and orders that are being settled
@@ -43,7 +44,7 @@ class Opening:
         self._bus_is_up = bus_is_up
         self._clock = clock
         if policy is OnDifference.HALT:  # before anything leaves
-            bounds.halt("not compared with the venue yet", RECONCILE)
+            bounds.halt("not compared with the venue yet", source=RECONCILE)
 
     async def run(self) -> None:
         found = await self._settled()
@@ -51,9 +52,9 @@ class Opening:
         for difference in found:
             log.error("start_difference", difference=difference)
         if found and self._policy is OnDifference.HALT:
-            self._bounds.halt(f"{len(found)} differences, the first: {found[0]}", RECONCILE)
-        elif RECONCILE in self._state.latches:
-            self._bounds.resume("ledger and venue were compared", RECONCILE)
+            self._bounds.halt(f"{len(found)} differences, the first: {found[0]}", source=RECONCILE)
+        elif (DESK, RECONCILE) in self._state.latches:
+            self._bounds.resume("ledger and venue were compared", source=RECONCILE)
 
     async def _settled(self) -> Sequence[str]:
         """What still differs when everything that is under way had its time."""

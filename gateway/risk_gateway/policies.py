@@ -5,24 +5,17 @@ asked for (`stratops up`), nothing here bounds anybody.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
-from decimal import Decimal
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from risk_gateway.content import Content, Mode, tighter
-from trading.limits import UNLIMITED, InvalidLimits, Limits, parse_limits
+from trading.limits import UNBOUNDED, InvalidLimits, Limits, parse_bounds
+from trading.limits import tighter as tighter_limits
+from trading.limits import written as written_limits
+from trading.rules import BYPASSABLE, TOGETHER
+from trading.scopes import DESK, Level, Scope
+from trading.standings import ACTIVE, Source, Stand, Standing
 
-# What a policy does not say bounds nothing: `tighter` finds every other value tighter.
-_UNBOUNDED: Mapping[str, Any] = {
-    "max_order_value": UNLIMITED,
-    "max_position_size": UNLIMITED,
-    "max_daily_loss": UNLIMITED,
-    "max_drawdown": UNLIMITED,
-    "min_account_balance": Decimal(0),
-    "max_orders_per_second": 2**62,
-    "max_orders_per_minute": 2**62,
-    "min_confidence": Decimal(0),
-}
 NO_REASON = "no reason given"
 
 
@@ -31,8 +24,11 @@ class Policy:
     limits: Limits
     allow_live: bool = False
     halted: bool = False
-    reason: str = ""
     unreadable: str = ""  # why nobody may open anything by it
+    bounds: Mapping[Scope, Limits] = field(default_factory=dict)
+    stands: Mapping[Scope, Stand] = field(default_factory=dict)
+    self_trade: Mapping[Scope, bool] = field(default_factory=dict)  # whether it may be
+    bypass: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +44,7 @@ class Policies:
     """The fold of its changes."""
 
     asked_for: bool = False
+    may_be_missing: bool = False  # who names one that is not there is bound by none
     real_venue: bool = False  # where a simulation would cost money
     known: bool = False  # were read once
     specs: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -74,15 +71,37 @@ class Policies:
             self._policies[change.name] = parse_policy(change.spec)
 
     @property
-    def halts(self) -> Mapping[str, str]:
-        """By source: why the desk is halted."""
-        if not self.asked_for:
-            return {}
+    def stands(self) -> Mapping[Source, Stand]:
+        """What they say that a symbol, an account or the desk may do."""
         return {
-            f"policy/{name}": policy.reason or NO_REASON
-            for name, policy in self._policies.items()
-            if policy.halted
+            (scope, f"policy/{name}"): stand
+            for name, policy in self._in_force.items()
+            for scope, stand in policy.stands.items()
         }
+
+    @property
+    def bounds(self) -> Mapping[Scope, Limits]:
+        """What a symbol, an account or the desk may come to by all of them: the tightest."""
+        found: dict[Scope, Limits] = {}
+        for policy in self._in_force.values():
+            for scope, limits in policy.bounds.items():
+                found[scope] = tighter_limits(found.get(scope, UNBOUNDED), limits)
+        return found
+
+    def allow_self_trade(self, account: str) -> bool:
+        """Some policy says so, of the account or the desk, and none says otherwise."""
+        scopes = (DESK, Scope(Level.ACCOUNT, account))
+        said = {
+            policy.self_trade[scope]
+            for policy in self._in_force.values()
+            for scope in scopes
+            if scope in policy.self_trade
+        }
+        return said == {True}
+
+    @property
+    def _in_force(self) -> Mapping[str, Policy]:
+        return self._policies if self.asked_for else {}
 
     def objection(self, content: Content) -> str:
         """Why a strategy of that content may only close; empty: it may trade."""
@@ -96,12 +115,16 @@ class Policies:
             return "mode live needs a risk policy" if content.mode is Mode.LIVE else ""
         policy = self._policies.get(content.policy)
         if policy is None:
-            return f"risk policy {content.policy} does not exist"
+            return "" if self.may_be_missing else f"risk policy {content.policy} does not exist"
         if policy.unreadable:
             return f"risk policy {content.policy} cannot be read: {policy.unreadable}"
-        if content.mode is Mode.LIVE and not policy.allow_live:
-            return f"risk policy {content.policy} does not allow mode live"
-        return ""
+        why = _why_not_live(policy) if content.mode is Mode.LIVE else ""
+        return why and f"risk policy {content.policy} {why}"
+
+    def bypass(self, content: Content) -> frozenset[str]:
+        """The checks that its strategy leaves out; never a live one."""
+        policy = self._in_force.get(content.policy)
+        return policy.bypass if policy and content.mode is not Mode.LIVE else frozenset()
 
     def capped(self, content: Content, name: str) -> Content:
         """Within the policy of that name."""
@@ -112,24 +135,94 @@ class Policies:
         return tighter(content, bound)
 
 
+def _why_not_live(policy: Policy) -> str:
+    if not policy.allow_live:
+        return "does not allow mode live"
+    names = ", ".join(sorted(policy.bypass))
+    return names and f"bypasses {names}, which mode live forbids"
+
+
 def parse_policy(spec: Mapping[str, Any]) -> Policy:
     """What cannot be read of it is no permission; what it says of a halt counts all the same."""
     halted = spec.get("halted", False) is not False
-    reason = str(spec.get("reason") or "")[:200]
-    allow_live = spec.get("allowLive") is True
+    reason = str(spec.get("reason") or NO_REASON)[:200]
+    stands = {DESK: Stand(Standing.HALTED, reason)} if halted else {}
     try:
-        limits = _bounds(spec.get("limits") or {})
+        limits = _limits(spec.get("limits"))
+        entries = _entries(spec)
+        bounds = {scope: _together(scope, entry) for scope, entry in entries.items()}
+        found = {scope: _stand(scope, entry) for scope, entry in entries.items()}
+        self_trade = _self_trade(entries)
+        bypass = _bypass(spec.get("bypass"))
     except (InvalidLimits, RecursionError) as error:
-        return Policy(Limits(), False, halted, reason, str(error)[:200])
-    return Policy(limits, allow_live, halted, reason)
+        unreadable = str(error)[:200]
+        if not halted and any(spec.get(name) for name in ("desk", "accounts", "symbols")):
+            # It may bound everybody, and nobody knows how far.
+            stands = {DESK: Stand(Standing.REDUCING, f"cannot be read: {unreadable}")}
+        return Policy(Limits(), False, halted, unreadable, {}, stands)
+    stands = {scope: each for scope, each in found.items() if each != ACTIVE} | stands
+    bounds = {scope: each for scope, each in bounds.items() if each != UNBOUNDED}
+    allow_live = spec.get("allowLive") is True
+    return Policy(limits, allow_live, halted, "", bounds, stands, self_trade, bypass)
 
 
-def _bounds(written: object) -> Limits:
+def _entries(spec: Mapping[str, Any]) -> Mapping[Scope, Mapping[str, Any]]:
+    """What it says of several strategies together. Raises InvalidLimits."""
+    found = {DESK: _object("desk", spec.get("desk"))} if spec.get("desk") is not None else {}
+    for field_name, level in (("accounts", Level.ACCOUNT), ("symbols", Level.SYMBOL)):
+        for name, entry in _object(field_name, spec.get(field_name)).items():
+            found[Scope(level, str(name))] = _object(f"{field_name}.{name}", entry)
+    return found
+
+
+def _object(name: str, value: object) -> Mapping[str, Any]:
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise InvalidLimits(f"{name}: {value!r}, expected an object")
+    return value
+
+
+def _stand(scope: Scope, entry: Mapping[str, Any]) -> Stand:
+    standing = entry.get("standing") or Standing.ACTIVE
+    if not isinstance(standing, str) or standing not in set(Standing):
+        expected = ", ".join(Standing)
+        raise InvalidLimits(f"standing of the {scope}: {standing!r}, expected one of {expected}")
+    if standing == Standing.ACTIVE:
+        return ACTIVE
+    return Stand(Standing(standing), str(entry.get("reason") or NO_REASON)[:200])
+
+
+def _self_trade(entries: Mapping[Scope, Mapping[str, Any]]) -> Mapping[Scope, bool]:
     """Raises InvalidLimits."""
-    if not isinstance(written, Mapping):
-        raise InvalidLimits(f"limits: {written!r}, expected an object")
-    stated = {name: value for name, value in written.items() if value is not None}
-    read = parse_limits(stated)
-    names = (each.name for each in fields(Limits))
-    silent = {name: _UNBOUNDED[name] for name in names if name in _UNBOUNDED and name not in stated}
-    return replace(read, **silent)
+    said = {scope: entry.get("self_trade") for scope, entry in entries.items()}
+    for scope, each in said.items():
+        if each not in (None, "refuse", "allow") or (each and scope.level is Level.SYMBOL):
+            expected = "refuse or allow, of the desk or an account"
+            raise InvalidLimits(f"self_trade of the {scope}: {each!r}, expected {expected}")
+    return {scope: each == "allow" for scope, each in said.items() if each}
+
+
+def _bypass(names: object) -> frozenset[str]:
+    """Raises InvalidLimits."""
+    if names is None:
+        return frozenset()
+    if not isinstance(names, list) or not all(isinstance(each, str) for each in names):
+        raise InvalidLimits(f"bypass: {names!r}, expected a list of checks")
+    for name in sorted(set(names) - BYPASSABLE):
+        raise InvalidLimits(f"bypass: {name}, expected one of {', '.join(sorted(BYPASSABLE))}")
+    return frozenset(names)
+
+
+def _together(scope: Scope, entry: Mapping[str, Any]) -> Limits:
+    limits = _limits(entry.get("limits"))
+    known = TOGETHER[scope.level]
+    for name in sorted(written_limits(limits) - known):
+        expected = ", ".join(sorted(known))
+        raise InvalidLimits(f"limit {name} of the {scope}: expected one of {expected}")
+    return limits
+
+
+def _limits(written: object) -> Limits:
+    """Raises InvalidLimits."""
+    return parse_bounds(_object("limits", written))

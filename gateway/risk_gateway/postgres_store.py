@@ -86,6 +86,7 @@ class PostgresWriter:
     def __init__(self, home: Postgres) -> None:
         """Raises JournalLocked, JournalUnusable."""
         self.beat_s = home.patience_s / 4
+        self.patience_s = home.patience_s
         self._home = home
         self._connection = _connected(home)
         try:

@@ -4,7 +4,7 @@ A record that a strategy is told of carries its outcome's number; `outcome_of` r
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 from types import MappingProxyType
@@ -19,13 +19,16 @@ from risk_gateway.journal import OrderRow, Record
 from risk_gateway.judged import Judged
 from risk_gateway.policies import PolicyChange
 from risk_gateway.settings import Clock
-from trading.accounts import Terms, Watermarks
+from trading.accounts import Terms
 from trading.fills import Fill
 from trading.ids import signal_of
 from trading.instruments import Instrument
 from trading.orders import Modification, Order, OrderState
 from trading.reasons import Reason
+from trading.scopes import Level, Scope
 from trading.signals import Signal, Verdict
+from trading.standings import OPERATOR, Stand, Standing
+from trading.watermarks import Watermarks
 
 T = TypeVar("T")
 _LONGEST_ID = 200
@@ -87,11 +90,22 @@ class Flatten:
 
 @dataclass(frozen=True, slots=True)
 class Latch:
-    """A halt, or the end of one."""
+    """A halt, or the end of one; of the desk, where an older gateway wrote it."""
 
     reason: str
-    source: str = "operator"
+    source: str = OPERATOR
     by: str = ""  # who called; empty: nobody did
+    level: Level = Level.DESK
+    name: str = ""
+    standing: Standing = Standing.HALTED
+
+    @property
+    def scope(self) -> Scope:
+        return Scope(self.level, self.name)
+
+    @property
+    def stand(self) -> Stand:
+        return Stand(self.standing, self.reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +116,7 @@ class BatchTaken:
     inputs: tuple[Input, ...] = ()
     stopped: str = ""
     watermarks: Watermarks | None = None
+    together: Mapping[str, Watermarks] = field(default_factory=dict)  # by scope
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,12 +130,14 @@ class Decided:
     now_ns: int
     reason: Reason | None = None
     message: str = ""
+    scope: str = ""  # whose limit refused it; empty: the strategy's own
     bid: Decimal | None = None
     ask: Decimal | None = None
     order: Order | None = None
     modification: Modification | None = None  # likewise, of an order at work
     judged: Judged | None = None  # None: no check was made
     watermarks: Watermarks | None = None  # of no batch: a tool's, or the gateway's own
+    bypassed: tuple[Reason, ...] = ()  # what would have refused it, had a policy not said otherwise
 
     @property
     def verdict(self) -> Verdict:

@@ -56,6 +56,10 @@ def desk_to_proto(desk: Desk, surroundings: Surroundings) -> pb.Desk:
         halt_sources=dict(state.halts),
         term=state.term,
         start=_start(surroundings.start_differences()),
+        standings=[
+            pb.Standing(scope=str(scope), standing=stand.standing, why=stand.why)
+            for scope, stand in state.standings.by_scope.items()
+        ],
     )
 
 
@@ -84,6 +88,11 @@ def levels(
         journal_records=state.journal.last,
         journal_bytes=room.journal_bytes() if room else None,
         journal_free_bytes=room.free_bytes() if room else None,
+        bypassed={
+            (name, check)
+            for name, strategy in strategies.items()
+            for check in strategy.account.terms.bypass
+        },
         policies_followed=policies_followed,
         venue=venue_level(venue) if venue else None,
         start_differences=opening.differences if opening else None,
@@ -169,6 +178,8 @@ def _strategy(desk: Desk, strategy: Strategy) -> pb.StrategyStatus:
         flattening=strategy.flattening.left if strategy.flattening else "",
         policy=_policy(strategy),
         closing_only=strategy.closing_only,
+        account=strategy.account.account,
+        bypassed=sorted(strategy.account.terms.bypass),
     )
 
 

@@ -36,6 +36,7 @@ from trading.fills import Fill
 from trading.ids import client_order_id
 from trading.ledger import Booking
 from trading.orders import OrderEvent
+from trading.standings import ACTIVE
 
 
 class Restoration:
@@ -111,7 +112,9 @@ class Restoration:
         told = Told(name, self.state.archive)
         grants = Grants(name, told, self.timing)  # replaced once all changes are read
         state = self.state
-        strategy = Strategy(name, first, told, grants, state.instruments, state.policies)
+        strategy = Strategy(
+            name, first, told, grants, state.instruments, state.policies, state.pools
+        )
         self.state.strategies[name] = strategy
         return strategy
 
@@ -122,11 +125,11 @@ class Restoration:
 
     def _halted(self, row: Row) -> None:
         latch: Latch = body_of(row)
-        self.state.latch(latch.source, latch.reason)
+        self.state.latch(latch.scope, latch.source, latch.stand)
 
     def _resumed(self, row: Row) -> None:
         latch: Latch = body_of(row)
-        self.state.latch(latch.source, "")
+        self.state.latch(latch.scope, latch.source, ACTIVE)
 
     def _policy(self, row: Row) -> None:
         self.state.take_policy(body_of(row))
@@ -149,6 +152,7 @@ class Restoration:
         strategy.tally.reached(body.mark.count)
         if body.watermarks is not None:
             strategy.account.watermarks = body.watermarks
+        self.state.pools.restore(body.together)
 
     def _decided(self, row: Row) -> None:
         strategy = self.state.strategies[row.strategy]

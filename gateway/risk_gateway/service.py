@@ -21,7 +21,7 @@ from risk_gateway.callers import (
     RefusalLog,
     check_may,
 )
-from risk_gateway.desk import Desk, NotDeployed, deployment_of, name_from
+from risk_gateway.desk import Desk, NotDeployed, deployment_of, name_from, scope_from
 from risk_gateway.explaining import explained_json
 from risk_gateway.lobby import Lobby
 from risk_gateway.reconcile import differences, in_thread
@@ -39,7 +39,9 @@ from stratops_wire import InvalidMessage
 from stratops_wire.scalars import text_from
 from stratops_wire.session import runner_message_from_proto
 from stratops_wire.signals import signal_from_proto, verdict_to_proto
+from trading.scopes import Scope
 from trading.signals import Action, Signal, Verdict
+from trading.standings import Standing
 
 log = structlog.get_logger()
 
@@ -252,7 +254,9 @@ class Service(RiskGatewayServicer):
         return await self._answered("Halt", request, context, self._halt)
 
     async def _halt(self, request: pb.HaltRequest, caller: Caller) -> pb.HaltResponse:
-        self._desk.bounds.halt(request.reason[:MOST_REASON], by=caller.name)
+        standing = Standing.REDUCING if request.reducing else Standing.HALTED
+        reason, scope = request.reason[:MOST_REASON], self._scope(request)
+        self._desk.bounds.halt(reason, scope, standing, by=caller.name)
         await self._desk.state.journal.durable()
         return pb.HaltResponse(at_ns=self._desk.state.wall_ns())
 
@@ -260,7 +264,8 @@ class Service(RiskGatewayServicer):
         return await self._answered("Resume", request, context, self._resume)
 
     async def _resume(self, request: pb.ResumeRequest, caller: Caller) -> pb.ResumeResponse:
-        self._desk.bounds.resume(request.reason[:MOST_REASON], by=caller.name)
+        reason, scope = request.reason[:MOST_REASON], self._scope(request)
+        self._desk.bounds.resume(reason, scope, by=caller.name)
         await self._desk.state.journal.durable()
         return pb.ResumeResponse(at_ns=self._desk.state.wall_ns())
 
@@ -289,6 +294,12 @@ class Service(RiskGatewayServicer):
         if name not in strategies:
             raise NotDeployed(f"{name}: not deployed")
         return [strategies[name]]
+
+    def _scope(self, request: pb.HaltRequest | pb.ResumeRequest) -> Scope:
+        """Raises InvalidMessage: a name that is not known would halt nothing, and look as if."""
+        scope = scope_from(request.strategy, request.symbol, request.account)
+        self._desk.check_known(scope)
+        return scope
 
     # ---- reading
 

@@ -87,15 +87,20 @@ class Settings:
     on_difference: OnDifference = OnDifference.NAME  # of ledger and venue, at the start
     venue_tls_dir: Path | None = None  # ca.crt, and for mTLS tls.crt and tls.key; None: plain
     nats_dir: Path | None = None  # likewise, and username and password; None: by the url alone
+    policies: Path | None = None  # a file of them, where no cluster has them
     tls_dir: Path | None = None  # tls.crt and tls.key; None: plain
     client_ca: Path | None = None  # PEM; whose certificates callers may be known by
     client_listen: str = ""  # where these are asked for; empty: everywhere
     roster: Path | None = None  # who else may call, where identity is local
     most: Most = field(default_factory=Most)  # of each caller
-    cluster: Cluster | None = None  # None: identity is local, and no policies are asked for
+    cluster: Cluster | None = None  # None: identity is local
     postgres: Postgres | None = None  # where the journal lies; None: in state_dir
     log_level: str = "info"
     least_free_bytes: int = LEAST_FREE_BYTES  # on the journal's disk; below it only closing
+
+    @property
+    def pages_host(self) -> str:
+        return self.metrics_host or self.listen.rpartition(":")[0]
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> "Settings":
@@ -122,6 +127,7 @@ class Settings:
             on_difference=read.on_difference(),
             venue_tls_dir=read.path("VENUE_TLS_DIR"),
             nats_dir=read.path("NATS_DIR"),
+            policies=None if cluster else read.path("POLICIES"),
             tls_dir=read.path("TLS_DIR"),
             client_ca=read.client_ca(),
             client_listen=read.text("TLS_CLIENT_LISTEN", ""),

@@ -21,14 +21,15 @@ from handover.timing import Timing
 from risk_gateway.callers import Runners
 from risk_gateway.content import Mode, parse_content
 from risk_gateway.policies import PolicyChange
-from risk_gateway.records import Decided, Deployed, Started
+from risk_gateway.records import Decided, Deployed, Latch, Started
 from risk_gateway.state import State
 from risk_gateway.strategy import Deployment, Flattening, LastTrade, Strategy, Tally
 from risk_gateway.told import Told
 from trading.account_memory import AccountMemory, memory_of, remembered
 from trading.fills import Fill
+from trading.pool_memory import PoolMemory, memory_of_pools, put_back_pools
 
-LAYOUT = 2  # another one is not read: what is added here is missing in an older snapshot
+LAYOUT = 3  # another one is not read: what is added here is missing in an older snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,8 @@ class StrategySnapshot:
 class Snapshot:
     layout: int
     term: int
-    latches: dict[str, str]
+    latches: tuple[Latch, ...]
+    pools: PoolMemory
     policies_known: bool
     policies: dict[str, dict[str, Any]]
     started: Started | None
@@ -80,7 +82,11 @@ def taken(state: State, grants: Mapping[str, Record]) -> Snapshot:
     return Snapshot(
         layout=LAYOUT,
         term=state.term,
-        latches=dict(state.latches),
+        latches=tuple(
+            Latch(stand.why, source, "", scope.level, scope.name, stand.standing)
+            for (scope, source), stand in state.latches.items()
+        ),
+        pools=memory_of_pools(state.pools),
         policies_known=state.policies.known,
         policies=dict(state.policies.specs),
         started=state.started,
@@ -103,10 +109,11 @@ def put_back(snapshot: Snapshot, state: State, timing: Timing) -> dict[str, Reco
         state.take_policy(PolicyChange(name, spec))
     if snapshot.policies_known:
         state.take_policy(PolicyChange())
-    for source, reason in snapshot.latches.items():
-        state.latch(source, reason)
+    for latch in snapshot.latches:
+        state.latch(latch.scope, latch.source, latch.stand)
     for each in snapshot.strategies:
         state.strategies[each.name] = _put_back(each, state, timing)
+    put_back_pools(state.pools, snapshot.pools)
     return {each.name: each.grants for each in snapshot.strategies}
 
 
@@ -159,7 +166,9 @@ def _put_back(each: StrategySnapshot, state: State, timing: Timing) -> Strategy:
     deployments = list(map(deployment_of, each.deployments))
     told = Told(each.name, state.archive)
     grants = Grants(each.name, told, timing)
-    strategy = Strategy(each.name, deployments[0], told, grants, state.instruments, state.policies)
+    strategy = Strategy(
+        each.name, deployments[0], told, grants, state.instruments, state.policies, state.pools
+    )
     strategy.deployments = {deployment.revision: deployment for deployment in deployments}
     strategy.wanted_revision = each.wanted_revision
     strategy.armed_revision = each.armed_revision
@@ -169,7 +178,7 @@ def _put_back(each: StrategySnapshot, state: State, timing: Timing) -> Strategy:
         attempts = Counter(each.flattening.attempts)
         strategy.flattening = Flattening(each.flattening.number, attempts)
     strategy.flattenings = each.flattenings
-    strategy.account = remembered(each.name, each.account, state.instruments)
+    strategy.account = remembered(each.name, each.account, state.instruments, state.pools)
     strategy.tally = each.tally
     strategy.recent.extend(each.recent)
     strategy.cancelling = set(each.cancelling)

@@ -2,6 +2,7 @@
 
 import fcntl
 import itertools
+import math
 import os
 import sqlite3
 from collections.abc import Sequence
@@ -18,6 +19,7 @@ _CHUNKS = (64, 8, 1)
 
 class SqliteWriter:
     beat_s = None
+    patience_s = math.inf
 
     def __init__(self, path: Path) -> None:
         """Raises JournalLocked, JournalUnusable."""

@@ -18,8 +18,10 @@ from risk_gateway.records import Started
 from risk_gateway.strategy import Strategy
 from trading.fills import Fill
 from trading.instruments import Instrument
+from trading.pools import Pools
+from trading.scopes import DESK, Scope
+from trading.standings import NONE_SET, Source, Stand, Standing, Standings, told
 
-OPERATOR = "operator"  # who halts by a call
 FILE = "file"
 
 
@@ -47,33 +49,47 @@ class State:
     busted: dict[str, str] = field(default_factory=dict)  # fills taken back, and by which bust
     early_busts: dict[str, Fill] = field(default_factory=dict)  # by the fill that has not come
     policies: Policies = field(default_factory=Policies)
-    latches: dict[str, str] = field(default_factory=dict)  # halts that stay until they are lifted
-    halts: Mapping[str, str] = field(default_factory=dict)  # these, and the policies', by source
+    pools: Pools = field(init=False)
+    latches: dict[Source, Stand] = field(default_factory=dict)  # stay until they are taken back
+    standings: Standings = NONE_SET  # these, and the policies'
     no_room: str = ""  # why the journal takes no orders that open
     term: int = 0
     started: Started | None = None  # what the last gateway began with; None: nobody noted it
     wall_ns: Callable[[], int] = time.time_ns
 
+    def __post_init__(self) -> None:
+        self.pools = Pools(self.instruments)
+        self.pools.allow_self_trade(self.policies.allow_self_trade)
+
     @property
     def halted(self) -> str:
         """Why; empty: it is not."""
-        halts = self.halts
-        if not halts:
-            return ""
-        if halts.keys() == {OPERATOR}:
-            return halts[OPERATOR]
-        return "; ".join(f"{source}: {why}" for source, why in halts.items())
+        return told(self.halts)
+
+    @property
+    def halts(self) -> Mapping[str, str]:
+        """By source: why the whole desk is halted."""
+        return self.standings.sources(DESK, Standing.HALTED)
+
+    def halted_for(self, strategy: Strategy, symbol: str) -> str:
+        """Why no order of that strategy in that symbol leaves; empty: it may."""
+        account = strategy.account.account
+        stand = self.standings.covering(strategy.name, symbol, account)
+        return stand.why if stand.standing is Standing.HALTED else ""
 
     def situation(self) -> Situation:
         outside = self.outside
-        return Situation(self.halted, outside.venue_available(), self.no_room, outside.venue)
+        return Situation(self.standings, outside.venue_available(), self.no_room, outside.venue)
 
-    def latch(self, source: str, reason: str) -> None:
-        """No reason: the end of it."""
-        self.latches.pop(source, None)
-        if reason:
-            self.latches[source] = reason
-        self.halts = {**self.latches, **self.policies.halts}
+    def latch(self, scope: Scope, source: str, stand: Stand) -> None:
+        """ACTIVE takes it back."""
+        self.latches.pop((scope, source), None)
+        if stand.standing is not Standing.ACTIVE:
+            self.latches[scope, source] = stand
+        self._stand()
+
+    def _stand(self) -> None:
+        self.standings = Standings.of({**self.latches, **self.policies.stands})
 
     def label(self, symbol: str) -> str:
         """Of a metric: callers may name any symbol, and each would be a series of its own."""
@@ -82,6 +98,7 @@ class State:
     def take_policy(self, change: PolicyChange) -> None:
         """In force at once."""
         self.policies.take(change)
-        self.halts = {**self.latches, **self.policies.halts}
+        self._stand()
+        self.pools.obey(self.policies.bounds)
         for strategy in self.strategies.values():
             strategy.adopt_terms()

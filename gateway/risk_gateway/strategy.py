@@ -5,7 +5,7 @@ The account runs ahead of the journal by what is being written; `told` holds wha
 
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from handover.effects import Armed, Ended, GrantChange, Wanted
@@ -21,6 +21,7 @@ from trading.accounts import StrategyAccount, Terms
 from trading.instruments import Instrument
 from trading.ledger import Booking
 from trading.orders import Order
+from trading.pools import Pools
 from trading.reasons import Reason
 from trading.signals import Signal
 
@@ -179,15 +180,19 @@ class Strategy:
         grants: Grants,
         instruments: Mapping[str, Instrument],
         policies: Policies,
+        pools: Pools,
     ) -> None:
         self.name = name
         self.told = told
         self.grants = grants
         self._policies = policies
+        self._pools = pools
         self.closing_only = ""  # why it may open nothing
         self.flattening: Flattening | None = None
         self.flattenings = 0  # so far
-        self.account = StrategyAccount(name, first.content.terms, instruments)
+        self.account = StrategyAccount(
+            name, first.content.terms, instruments, pools, first.content.account
+        )
         self.terms: dict[str, Terms] = {}  # that were in force, by digest
         self.note_terms()
         self.mode = first.content.mode
@@ -257,8 +262,11 @@ class Strategy:
             content = self._policies.capped(content, each.policy)
         self.closing_only = next(filter(None, map(self._policies.objection, contents)), "")
         self.mode = content.mode
-        if content.terms != self.account.terms:
-            self.account.adopt(content.terms)
+        self.account.fund(not self.observes)
+        bypass = frozenset.intersection(*map(self._policies.bypass, contents))
+        terms = replace(content.terms, bypass=bypass)
+        if terms != self.account.terms:
+            self.account.adopt(terms)
         self.note_terms()
 
     def note_terms(self) -> None:
@@ -286,6 +294,7 @@ class Strategy:
             self.session = session
             if begins_again:
                 self.account.begin_anew()
+                self._pools.begin_anew(session)
 
     # ---- orders
 

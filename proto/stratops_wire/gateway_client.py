@@ -127,13 +127,15 @@ class GatewayClient:
         )
         await _asked(self._gateway.Withdraw(request, timeout=CALL_S))
 
-    async def halt(self, reason: str) -> None:
-        request = pb.HaltRequest(token=self._token(), reason=reason)
+    async def halt(self, reason: str, *, reducing: bool = False, **scope: str) -> None:
+        """`scope`: one of strategy, symbol, account; none: the desk. `reducing`: closing goes
+        on."""
+        request = pb.HaltRequest(token=self._token(), reason=reason, reducing=reducing, **scope)
         await _asked(self._gateway.Halt(request, timeout=CALL_S))
 
-    async def resume(self, reason: str) -> None:
-        """Ends what `halt` began; a policy that halts goes on halting."""
-        request = pb.ResumeRequest(token=self._token(), reason=reason)
+    async def resume(self, reason: str, **scope: str) -> None:
+        """Ends what `halt` began of the same; a policy that halts goes on halting."""
+        request = pb.ResumeRequest(token=self._token(), reason=reason, **scope)
         await _asked(self._gateway.Resume(request, timeout=CALL_S))
 
     async def cancel_orders(self, strategy: str, reason: str) -> int:

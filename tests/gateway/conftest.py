@@ -1,5 +1,6 @@
 """A desk to drive: the real one on a real journal (see tests/support/desk_driver.py)."""
 
+import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,7 +10,19 @@ import pytest
 
 from desk_driver import DeskDriver
 from gateway_driver import Stack, free_port
+from postgres_driver import PostgresMissing, PostgresServer, running
 from risk_gateway.settings import Clock
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    try:
+        with running() as server:
+            yield server
+    except PostgresMissing as missing:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(f"PostgreSQL: {missing}")
 
 
 @pytest.fixture

@@ -162,7 +162,7 @@ async def test_a_halt_stops_it_and_a_resume_lets_it_go_on(desk: DeskDriver) -> N
     await holding(desk)
     desk.desk.bounds.halt("drill")
     await withdrawn(desk)
-    assert left(desk) == "BTCUSDT 2 (halted, drill)"
+    assert left(desk) == "BTCUSDT 2 (the desk is halted: drill)"
     desk.desk.bounds.resume("")
     await desk.settled()
     assert closing(desk) == [SELL_2]

@@ -263,6 +263,18 @@ async def test_a_halt_refuses_until_it_is_lifted(shared_stack: Stack) -> None:
     assert (await shared_stack.desk()).halted == ""
 
 
+async def test_a_part_of_the_desk_is_halted_by_its_name(shared_stack: Stack) -> None:
+    stub = shared_stack.stub()
+    await stub.Halt(pb.HaltRequest(token=OPERATOR, reason="drill", symbol="BTCUSDT", reducing=True))
+    (found,) = (await shared_stack.desk()).standings
+    assert (found.scope, found.standing, found.why) == ("symbol BTCUSDT", "reducing", "drill")
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await stub.Halt(pb.HaltRequest(token=OPERATOR, symbol="BTCUDST"))
+    assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    await stub.Resume(pb.ResumeRequest(token=OPERATOR, symbol="BTCUSDT"))
+    assert not (await shared_stack.desk()).standings
+
+
 # ---- the process
 
 

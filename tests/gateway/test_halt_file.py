@@ -1,5 +1,6 @@
 """The halt by a file: it holds while the file is there, whatever else there is or is not."""
 
+import json
 import sqlite3
 from pathlib import Path
 
@@ -77,7 +78,8 @@ async def test_it_is_journalled_once(desk: DeskDriver, halt: HaltFile, tmp_path:
     journal = sqlite3.connect(desk.state.journal.path)
     rows = journal.execute("SELECT json(body) FROM log WHERE kind = 'halted'").fetchall()
     journal.close()
-    assert rows == [('{"reason":"no reason given","source":"file","by":""}',)]
+    (body,) = [json.loads(row[0]) for row in rows]
+    assert (body["source"], body["level"], body["standing"]) == ("file", "desk", "halted")
     assert dict(desk.again().state.halts) == {"file": "no reason given"}
 
 
@@ -92,7 +94,7 @@ async def test_a_file_stops_the_next_order_of_a_desk_at_work(stack: Stack) -> No
     while dict((await stack.desk()).halt_sources) != {"file": "news"}:
         pass
     (verdict,) = await runner.decide(buy("y", await stack.market.next()))
-    assert (verdict.reason, verdict.message) == ("halted", "the desk is halted")
+    assert (verdict.reason, verdict.message) == ("halted", "the desk is halted: file: news")
     stack.gateway.kill()
     await stack.gateway.start_again()
     assert dict((await stack.desk()).halt_sources) == {"file": "news"}

@@ -13,6 +13,7 @@ from risk_gateway.content import parse_content
 from risk_gateway.policies import Policies, PolicyChange, parse_policy
 from risk_gateway.report import Surroundings, desk_to_proto
 from trading.limits import Limits
+from trading.scopes import DESK
 from trading.signals import Side
 
 
@@ -246,8 +247,8 @@ def test_differences_lead_from_any_list_to_any_other(lists: list[dict[str, Any]]
         for change in policies.differences(listed):
             policies.take(change)
         assert policies.specs == listed
-        assert set(policies.halts) == {
-            f"policy/{n}" for n, spec in listed.items() if spec["halted"]
+        assert set(policies.stands) == {
+            (DESK, f"policy/{n}") for n, spec in listed.items() if spec["halted"]
         }
         assert not policies.differences(listed)
 

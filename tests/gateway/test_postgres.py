@@ -1,7 +1,6 @@
 """The journal in a real PostgreSQL: the same records, and one leader at a time."""
 
 import asyncio
-from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -9,7 +8,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from postgres_driver import PostgresServer, running
+from postgres_driver import PostgresServer
 from risk_gateway.archive import Archive
 from risk_gateway.home import JournalLocked, JournalUnusable, Postgres
 from risk_gateway.journal import Journal, OrderRow, Record, Seal
@@ -18,15 +17,9 @@ from risk_gateway.proof import chained
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(60)]
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[PostgresServer]:
-    with running() as server:
-        yield server
-
-
 @pytest.fixture
-def home(server: PostgresServer) -> Postgres:
-    return replace(server.database(), patience_s=1.0)
+def home(postgres_server: PostgresServer) -> Postgres:
+    return replace(postgres_server.database(), patience_s=1.0)
 
 
 def journal_at(home: Postgres | Path) -> Journal:
@@ -90,7 +83,7 @@ def genesis(archive: Archive) -> Seal:
 
 
 async def test_what_was_called_back_outlives_a_crash_of_the_database(
-    server: PostgresServer, home: Postgres
+    postgres_server: PostgresServer, home: Postgres
 ) -> None:
     journal, durable = journal_at(home), []
     for n in range(200):
@@ -98,11 +91,11 @@ async def test_what_was_called_back_outlives_a_crash_of_the_database(
         await asyncio.sleep(0)
         if n == 100:
             await journal.durable()
-            server.kill()
+            postgres_server.kill()
     with pytest.raises(JournalUnusable):
         await journal.failed
     journal.close()
-    server.start()
+    postgres_server.start()
     archive = Archive(home)
     there = [row.body for row in archive.read()]
     archive.close()
@@ -188,8 +181,8 @@ async def test_a_journal_of_another_version_is_left_alone(home: Postgres) -> Non
         journal_at(home)
 
 
-async def test_an_error_shows_no_password(server: PostgresServer) -> None:
-    nowhere = Postgres(f"postgresql://stratops:secret@127.0.0.1:{server.port}/nowhere")
+async def test_an_error_shows_no_password(postgres_server: PostgresServer) -> None:
+    nowhere = Postgres(f"postgresql://stratops:secret@127.0.0.1:{postgres_server.port}/nowhere")
     with pytest.raises(JournalUnusable, match=r"127\.0\.0\.1/nowhere") as raised:
         journal_at(nowhere)
     assert "secret" not in str(raised.value)

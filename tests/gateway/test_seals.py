@@ -28,14 +28,16 @@ from risk_gateway.restore import Restoration
 from risk_gateway.sealing import Sealer, seal_record
 from risk_gateway.snapshot import taken, to_json
 from risk_gateway.told import Told
+from trading.pools import Line
 from trading.reservations import Working
 
 # What only shortens the way to the journal, or is not the desk's own.
 NOT_LOOKED_AT = {
     "archive", "_archive", "journal", "market", "outside", "counts", "_policies", "_view",
     "_batches", "_succession", "_out", "ended", "instruments", "_outcomes", "_verdicts",
-    "_counted", "terms", "judged",
+    "_counted", "terms", "judged", "_members", "_pools", "_told",
 }  # fmt: skip
+NOTHING: tuple[object, ...] = (Working(), Line(), {}, 0)  # not to be there is to be none
 
 
 def picture(value: Any) -> Any:
@@ -45,7 +47,7 @@ def picture(value: Any) -> Any:
     if isinstance(value, int | float | Enum | NoneType | bytes):
         return repr(value)
     if isinstance(value, Mapping):
-        some = [(key, each) for key, each in value.items() if each != Working()]
+        some = [(key, each) for key, each in value.items() if each not in NOTHING]
         return [(picture(key), picture(each)) for key, each in some]
     if isinstance(value, set | frozenset):
         return sorted(map(repr, value))

@@ -307,6 +307,10 @@ class DeskModel:
                 step(found, fact)
         return {k: each for k, each in found.items() if strategy in ("", each["strategy"])}
 
+    @staticmethod
+    def is_open(order: Fact) -> bool:
+        return is_open(order)
+
     def orders_at_work(self, strategy: str) -> dict[str, Fact]:
         return {k: each for k, each in self.orders(strategy).items() if at_work(each)}
 
@@ -489,6 +493,9 @@ class DeskModel:
             type=signal.order_type.value,
             quantity=asked.quantity,
             closing=asked.closing,
+            price=signal.price,
+            stop_price=signal.stop_price,
+            stays=signal.time_in_force.value == "GTC",
             at_ns=asked.now_ns,
         )
 

@@ -369,7 +369,7 @@ class DeskWorld:
             (self.folder / "halt").write_text("drill")
             self.halt_file.look()
         else:
-            self.driver.desk.bounds.halt("drill", source)
+            self.driver.desk.bounds.halt("drill", source=source)
         self.model.note("halted", source=source)
 
     def resume(self, source: str) -> None:
@@ -377,7 +377,7 @@ class DeskWorld:
             (self.folder / "halt").unlink(missing_ok=True)
             self.halt_file.look()
         else:
-            self.driver.desk.bounds.resume("over", source)
+            self.driver.desk.bounds.resume("over", source=source)
         self.model.note("resumed", source=source)
 
     def list_policies(self, specs: dict[str, dict[str, Any]]) -> None:

@@ -8,7 +8,7 @@ model another limit: a check here, its place in the tuple, and what it reads as 
 from collections.abc import Callable
 from decimal import Decimal
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from trading.instruments import Instrument
 from trading.signals import Action, Side, Signal
@@ -358,6 +358,38 @@ def concentration(asked: Asked) -> str | None:
     return None if fine else "max_concentration"
 
 
+def self_trade(asked: Asked) -> str | None:
+    """All strategies here have one account. An order meets those of the other side that are open:
+    by price, where one of the two may rest."""
+    signal = asked.signal
+    coming = {
+        "type": signal.order_type.value,
+        "price": signal.price,
+        "stop_price": signal.stop_price,
+        "stays": signal.time_in_force.value == "GTC",
+    }
+    for order in asked.model.orders().values():
+        facing = order["symbol"] == signal.symbol and order["side"] is not signal.side
+        if facing and asked.model.is_open(order):
+            buy, sell = (coming, order) if asked.sign > 0 else (order, coming)
+            if _meet(buy, sell):
+                return "self_trade"
+    return None
+
+
+def _meet(buy: dict[str, Any], sell: dict[str, Any]) -> bool:
+    limits = ("limit", "stop_limit")
+    if not any(each["type"] in limits and each["stays"] for each in (buy, sell)):
+        return False
+    if buy["type"] in limits and sell["type"] in limits:
+        return bool(buy["price"] >= sell["price"])
+    if buy["type"] == "stop":  # it comes when the market is there: what asks for less is gone
+        return bool(sell["price"] >= buy["stop_price"])
+    if sell["type"] == "stop":
+        return bool(buy["price"] <= sell["stop_price"])
+    return True
+
+
 ALWAYS: tuple[Check, ...] = (
     halted,
     instrument,
@@ -405,7 +437,7 @@ def verdict(asked: Asked) -> str | None:
             return reason
     written = (each for name, each in IF_WRITTEN if asked.limit(name) != Decimal("Infinity"))
     opening = (*OPENING, *(check for checks in written for check in checks))
-    for check in CLOSING if asked.closing else opening:
+    for check in CLOSING if asked.closing else (*opening, self_trade):
         if reason := check(asked):
             return reason
     return None

@@ -116,7 +116,7 @@ async def test_a_link_gone_dark_is_noticed_within_fifteen_seconds(
     await gateway.until(lambda: len(far_client.heard) > 1)
 
 
-@pytest.mark.long
+@pytest.mark.servers
 @pytest.mark.parametrize("talks", [True, False], ids=["while it talks", "while it is silent"])
 async def test_a_gateway_with_nothing_to_say_is_not_taken_for_dead(
     gateway: Any, client: Client, talks: bool

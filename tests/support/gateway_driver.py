@@ -61,6 +61,9 @@ class Process:
                 env={**os.environ, **self.environment},
                 stderr=log,
             )
+        self.until_ready()
+
+    def until_ready(self) -> None:
         with self._channel() as channel:
             grpc.channel_ready_future(channel).result(READY_S)
 

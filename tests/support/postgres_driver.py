@@ -19,6 +19,7 @@ from stratops.ports import free_ports
 
 _DEADLINE_S = 30.0
 _NOBODY = 65_534
+_DEBIAN = Path("/usr/lib/postgresql")
 _numbers = count(1)
 
 
@@ -36,6 +37,8 @@ class PostgresServer:
         (self.port,) = free_ports(1)
         if self._owner is not None:
             os.chown(folder, self._owner, self._owner)
+            if _DEBIAN not in self._programs.parents:  # it may lie where only root may look
+                self._programs = _copied(self._programs, folder)
         self._run("initdb", "-D", self._folder, "-U", "stratops", "-A", "trust", "--locale=C.UTF-8")
         self.start()
 
@@ -114,8 +117,16 @@ def running() -> Iterator[PostgresServer]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def _copied(programs: Path, folder: Path) -> Path:
+    """With the libraries that the wheel has beside its package."""
+    site = programs.parents[2]
+    for part in ("pgserver", "pgserver.libs"):
+        shutil.copytree(site / part, folder / part, symlinks=True)
+    return folder / programs.relative_to(site)
+
+
 def _programs() -> Path:
-    installed = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda each: each.parent.name)
+    installed = sorted(_DEBIAN.glob("*/bin"), key=lambda each: each.parent.name)
     if installed:
         return installed[-1]
     spec = find_spec("pgserver")  # finds, does not import

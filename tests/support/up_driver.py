@@ -44,6 +44,11 @@ def manifest(
     )
 
 
+def _as_from_a_terminal() -> None:
+    """A shell that runs tests in the background has them, and all that they start, ignore it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Up:
     """One `stratops up`. `state` is its folder; what it prints is in `out` and `err` there."""
 
@@ -66,6 +71,7 @@ class Up:
                 stdout=out,
                 stderr=err,
                 stdin=subprocess.DEVNULL,
+                preexec_fn=_as_from_a_terminal,
                 cwd=folder,
                 env={**os.environ, **{name: str(value) for name, value in (environ or {}).items()}},
             )

@@ -6,34 +6,26 @@ from typing import Any
 
 import pytest
 
+from btc import BTC as LISTED
 from trading.accounts import (
-    DAY_NS,
-    SECOND_NS,
     AlreadyReserved,
     StrategyAccount,
     Terms,
     UnknownOrder,
 )
 from trading.fills import Fill, ForeignFill
-from trading.instruments import Instrument
 from trading.limits import Limits
 from trading.market import Touch
 from trading.orders import Order, OrderEvent, OrderState
+from trading.rates import SECOND_NS
 from trading.reasons import Reason
 from trading.reservations import Working
 from trading.risk import Approved, Rejection
 from trading.signals import Action, Cause, OrderType, Side, Signal
+from trading.watermarks import DAY_NS
 
 NOW = 100 * DAY_NS
-BTC = Instrument(
-    symbol="BTCUSDT",
-    price_increment=Decimal("0.5"),
-    lot_size=Decimal("0.1"),
-    min_quantity=Decimal("0.2"),
-    min_notional=Decimal(5),
-    base_currency="BTC",
-    quote_currency="USDT",
-)
+BTC = replace(LISTED, min_quantity=Decimal("0.2"), min_notional=Decimal(5))
 INSTRUMENTS = {"BTCUSDT": BTC, "ETHUSDT": replace(BTC, symbol="ETHUSDT")}
 LIMITS = Limits(max_position_size=Decimal(10))
 TERMS = Terms(Decimal(20_000), frozenset(INSTRUMENTS), LIMITS)

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from btc import BTC, ETH
 from trading.accounts import StrategyAccount, Terms
 from trading.exposure import Stake, exposure
 from trading.fills import Fill
-from trading.instruments import Instrument
 from trading.limits import Limits
 from trading.market import Touch
 from trading.orders import Order
@@ -23,16 +23,6 @@ from trading.signals import Cause, OrderType, Side, Signal
 NOW = 1_000
 CAPITAL = Decimal(20_000)
 LIMIT, STOP = OrderType.LIMIT, OrderType.STOP
-BTC = Instrument(
-    symbol="BTCUSDT",
-    price_increment=Decimal("0.5"),
-    lot_size=Decimal("0.1"),
-    min_quantity=Decimal("0.1"),
-    min_notional=Decimal(0),
-    base_currency="BTC",
-    quote_currency="USDT",
-)
-ETH = replace(BTC, symbol="ETHUSDT")
 INSTRUMENTS = {"BTCUSDT": BTC, "ETHUSDT": ETH}
 BUY_1 = Signal(
     id="s1",

@@ -7,26 +7,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from btc import BTC
 from trading.accounts import StrategyAccount, Terms
 from trading.fills import Fill
-from trading.instruments import Instrument
 from trading.limits import Limits
 from trading.market import Touch
 from trading.orders import Order, OrderEvent, OrderState
-from trading.risk import Approved, Standing
+from trading.risk import Approved
 from trading.signals import Cause, OrderType, Side, Signal
+from trading.standings import Stand, Standing
 
 MOST = Decimal(10)
 MOST_VALUE = Decimal(700)
-BTC = Instrument(
-    symbol="BTCUSDT",
-    price_increment=Decimal("0.5"),
-    lot_size=Decimal("0.1"),
-    min_quantity=Decimal("0.1"),
-    min_notional=Decimal(0),
-    base_currency="BTC",
-    quote_currency="USDT",
-)
 TOUCH = Touch(Decimal(99), Decimal(101))
 LIMITS = Limits(
     max_position_size=MOST,
@@ -184,7 +176,7 @@ NOTHING_ALLOWED = Limits(
     touch=st.sampled_from(
         [None, TOUCH, Touch(Decimal(0), Decimal(1)), Touch(TOUCH.bid, TOUCH.ask, 2**62)]
     ),
-    standing=st.sampled_from([Standing.TRADING, Standing.REDUCING]),
+    standing=st.sampled_from([Standing.ACTIVE, Standing.REDUCING]),
     lost=st.decimals("0", "1000000", places=2),
 )
 def test_closing_is_never_blocked_by_a_limit_that_exists_to_reduce_risk(
@@ -214,6 +206,6 @@ def test_closing_is_never_blocked_by_a_limit_that_exists_to_reduce_risk(
         confidence=Decimal(0),
         closing=flagged,
     )
-    answer = account.review(signal, lambda _: touch, 1, standing=standing)
+    answer = account.review(signal, lambda _: touch, 1, stand=Stand(standing))
     assert isinstance(answer, Approved), answer
     assert answer.order.closing

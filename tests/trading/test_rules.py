@@ -7,27 +7,20 @@ from typing import Any
 
 import pytest
 
+from btc import BTC as LISTED
 from trading.accounts import StrategyAccount, Terms
 from trading.admission import price_is_within_slippage
 from trading.fills import Fill
-from trading.instruments import Instrument
 from trading.limits import DEFAULT_LIMITS, Limits
 from trading.market import Touch
 from trading.reasons import Reason
-from trading.risk import Approved, Rejection, Standing
+from trading.risk import Approved, Rejection
 from trading.rules import CLOSING, opening
 from trading.signals import Action, Cause, OrderType, Side, Signal
+from trading.standings import ACTIVE, Stand, Standing
 
 NOW = 1_000
-BTC = Instrument(
-    symbol="BTCUSDT",
-    price_increment=Decimal("0.5"),
-    lot_size=Decimal("0.1"),
-    min_quantity=Decimal("0.2"),
-    min_notional=Decimal(50),
-    base_currency="BTC",
-    quote_currency="USDT",
-)
+BTC = replace(LISTED, min_quantity=Decimal("0.2"), min_notional=Decimal(50))
 INSTRUMENTS = {"BTCUSDT": BTC, "ETHUSDT": replace(BTC, symbol="ETHUSDT")}
 TOUCH = Touch(Decimal(99), Decimal(101))
 OLD = replace(TOUCH, age_ns=6 * 10**9)
@@ -72,19 +65,19 @@ def judged(
     account: StrategyAccount,
     signal: Signal,
     touch: Touch | None = TOUCH,
-    standing: Standing = Standing.TRADING,
+    stand: Stand = ACTIVE,
 ) -> Approved | Rejection:
-    return account.review(signal, lambda _: touch, NOW, standing=standing)
+    return account.review(signal, lambda _: touch, NOW, stand=stand)
 
 
 def outcome(
     account: StrategyAccount,
     signal: Signal,
     touch: Touch | None = TOUCH,
-    standing: Standing = Standing.TRADING,
+    stand: Stand = ACTIVE,
 ) -> str:
     """The reason and its numbers, or "approved"."""
-    answer = judged(account, signal, touch, standing)
+    answer = judged(account, signal, touch, stand)
     return f"{answer.reason}: {answer.message}" if isinstance(answer, Rejection) else "approved"
 
 
@@ -310,18 +303,17 @@ def test_an_order_is_worth_the_most_it_may_turn_out_to_be(signal: Signal, worth:
 @pytest.mark.parametrize(
     ("standing", "opening", "closing"),
     [
-        (Standing.TRADING, "approved", "approved"),
+        (Standing.ACTIVE, "approved", "approved"),
         (Standing.REDUCING, "reducing_only: buy 1.0 at position 2", "approved"),
-        (Standing.PAUSED, "paused: momentum is paused", "paused"),
-        (Standing.HALTED, "halted: the desk is halted", "halted"),
+        (Standing.HALTED, "halted: why", "halted: why"),
     ],
 )
 def test_standing_decides_what_is_allowed_at_all(
     standing: Standing, opening: str, closing: str
 ) -> None:
-    account = account_of(position="2")
-    assert outcome(account, BUY_1, standing=standing).startswith(opening)
-    assert outcome(account, SELL_1, standing=standing).startswith(closing)
+    account, stand = account_of(position="2"), Stand(standing, "why")
+    assert outcome(account, BUY_1, stand=stand).startswith(opening)
+    assert outcome(account, SELL_1, stand=stand).startswith(closing)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 from stratops_api.v1 import risk_gateway_pb2 as pb
 from up_driver import Up, manifest, strategy
 
-pytestmark = [pytest.mark.servers, pytest.mark.long, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.servers, pytest.mark.timeout(600)]
 
 StartUp = Callable[..., Up]
 KILLS = 50

@@ -13,7 +13,7 @@ from stratops_wire.gateway_client import GatewayClient
 from trading.ids import client_order_id, signal_id
 from up_driver import Up, manifest, strategy
 
-pytestmark = [pytest.mark.servers, pytest.mark.long]
+pytestmark = pytest.mark.servers
 
 StartUp = Callable[..., Up]
 SPLITS = 12

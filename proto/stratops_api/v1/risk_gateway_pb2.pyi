@@ -1416,21 +1416,36 @@ Global___WithdrawResponse: _TypeAlias = WithdrawResponse  # noqa: Y015
 
 @_typing.final
 class HaltRequest(_message.Message):
+    """At most one of strategy, symbol and account; none: the whole desk."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     TOKEN_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    STRATEGY_FIELD_NUMBER: _builtins.int
+    SYMBOL_FIELD_NUMBER: _builtins.int
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    REDUCING_FIELD_NUMBER: _builtins.int
     token: _builtins.str
     reason: _builtins.str
+    strategy: _builtins.str
+    symbol: _builtins.str
+    account: _builtins.str
+    reducing: _builtins.bool
+    """closing goes on"""
     def __init__(
         self,
         *,
         token: _builtins.str = ...,
         reason: _builtins.str = ...,
+        strategy: _builtins.str = ...,
+        symbol: _builtins.str = ...,
+        account: _builtins.str = ...,
+        reducing: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["reason", b"reason", "token", b"token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "reason", b"reason", "reducing", b"reducing", "strategy", b"strategy", "symbol", b"symbol", "token", b"token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1457,21 +1472,32 @@ Global___HaltResponse: _TypeAlias = HaltResponse  # noqa: Y015
 
 @_typing.final
 class ResumeRequest(_message.Message):
+    """Takes back what Halt set of the same."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     TOKEN_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    STRATEGY_FIELD_NUMBER: _builtins.int
+    SYMBOL_FIELD_NUMBER: _builtins.int
+    ACCOUNT_FIELD_NUMBER: _builtins.int
     token: _builtins.str
     reason: _builtins.str
+    strategy: _builtins.str
+    symbol: _builtins.str
+    account: _builtins.str
     def __init__(
         self,
         *,
         token: _builtins.str = ...,
         reason: _builtins.str = ...,
+        strategy: _builtins.str = ...,
+        symbol: _builtins.str = ...,
+        account: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["reason", b"reason", "token", b"token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "reason", b"reason", "strategy", b"strategy", "symbol", b"symbol", "token", b"token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1631,6 +1657,7 @@ class Desk(_message.Message):
     HALT_SOURCES_FIELD_NUMBER: _builtins.int
     TERM_FIELD_NUMBER: _builtins.int
     START_FIELD_NUMBER: _builtins.int
+    STANDINGS_FIELD_NUMBER: _builtins.int
     halted: _builtins.str
     """why, empty: it is not"""
     queued: _builtins.int
@@ -1664,6 +1691,10 @@ class Desk(_message.Message):
     def start(self) -> Global___Reconciliation:
         """what the start found, once it has compared ledger and venue"""
 
+    @_builtins.property
+    def standings(self) -> _containers.RepeatedCompositeFieldContainer[Global___Standing]:
+        """of what is not active, the whole desk included"""
+
     def __init__(
         self,
         *,
@@ -1684,14 +1715,42 @@ class Desk(_message.Message):
         halt_sources: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         term: _builtins.int = ...,
         start: Global___Reconciliation | None = ...,
+        standings: _abc.Iterable[Global___Standing] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["feed", b"feed", "reconciliation", b"reconciliation", "start", b"start"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "feed", b"feed", "fills", b"fills", "halt_sources", b"halt_sources", "halted", b"halted", "handovers", b"handovers", "orders", b"orders", "queue_limit", b"queue_limit", "queued", b"queued", "reconciliation", b"reconciliation", "rejected", b"rejected", "signals", b"signals", "start", b"start", "strategies", b"strategies", "term", b"term", "unpublished", b"unpublished", "working", b"working"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "feed", b"feed", "fills", b"fills", "halt_sources", b"halt_sources", "halted", b"halted", "handovers", b"handovers", "orders", b"orders", "queue_limit", b"queue_limit", "queued", b"queued", "reconciliation", b"reconciliation", "rejected", b"rejected", "signals", b"signals", "standings", b"standings", "start", b"start", "strategies", b"strategies", "term", b"term", "unpublished", b"unpublished", "working", b"working"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Desk: _TypeAlias = Desk  # noqa: Y015
+
+@_typing.final
+class Standing(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCOPE_FIELD_NUMBER: _builtins.int
+    STANDING_FIELD_NUMBER: _builtins.int
+    WHY_FIELD_NUMBER: _builtins.int
+    scope: _builtins.str
+    """"desk", "account main", "symbol BTCUSDT", "strategy probe" """
+    standing: _builtins.str
+    """reducing, or halted: the worst that a source says"""
+    why: _builtins.str
+    def __init__(
+        self,
+        *,
+        scope: _builtins.str = ...,
+        standing: _builtins.str = ...,
+        why: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["scope", b"scope", "standing", b"standing", "why", b"why"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Standing: _TypeAlias = Standing  # noqa: Y015
 
 @_typing.final
 class FeedStatus(_message.Message):
@@ -1835,6 +1894,8 @@ class StrategyStatus(_message.Message):
     FLATTENING_FIELD_NUMBER: _builtins.int
     POLICY_FIELD_NUMBER: _builtins.int
     CLOSING_ONLY_FIELD_NUMBER: _builtins.int
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    BYPASSED_FIELD_NUMBER: _builtins.int
     strategy: _builtins.str
     wanted_revision: _builtins.str
     revision: _builtins.str
@@ -1864,6 +1925,7 @@ class StrategyStatus(_message.Message):
     """the RiskPolicy that its revision names, empty: none"""
     closing_only: _builtins.str
     """why it may only close, empty: it may trade"""
+    account: _builtins.str
     @_builtins.property
     def runners(self) -> _containers.RepeatedCompositeFieldContainer[Global___RunnerStatus]: ...
     @_builtins.property
@@ -1877,6 +1939,10 @@ class StrategyStatus(_message.Message):
     @_builtins.property
     def runner_pods(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """as deployed for the wanted revision"""
+
+    @_builtins.property
+    def bypassed(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """checks that its policy has it leave out"""
 
     def __init__(
         self,
@@ -1907,10 +1973,12 @@ class StrategyStatus(_message.Message):
         flattening: _builtins.str = ...,
         policy: _builtins.str = ...,
         closing_only: _builtins.str = ...,
+        account: _builtins.str = ...,
+        bypassed: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "closing_only", b"closing_only", "epoch", b"epoch", "fees", b"fees", "fills", b"fills", "flattening", b"flattening", "given_up", b"given_up", "handovers", b"handovers", "mode", b"mode", "none_reason", b"none_reason", "orders", b"orders", "policy", b"policy", "positions", b"positions", "realized_pnl", b"realized_pnl", "recent", b"recent", "rejected", b"rejected", "revision", b"revision", "role", b"role", "runner_pods", b"runner_pods", "runners", b"runners", "signals", b"signals", "strategy", b"strategy", "ticks", b"ticks", "unrealized_pnl", b"unrealized_pnl", "wanted_revision", b"wanted_revision", "withdrawn", b"withdrawn"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "account", b"account", "bypassed", b"bypassed", "closing_only", b"closing_only", "epoch", b"epoch", "fees", b"fees", "fills", b"fills", "flattening", b"flattening", "given_up", b"given_up", "handovers", b"handovers", "mode", b"mode", "none_reason", b"none_reason", "orders", b"orders", "policy", b"policy", "positions", b"positions", "realized_pnl", b"realized_pnl", "recent", b"recent", "rejected", b"rejected", "revision", b"revision", "role", b"role", "runner_pods", b"runner_pods", "runners", b"runners", "signals", b"signals", "strategy", b"strategy", "ticks", b"ticks", "unrealized_pnl", b"unrealized_pnl", "wanted_revision", b"wanted_revision", "withdrawn", b"withdrawn"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,0 +1,438 @@
+"""Pools: what the strategies of a symbol, an account or the desk have together, and its limits.
+
+A pool is the sum of its strategies' lines, kept up to date as they move: deciding costs the same
+whether there are two strategies or thousands. Nothing is summed up while nothing is bound.
+
+Positions are added up by side: how long the strategies could come to be together, and how short.
+A strategy may close at any time and nothing may keep it from that, so nobody's long makes room for
+another's.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from decimal import Decimal, localcontext
+from typing import Protocol
+
+from trading.exposure import Exposure, exposure
+from trading.instruments import Instrument
+from trading.limits import UNBOUNDED, Limits, written
+from trading.market import Market, fresh_mid
+from trading.money import EXACT
+from trading.orders import Order
+from trading.rates import MINUTE_NS, SECOND_NS, TokenBucket
+from trading.reasons import Reason
+from trading.risk import UNLISTED, Check, Rejection, Request, objection
+from trading.rules import ASKING_FOR_EQUITY, ASKING_FOR_EXPOSURE, bounding
+from trading.scopes import DESK, Level, Scope, covering
+from trading.self_trade import may_trade
+from trading.signals import Side, Signal
+from trading.watermarks import Watermarks
+
+_ZERO = Decimal(0)
+_SESSIONS_KEPT = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One symbol of one strategy; or of several, added up."""
+
+    long: Decimal = _ZERO  # how long each could become
+    short: Decimal = _ZERO  # how short each could become, as a number above 0
+    worst: Decimal = _ZERO  # the larger of the two, of each
+    longest: Decimal = _ZERO  # if all that works were bought
+    shortest: Decimal = _ZERO  # if all that works were sold
+    quantity: Decimal = _ZERO
+    cost: Decimal = _ZERO  # of the quantity, signed like it
+    earned: Decimal = _ZERO  # realised, fees paid
+    orders: int = 0  # at work
+
+    @classmethod
+    def of(
+        cls,
+        quantity: Decimal,
+        buys: Decimal,
+        sells: Decimal,
+        cost: Decimal = _ZERO,
+        earned: Decimal = _ZERO,
+        orders: int = 0,
+    ) -> "Line":
+        """One strategy's: what it holds, and what it has at work."""
+        longest, shortest = quantity + buys, quantity - sells
+        long, short = max(_ZERO, longest), max(_ZERO, -shortest)
+        worst = max(abs(longest), abs(shortest))
+        return cls(long, short, worst, longest, shortest, quantity, cost, earned, orders)
+
+    def with_order(self, side: Side, quantity: Decimal) -> "Line":
+        """One strategy's, with one more order."""
+        buys, sells = self.longest - self.quantity, self.quantity - self.shortest
+        if side is Side.BUY:
+            buys += quantity
+        else:
+            sells += quantity
+        return Line.of(self.quantity, buys, sells, self.cost, self.earned, self.orders + 1)
+
+    def moved(self, before: "Line", now: "Line") -> "Line":
+        """With one strategy's line in the place of what it was."""
+        with localcontext(EXACT):
+            return Line(
+                self.long - before.long + now.long,
+                self.short - before.short + now.short,
+                self.worst - before.worst + now.worst,
+                self.longest - before.longest + now.longest,
+                self.shortest - before.shortest + now.shortest,
+                self.quantity - before.quantity + now.quantity,
+                self.cost - before.cost + now.cost,
+                self.earned - before.earned + now.earned,
+                self.orders - before.orders + now.orders,
+            )
+
+    def on(self, side: Side) -> Decimal:
+        return self.long if side is Side.BUY else self.short
+
+
+NOTHING = Line()
+
+
+@dataclass(frozen=True, slots=True)
+class _Stake:
+    """A line, and what a unit of it is worth."""
+
+    line: Line
+    unit: Decimal
+
+    @property
+    def worst(self) -> Decimal:
+        return self.line.worst * self.unit
+
+    @property
+    def longest(self) -> Decimal:
+        return self.line.longest
+
+    @property
+    def shortest(self) -> Decimal:
+        return self.line.shortest
+
+
+class Member(Protocol):
+    """A strategy's account, as pools see it."""
+
+    strategy: str
+    account: str
+
+    @property
+    def marks_of_funds(self) -> Watermarks: ...
+
+    @property
+    def funds(self) -> Decimal:
+        """Its capital, where that is money."""
+        ...
+
+    def line(self, symbol: str) -> Line: ...
+
+    def lines(self) -> Mapping[str, Line]: ...
+
+
+class _Sums:
+    """An account, or the desk, added up."""
+
+    def __init__(self) -> None:
+        self.funds = _ZERO
+        self.lines: dict[str, Line] = {}
+
+    def pay_in(self, amount: Decimal) -> None:
+        self.funds = EXACT.add(self.funds, amount)
+
+    def move(self, symbol: str, before: Line, now: Line) -> None:
+        self.lines[symbol] = self.lines.get(symbol, NOTHING).moved(before, now)
+
+
+class _Bound:
+    """What bounds one scope, and what its limits remember."""
+
+    def __init__(self, scope: Scope) -> None:
+        self.scope = scope
+        self.limits = UNBOUNDED
+        self.checks: tuple[Check, ...] = ()
+        self.watermarks: Watermarks | None = None  # None: its equity was never known
+        self.second = TokenBucket(UNBOUNDED.max_orders_per_second, SECOND_NS)
+        self.minute = TokenBucket(UNBOUNDED.max_orders_per_minute, MINUTE_NS)
+
+    def obey(self, limits: Limits) -> None:
+        names = written(limits)
+        self.limits, self.checks = limits, bounding(limits)
+        self.asks_for_equity = not names.isdisjoint(ASKING_FOR_EQUITY)
+        self.asks_for_exposure = not names.isdisjoint(ASKING_FOR_EXPOSURE)
+        self.second.resize(limits.max_orders_per_second)
+        self.minute.resize(limits.max_orders_per_minute)
+
+    def place(self, at_ns: int) -> None:
+        self.second.take(at_ns)
+        self.minute.take(at_ns)
+
+    def begin_anew(self) -> None:
+        self.second.begin_anew()
+        self.minute.begin_anew()
+
+    def pay_in(self, amount: Decimal) -> None:
+        if self.watermarks is not None:
+            self.watermarks = self.watermarks.shifted(amount)
+
+    def note(self, equity: Decimal | None, now_ns: int) -> Watermarks:
+        """What was known of its equity, this included."""
+        before = self.watermarks
+        if equity is None:
+            return before or Watermarks.begun(_ZERO, now_ns)
+        self.watermarks = (
+            before.after(equity, now_ns) if before else Watermarks.begun(equity, now_ns)
+        )
+        return self.watermarks
+
+
+class Pools:
+    """Mutable; one for a desk. Each of its strategies' accounts tells it what moves."""
+
+    def __init__(self, instruments: Mapping[str, Instrument]) -> None:
+        self._instruments = instruments
+        self._members: dict[str, Member] = {}
+        self._bounds: dict[Scope, _Bound] = {}
+        self._sums: dict[Scope, _Sums] = {}  # of the desk and its accounts, while anything is bound
+        self._sessions: dict[str, None] = {}
+        self._open: dict[tuple[str, str, Side], dict[str, Order]] = {}
+        self._self_trade_allowed: Callable[[str], bool] = _nowhere
+
+    @property
+    def are_bound(self) -> bool:
+        return bool(self._bounds)
+
+    # ---- what bounds them
+
+    def obey(self, limits: Mapping[Scope, Limits]) -> None:
+        """These hold from now on, and no others."""
+        were_bound = self.are_bound
+        self._bounds = {scope: self._bound(scope, each) for scope, each in limits.items()}
+        if not self.are_bound:
+            self._sums = {}
+        elif not were_bound:
+            self._recount()
+
+    def _bound(self, scope: Scope, limits: Limits) -> _Bound:
+        bound = self._bounds.get(scope)
+        if bound is None:
+            bound = _Bound(scope)
+            bound.watermarks = self._begun(scope)
+        bound.obey(limits)
+        return bound
+
+    def _begun(self, scope: Scope) -> Watermarks | None:
+        """What its strategies know of the day, so that a loss from before the limit counts."""
+        members = [each for each in self._members.values() if _is_in(each, scope)]
+        return Watermarks.together([each.marks_of_funds for each in members])
+
+    def _recount(self) -> None:
+        self._sums = {}
+        for member in self._members.values():
+            self._add(member)
+
+    def allow_self_trade(self, where: Callable[[str], bool]) -> None:
+        """By account; refused wherever this does not say so."""
+        self._self_trade_allowed = where
+
+    # ---- what moves
+
+    def stands(self, account: str, order: Order) -> None:
+        """An order as it stands now: while it is open, it may be met by another."""
+        key = (account, order.symbol, order.side)
+        if order.is_open:
+            self._open.setdefault(key, {})[order.client_order_id] = order
+        elif key in self._open:
+            self._open[key].pop(order.client_order_id, None)
+
+    def join(self, member: Member) -> None:
+        self._members[member.strategy] = member
+        if self.are_bound:
+            self._add(member)
+            self._shift(member.account, member.funds)
+
+    def _add(self, member: Member) -> None:
+        for sums in self._sums_of(member.account):
+            sums.pay_in(member.funds)
+            for symbol, line in member.lines().items():
+                sums.move(symbol, NOTHING, line)
+
+    def paid_in(self, account: str, amount: Decimal) -> None:
+        """Or out, when it is less than 0: no gain and no loss."""
+        if self.are_bound:
+            for sums in self._sums_of(account):
+                sums.pay_in(amount)
+            self._shift(account, amount)
+
+    def _shift(self, account: str, amount: Decimal) -> None:
+        for scope in (Scope(Level.ACCOUNT, account), DESK):
+            if bound := self._bounds.get(scope):
+                bound.pay_in(amount)
+
+    def moved(self, account: str, symbol: str, before: Line, now: Line) -> None:
+        for sums in self._sums_of(account):
+            sums.move(symbol, before, now)
+
+    def placed(self, account: str, order: Order) -> None:
+        """An order was approved that does not only close."""
+        for bound in self._covering(order.symbol, account):
+            bound.place(order.at_ns)
+
+    def begin_anew(self, session: str) -> None:
+        """The market's time begins again with that session: once, whoever says it."""
+        if session in self._sessions:
+            return
+        self._sessions[session] = None
+        if len(self._sessions) > _SESSIONS_KEPT:
+            del self._sessions[next(iter(self._sessions))]
+        for bound in self._bounds.values():
+            bound.begin_anew()
+
+    # ---- deciding
+
+    def objection(self, member: Member, request: Request, market: Market) -> Rejection | None:
+        """Of the narrowest scope that objects; its text begins with the scope."""
+        for bound in self._covering(request.signal.symbol, member.account):
+            judged = self._judged(bound, member, request, market)
+            found = objection(judged, bound.checks)
+            if found is not None:
+                message = f"{bound.scope}: {found.message}"
+                return replace(found, message=message, scope=str(bound.scope))
+        return None
+
+    def self_trade(self, account: str, signal: Signal) -> Rejection | None:
+        """What would trade with another order of the same account."""
+        facing = self._open.get((account, signal.symbol, signal.side.other))
+        if not facing or self._self_trade_allowed(account):
+            return None
+        met = next((order for order in facing.values() if may_trade(signal, order)), None)
+        if met is None:
+            return None
+        scope = str(Scope(Level.ACCOUNT, account))
+        at = "" if met.price is None else f" at {met.price}"
+        message = (
+            f"{scope}: could trade with {met.side} {met.remaining}{at} of {met.strategy}, order"
+        )
+        return Rejection(Reason.SELF_TRADE, f"{message} {met.client_order_id}", scope)
+
+    def _judged(self, bound: _Bound, member: Member, request: Request, market: Market) -> Request:
+        """The same signal, by what its scope has together."""
+        symbol, side = request.signal.symbol, request.signal.side
+        held, own = self._lines(bound.scope), member.line(symbol)
+        before = held.get(symbol, NOTHING)
+        now = before.moved(own, own.with_order(side, request.quantity))
+        mids = _Mids(market, request.max_quote_age_ns, self._instruments)
+        balance = self._balance(bound.scope, held)
+        equity = _equity(balance, held, mids) if bound.asks_for_equity else None
+        marks = bound.note(equity, request.now_ns)
+        return replace(
+            request,
+            limits=bound.limits,
+            position=before.on(side) * side.sign,
+            reached=now.on(side),
+            balance=balance,
+            equity=equity,
+            day_start=marks.day_start,
+            peak=marks.peak,
+            left_this_second=bound.second.available(request.now_ns),
+            left_this_minute=bound.minute.available(request.now_ns),
+            open_orders=sum(line.orders for line in held.values()),
+            exposure=_exposure({**held, symbol: now}, symbol, mids)
+            if bound.asks_for_exposure
+            else None,
+        )
+
+    def _balance(self, scope: Scope, lines: Mapping[str, Line]) -> Decimal:
+        earned = _ZERO if scope.level is Level.SYMBOL else self._of(scope).funds
+        for line in lines.values():
+            earned = EXACT.add(earned, line.earned)
+        return earned
+
+    def _lines(self, scope: Scope) -> Mapping[str, Line]:
+        if scope.level is Level.SYMBOL:
+            return {scope.name: self._of(scope).lines.get(scope.name, NOTHING)}
+        return self._of(scope).lines
+
+    def _of(self, scope: Scope) -> _Sums:
+        """A symbol's line is the desk's."""
+        found = DESK if scope.level is Level.SYMBOL else scope
+        sums = self._sums.get(found)
+        if sums is None:
+            sums = self._sums[found] = _Sums()
+        return sums
+
+    def _sums_of(self, account: str) -> tuple[_Sums, _Sums]:
+        return self._of(Scope(Level.ACCOUNT, account)), self._of(DESK)
+
+    def _covering(self, symbol: str, account: str) -> Iterable[_Bound]:
+        bounds = self._bounds
+        return [bounds[scope] for scope in covering(symbol, account) if scope in bounds]
+
+    # ---- what has to be kept
+
+    def watermarks(self, symbols: Iterable[str], account: str) -> Mapping[str, Watermarks]:
+        """By scope's text, of what covers orders of these symbols: to be journalled."""
+        if not self.are_bound:
+            return {}
+        scopes = {scope for symbol in symbols for scope in covering(symbol, account)}
+        found = ((scope, self._bounds[scope]) for scope in scopes if scope in self._bounds)
+        return {
+            str(scope): bound.watermarks
+            for scope, bound in found
+            if bound.asks_for_equity and bound.watermarks is not None
+        }
+
+    def restore(self, watermarks: Mapping[str, Watermarks]) -> None:
+        for text, marks in watermarks.items():
+            if bound := self._bounds.get(Scope.parse(text)):
+                bound.watermarks = marks
+
+
+class _Mids:
+    """What a unit of each symbol is worth, at mid."""
+
+    def __init__(
+        self, market: Market, most_age_ns: int, instruments: Mapping[str, Instrument]
+    ) -> None:
+        self._market = market
+        self._most_age_ns = most_age_ns
+        self._instruments = instruments
+
+    def unit(self, symbol: str) -> Decimal | None:
+        mid = fresh_mid(self._market(symbol), self._most_age_ns)
+        instrument = self._instruments.get(symbol, UNLISTED)
+        return None if mid is None else mid * instrument.contract_multiplier
+
+
+def _equity(balance: Decimal, lines: Mapping[str, Line], mids: _Mids) -> Decimal | None:
+    """None when a price that it needs is unknown or too old."""
+    equity = balance
+    for symbol, line in lines.items():
+        unit = mids.unit(symbol) if line.quantity else _ZERO
+        if unit is None:
+            return None
+        worth = EXACT.multiply(line.quantity, unit)
+        equity = EXACT.add(equity, EXACT.subtract(worth, line.cost))
+    return equity
+
+
+def _exposure(lines: Mapping[str, Line], symbol: str, mids: _Mids) -> Exposure | None:
+    stakes = {}
+    for name, line in lines.items():
+        if line.worst:
+            unit = mids.unit(name)
+            if unit is None:
+                return None
+            stakes[name] = _Stake(line, unit)
+    judged = stakes.pop(symbol, None)
+    return None if judged is None else exposure(judged, stakes.values())
+
+
+def _nowhere(_: str) -> bool:
+    return False
+
+
+def _is_in(member: Member, scope: Scope) -> bool:
+    return scope == DESK or scope == Scope(Level.ACCOUNT, member.account)

@@ -1,0 +1,91 @@
+"""Standings: what a strategy, a symbol, an account or the desk may do at all, and who says so.
+
+Each has its sources, and each source takes back only what it set. The worst of what covers an order
+holds.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from trading.scopes import DESK, Level, Scope, covering
+
+
+class Standing(StrEnum):
+    """From the best to the worst."""
+
+    ACTIVE = "active"
+    REDUCING = "reducing"  # may close only
+    HALTED = "halted"  # no order leaves
+
+    @property
+    def rank(self) -> int:
+        return _RANKS[self]
+
+
+_RANKS = {standing: rank for rank, standing in enumerate(Standing)}
+
+
+@dataclass(frozen=True, slots=True)
+class Stand:
+    standing: Standing = Standing.ACTIVE
+    why: str = ""
+
+
+ACTIVE = Stand()
+Source = tuple[Scope, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Standings:
+    """All that was set and not taken back, by scope and source."""
+
+    by_source: Mapping[Source, Stand]
+    by_scope: Mapping[Scope, Stand]
+
+    @classmethod
+    def of(cls, by_source: Mapping[Source, Stand]) -> "Standings":
+        scopes = {scope for scope, _ in by_source}
+        return cls(by_source, {scope: _worst(scope, by_source) for scope in scopes})
+
+    def covering(self, strategy: str, symbol: str, account: str) -> Stand:
+        """What holds for an order; its text names the scope."""
+        if not self.by_scope:
+            return ACTIVE
+        scopes = (Scope(Level.STRATEGY, strategy), *covering(symbol, account))
+        found = [(scope, self.by_scope[scope]) for scope in scopes if scope in self.by_scope]
+        if not found:
+            return ACTIVE
+        scope, worst = max(found, key=lambda each: each[1].standing.rank)
+        return Stand(worst.standing, f"the {scope} is {worst.standing}: {worst.why}")
+
+    def sources(self, scope: Scope, standing: Standing) -> Mapping[str, str]:
+        """Who says so of that scope, and why."""
+        return {
+            source: stand.why
+            for (of, source), stand in self.by_source.items()
+            if of == scope and stand.standing is standing
+        }
+
+    def without_desk(self) -> Iterable[tuple[Scope, Stand]]:
+        return [(scope, stand) for scope, stand in self.by_scope.items() if scope != DESK]
+
+
+NONE_SET = Standings.of({})
+
+
+def _worst(scope: Scope, by_source: Mapping[Source, Stand]) -> Stand:
+    own = {source: stand for (of, source), stand in by_source.items() if of == scope}
+    standing = max((stand.standing for stand in own.values()), key=lambda each: each.rank)
+    says = {source: stand.why for source, stand in own.items() if stand.standing is standing}
+    return Stand(standing, told(says))
+
+
+def told(says: Mapping[str, str]) -> str:
+    """The operator's own word needs no name."""
+    if says.keys() == {OPERATOR}:
+        return says[OPERATOR]
+    return "; ".join(f"{source}: {why}" for source, why in says.items())
+
+
+OPERATOR = "operator"  # who halts by a call

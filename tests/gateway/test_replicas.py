@@ -1,0 +1,128 @@
+"""Two gateways on one PostgreSQL: one leads, the other takes over, nothing is lost or doubled."""
+
+import asyncio
+import signal
+import sys
+import time
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+
+import grpc
+import grpc.aio
+import pytest
+
+from desk_driver import buy
+from gateway_driver import Process, Stack, free_port, until
+from postgres_driver import PostgresServer
+
+pytestmark = [pytest.mark.servers, pytest.mark.timeout(120)]
+
+
+class Standby(Process):
+    def until_ready(self) -> None:
+        """It answers no calls until it leads."""
+
+
+class Replicas:
+    """The stack, whose gateway is the first replica; and a second one."""
+
+    def __init__(self, stack: Stack, folder: Path, url: str) -> None:
+        self.stack = stack
+        self.first = stack.gateway
+        self.pages = free_port()
+        shared = {
+            name.removeprefix("STRATOPS_"): value
+            for name, value in self.first.environment.items()
+            if name not in ("STRATOPS_LISTEN", "STRATOPS_STATE_DIR", "STRATOPS_METRICS_PORT")
+        }
+        self.first.kill()
+        self.first.environment["STRATOPS_POSTGRES_URL"] = url
+        self.first.start()
+        mine = {**shared, "POSTGRES_URL": url, "METRICS_PORT": str(self.pages)}
+        self.second = Standby("risk_gateway", folder / "second", free_port(), b"", **mine)
+
+    def the_other_leads(self) -> None:
+        self.stack.gateway = self.second
+
+    async def stands_by(self) -> bool:
+        try:
+            return await asyncio.to_thread(self._page, "/ready") == b"ready\n"
+        except URLError:
+            return False
+
+    def _page(self, path: str) -> bytes:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.pages}{path}", timeout=5) as answer:
+            return bytes(answer.read())
+
+    async def knows_the_desk(self) -> bool:
+        try:
+            return bool((await self.stack.desk()).strategies)
+        except grpc.aio.AioRpcError:
+            return False
+
+
+@pytest.fixture
+async def replicas(
+    tmp_path: Path,
+    port: Callable[[], int],
+    redis_server: Any,
+    nats_server: Any,
+    postgres_server: PostgresServer,
+) -> Any:
+    stack = Stack(tmp_path, port, redis_server, nats_server)
+    found = Replicas(stack, tmp_path, postgres_server.database().url)
+    yield found
+    await stack.hang_up()
+    for gateway in (found.first, found.second):
+        if gateway.process.poll() is None:
+            gateway.kill()
+    stack.close()
+
+
+async def trades(stack: Stack, name: str, instance: str) -> None:
+    runner = await stack.armed(instance)
+    cause = await stack.market.next()
+    (verdict,) = await runner.decide(buy(name, cause))
+    assert verdict.accepted, verdict
+    await stack.market.next()
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM], ids=["kill", "end"])
+async def test_the_other_goes_on_where_the_first_was(
+    replicas: Replicas, number: signal.Signals
+) -> None:
+    stack = replicas.stack
+    await stack.deploy()
+    await trades(stack, "x", "a")
+    await until(replicas.stands_by)
+    began = time.monotonic()
+    replicas.first.kill(number)
+    await stack.hang_up()
+    replicas.the_other_leads()
+
+    await until(replicas.knows_the_desk, within_s=20)
+    sys.stderr.write(f"taken over after {number.name}: {time.monotonic() - began:.2f} s\n")
+    await trades(stack, "y", "b")
+    await until(stack.agrees, within_s=20)
+    assert sorted(await stack.venue_orders()) == ["x-0", "y-0"]
+
+
+async def test_a_leader_that_slept_sends_nothing_and_ends(replicas: Replicas) -> None:
+    """It was held up for longer than anybody waits for it, with an order on its way."""
+    stack = replicas.stack
+    await stack.deploy()
+    await trades(stack, "x", "a")
+    first = replicas.first
+    first.process.send_signal(signal.SIGSTOP)
+    replicas.the_other_leads()
+
+    await until(replicas.knows_the_desk, within_s=20)
+    first.process.send_signal(signal.SIGCONT)
+    assert first.process.wait(20) != 0
+    assert "another gateway leads" in first.log.read_text()
+    await trades(stack, "y", "b")
+    await until(stack.agrees, within_s=20)
+    assert sorted(await stack.venue_orders()) == ["x-0", "y-0"]
