@@ -268,7 +268,7 @@ class Operator(RuleBasedStateMachine):
         world.cluster.crashing.clear()
         world.gateway.slow.clear()
         if self.exists:
-            world.settle()  # what has failed often enough is given up, and only then is it asked for
+            world.settle()  # what has failed often enough is given up: only then is it asked for
             world.annotate(RESTART, "at last")
             world.settle()
         self._judge()

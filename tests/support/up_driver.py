@@ -44,9 +44,11 @@ def manifest(
     )
 
 
-def _as_from_a_terminal() -> None:
-    """A shell that runs tests in the background has them, and all that they start, ignore it."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+# A shell that runs tests in the background has them, and all that they start, ignore SIGINT.
+_AS_FROM_A_TERMINAL = (
+    "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL);"
+    " os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
+)
 
 
 class Up:
@@ -67,11 +69,10 @@ class Up:
         (folder / "err").write_bytes(b"")  # and appended to: another `up` may still write there
         with (folder / "out").open("wb") as out, (folder / "err").open("ab") as err:
             self.process = subprocess.Popen(
-                [sys.executable, *command, *arguments],
+                [sys.executable, "-c", _AS_FROM_A_TERMINAL, *command, *arguments],
                 stdout=out,
                 stderr=err,
                 stdin=subprocess.DEVNULL,
-                preexec_fn=_as_from_a_terminal,
                 cwd=folder,
                 env={**os.environ, **{name: str(value) for name, value in (environ or {}).items()}},
             )

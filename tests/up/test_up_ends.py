@@ -61,7 +61,8 @@ async def test_kill_9_of_up_leaves_nothing(start_up: StartUp) -> None:
     up.process.kill()
     up.process.wait()
     await up.until_true(lambda: not any(map(runs, children)))
-    assert not any(map(listens, opened))
+    # One that is dead may have threads that are not yet.
+    await up.until_true(lambda: not any(map(listens, opened)))
 
 
 async def test_stopped_children_do_not_delay_the_end(start_up: StartUp) -> None:
