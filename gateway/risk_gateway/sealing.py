@@ -11,8 +11,9 @@ import sys
 import msgspec
 import structlog
 
+from risk_gateway.apart import Complained, answer_of
 from risk_gateway.archive import Archive
-from risk_gateway.home import Home, environment, of
+from risk_gateway.home import Home, of
 from risk_gateway.journal import Journal, Record, Seal
 from risk_gateway.recollection import recollected
 from risk_gateway.records import Kind, Sealed, record, seal_key
@@ -25,10 +26,6 @@ EVERY = 100_000  # records: about 3 s of a start
 _LOOK_S = 5.0
 _AGAIN_S = 60.0  # after one that failed
 _MOST_S = 300.0
-
-
-class NotSealed(Exception):
-    """The process that makes a snapshot failed."""
 
 
 class Sealer:
@@ -46,12 +43,12 @@ class Sealer:
             if self._journal.last - self._sealed >= self._every:
                 try:
                     await self.seal()
-                except (NotSealed, TimeoutError, OSError) as error:
+                except (Complained, TimeoutError, OSError) as error:
                     log.warning("not_sealed", error=str(error))
                     await asyncio.sleep(_AGAIN_S)
 
     async def seal(self) -> Seal:
-        """Raises NotSealed, TimeoutError, OSError."""
+        """Raises Complained, TimeoutError, OSError."""
         made = await _made(self._journal)
         self._journal.append([seal_record(made, self._state.wall_ns())])
         self._sealed = made.number
@@ -74,19 +71,7 @@ def made_of(archive: Archive) -> Seal:
 
 
 async def _made(journal: Journal) -> Seal:
-    child = await asyncio.create_subprocess_exec(
-        sys.executable, "-P", "-m", "risk_gateway.sealing",
-        env=environment(journal.home),
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    try:
-        async with asyncio.timeout(_MOST_S):
-            answer, complaint = await child.communicate()
-    finally:
-        if child.returncode is None:
-            child.kill()
-    if child.returncode:
-        raise NotSealed(complaint.decode(errors="replace").strip()[-200:])
+    answer = await answer_of(journal.home, "risk_gateway.sealing", within_s=_MOST_S)
     return msgspec.json.decode(answer, type=Seal)
 
 
