@@ -210,6 +210,9 @@ class StrategyAccount:
         order = self.orders.get(client_order_id(signal.modifies))
         if order is None or not order.is_open:
             return Rejection(Reason.UNKNOWN_ORDER, f"no open order of signal {signal.modifies}")
+        if signal.symbol != order.symbol:
+            named = f"modify of {signal.symbol}, the order's symbol is {order.symbol}"
+            return Rejection(Reason.INVALID_SIGNAL, named)
         if order.order_type is not OrderType.LIMIT or order.price is None:
             kind = order.order_type
             return Rejection(Reason.INVALID_SIGNAL, f"modify of a {kind} order, expected limit")

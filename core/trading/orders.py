@@ -212,6 +212,12 @@ class Order:
         return max(_ZERO, self._largest - self.filled_quantity)
 
     @property
+    def asks_for_less(self) -> bool:
+        """Whether what is under way can only make it smaller."""
+        asked = self.asked
+        return asked is not None and asked.price == self.price and asked.quantity <= self.quantity
+
+    @property
     def _largest(self) -> Decimal:
         return max(self.quantity, self.asked.quantity) if self.asked else self.quantity
 

@@ -307,7 +307,7 @@ class Pools:
         facing = self._open.get((account, signal.symbol, signal.side.other))
         if not facing or self._self_trade_allowed(account):
             return None
-        met = next((order for order in facing.values() if may_trade(signal, order)), None)
+        met = next((order for order in facing.values() if _may_meet(signal, order)), None)
         if met is None:
             return None
         scope = str(Scope(Level.ACCOUNT, account))
@@ -428,6 +428,14 @@ def _exposure(lines: Mapping[str, Line], symbol: str, mids: _Mids) -> Exposure |
             stakes[name] = _Stake(line, unit)
     judged = stakes.pop(symbol, None)
     return None if judged is None else exposure(judged, stakes.values())
+
+
+def _may_meet(signal: Signal, order: Order) -> bool:
+    """On either terms, while others are under way."""
+    asked = order.asked
+    return may_trade(signal, order) or (
+        asked is not None and may_trade(signal, replace(order, price=asked.price))
+    )
 
 
 def _nowhere(_: str) -> bool:

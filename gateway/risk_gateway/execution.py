@@ -61,6 +61,7 @@ class Execution:
         what was on its way.
         """
         if not self._state.journal.is_held:
+            self.unanswered(leaving, "another gateway may lead")  # if none does, it is settled
             return False
         if leaving.is_cancel:
             return True

@@ -71,6 +71,7 @@ class Explanation:
     order_id: str  # empty: none was made
     verdict: str  # accepted, or the reason
     message: str
+    scope: str  # whose limit refused it, beside the strategy's; empty: none
     decided_ns: int
     written_ns: int
     epoch: int
@@ -113,6 +114,7 @@ def explained(archive: Archive, name: str) -> Explanation:
         order_id=order_id,
         verdict=decided.reason or "accepted",
         message=decided.message,
+        scope=decided.scope,
         decided_ns=decided.now_ns,
         written_ns=row.at_ns,
         epoch=decided.epoch,
@@ -142,6 +144,8 @@ def _checks(
     """Or why there are none."""
     if decided.signal.action is Action.CANCEL:
         return [], "a cancel obeys no limits"
+    if decided.signal.action is Action.MODIFY:
+        return [], "the checks of a modification are not kept"
     if decided.judged is None or terms is None:
         return [], "no check was made, or an older gateway did not keep what it was made on"
     touch = None
@@ -155,7 +159,8 @@ def _checks(
         request = request_of(decision, decided.judged, terms, instrument)
     except NotKept as error:
         return [], str(error)
-    return findings(request, CLOSING if request.closing else opening(terms.limits)), ""
+    obeyed = CLOSING if request.closing else opening(terms.limits, terms.bypass)
+    return findings(request, obeyed), ""
 
 
 def _instruments(archive: Archive, row: Row) -> Mapping[str, Instrument]:

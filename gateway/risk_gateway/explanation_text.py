@@ -35,7 +35,7 @@ def _parts(found: Explanation) -> Iterator[tuple[str, list[str]]]:
     yield "decided", [f"{_time(found.decided_ns)}, written {_time(found.written_ns)}"]
     yield "record", [f"{found.record}, hash {found.hash}"]
     yield "strategy", list(_strategy(found))
-    yield "checks", [found.unchecked] if found.unchecked else list(map(_check, found.checks))
+    yield "checks", list(_checks(found))
     yield "limits", list(_limits(found.terms.limits)) if found.terms else ["not kept"]
     yield (
         "events",
@@ -76,6 +76,14 @@ def _strategy(found: Explanation) -> Iterator[str]:
         yield f"parameters {_pairs(code.parameters)}"
     if grant is not None:
         yield f"granted to {grant.instance}, {grant.why}"
+
+
+def _checks(found: Explanation) -> Iterator[str]:
+    if found.unchecked:
+        yield found.unchecked
+    yield from map(_check, found.checks)
+    if found.scope:
+        yield f"refused by the {found.scope}, whose checks are not kept: see the verdict"
 
 
 def _check(found: Finding) -> str:

@@ -137,7 +137,13 @@ class Gateway:
         state = self.state
         policies = state.policies
         instruments = dict(state.instruments)
-        now = Started(settings.clock, policies.asked_for, policies.real_venue, instruments)
+        now = Started(
+            settings.clock,
+            policies.asked_for,
+            policies.real_venue,
+            instruments,
+            policies.may_be_missing,
+        )
         if now != state.started:
             state.started = now
             at_ns = state.wall_ns()

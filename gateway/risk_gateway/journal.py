@@ -147,10 +147,9 @@ class Journal:
         return entries, entry is None
 
     def _commit(self, entries: Sequence[_Entry]) -> None:
-        if not entries:
-            self._writer.beat()
         records = list(itertools.chain.from_iterable(entry.records for entry in entries))
-        if not records:  # whoever waits for them is told what was on disk before
+        if not records:  # whoever waits for the disk is answered by one that still leads
+            self._writer.beat()
             return
         numbered = list(enumerate(records, self.last + 1))
         rows = _chained(self._hash, numbered)

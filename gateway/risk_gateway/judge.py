@@ -85,9 +85,12 @@ def _decide(
     if not (situation.venue_available or halted or observes):
         return Rejection(Reason.VENUE_UNAVAILABLE, f"{situation.venue} does not answer")
     if signal.action is Action.MODIFY:
-        return strategy.account.review_modification(
+        modified = strategy.account.review_modification(
             signal, view.market, view.now_ns, epoch=submission.batch.epoch, stand=stand
         )
+        if isinstance(modified, Rejection) or modified.asks_for_less or not situation.no_room:
+            return modified
+        return Rejection(Reason.JOURNAL_UNAVAILABLE, situation.no_room)
     reviewed = _review(strategy, submission, signal, view, stand)
     if isinstance(reviewed, Rejection):
         return reviewed

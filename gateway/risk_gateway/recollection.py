@@ -28,7 +28,11 @@ class _Unwritten:
 def recollected(archive: Archive) -> Restoration:
     """Nothing is read yet."""
     started = last_started(archive) or Started(Clock.MARKET, False, False, catalogue.load())
-    policies = Policies(started.asks_for_policies, started.real_venue)
+    policies = Policies(
+        asked_for=started.asks_for_policies,
+        may_be_missing=started.policies_may_be_missing,
+        real_venue=started.real_venue,
+    )
     market = MarketView(Intake(()), started.clock)
     journal = cast(Journal, _Unwritten())
     state = State(journal, archive, market, started.instruments, policies=policies)

@@ -194,6 +194,7 @@ class Started:
     asks_for_policies: bool
     real_venue: bool
     instruments: Mapping[str, Instrument]
+    policies_may_be_missing: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -155,10 +155,12 @@ def _words(row: OrderRow | None) -> str:
 
 
 def _filled(row: OrderRow, fill: Fill) -> OrderRow:
-    notional: Decimal = EXACT.multiply(fill.price, fill.quantity)
+    """A bust is a fill less."""
+    quantity = -fill.quantity if fill.busts else fill.quantity
+    notional: Decimal = EXACT.multiply(fill.price, quantity)
     return replace(
         row,
-        filled_quantity=EXACT.add(row.filled_quantity, fill.quantity),
+        filled_quantity=EXACT.add(row.filled_quantity, quantity),
         filled_notional=EXACT.add(row.filled_notional, notional),
         fee=EXACT.add(row.fee, fill.fee),
     )

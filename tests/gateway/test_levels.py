@@ -9,6 +9,9 @@ import pytest
 from desk_driver import DeskDriver, Runner, buy, cancel, content, fill
 from platform_spec.policy import Bypass
 from risk_gateway.desk import NotAllowed, scope_from
+from risk_gateway.explanation import explained
+from risk_gateway.explanation_text import to_text
+from risk_gateway.findings import Result
 from risk_gateway.policies import Policies, parse_policy
 from risk_gateway.report import Surroundings, desk_to_proto, levels
 from stratops_wire import InvalidMessage
@@ -156,6 +159,24 @@ async def test_an_order_that_could_trade_with_anothers_is_refused(desk: DeskDriv
 
 def naming_main(mode: str = "simulation") -> str:
     return json.dumps({**json.loads(content(mode, max_order_value="10")), "policy": "main"})
+
+
+async def test_a_bypassed_check_is_explained_as_left_out(bound_desk: DeskDriver) -> None:
+    one, _ = await crew(bound_desk, naming_main(), main={"bypass": ["max_order_value"]})
+    assert await said(one, "x") == "accepted"
+    found = explained(bound_desk.archive, "x")
+    assert {each.result for each in found.checks} == {Result.PASSED}
+    assert "order_is_small_enough" not in {each.check for each in found.checks}
+
+
+async def test_what_a_scope_refused_is_explained_by_its_name(bound_desk: DeskDriver) -> None:
+    one, other = await crew(bound_desk, main={"desk": {"limits": {"max_position_size": "1.5"}}})
+    await said(one, "x")
+    assert (await said(other, "y")).startswith("max_position_size: desk: ")
+    found = explained(bound_desk.archive, "y")
+    assert {each.result for each in found.checks} == {Result.PASSED}
+    assert (found.scope, found.verdict) == ("desk", "max_position_size")
+    assert "refused by the desk" in to_text(found)
 
 
 async def test_a_bypassed_check_lets_pass_and_is_counted_and_shown(bound_desk: DeskDriver) -> None:

@@ -99,8 +99,10 @@ async def test_what_the_venue_would_not_take_is_told_with_its_reason(
         (modify(price=0), Reason.INVALID_PRICE),
         (modify(quantity="-1"), Reason.INVALID_QUANTITY),
         (modify(of="y"), Reason.UNKNOWN_ORDER),
+        # What holds for a symbol is asked by the signal's: it has to be the order's.
+        (replace(modify(quantity="3"), symbol="ETHUSDT"), Reason.INVALID_SIGNAL),
     ],
-    ids=["position", "value", "price", "quantity", "order"],
+    ids=["position", "value", "price", "quantity", "order", "symbol"],
 )
 async def test_other_terms_are_judged_as_an_order_in_its_place(
     desk: DeskDriver, runner: Runner, signal: Signal, reason: Reason

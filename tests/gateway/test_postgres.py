@@ -1,6 +1,7 @@
 """The journal in a real PostgreSQL: the same records, and one leader at a time."""
 
 import asyncio
+import time
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -112,6 +113,30 @@ async def test_one_leads_and_another_waits(home: Postgres) -> None:
         journal_at(home)
     first.close()
     journal_at(home).close()  # released: at once
+
+
+async def test_who_is_asked_all_the_time_says_that_it_leads_too(home: Postgres) -> None:
+    """Whoever waits for the disk writes nothing, and leaves no moment to say so."""
+    leader = journal_at(home)
+    deadline = time.monotonic() + 2 * home.patience_s
+    while time.monotonic() < deadline:
+        await leader.durable()
+    with pytest.raises(JournalLocked):
+        journal_at(home)
+    leader.close()
+
+
+async def test_who_only_waits_for_the_disk_hears_that_it_was_replaced(home: Postgres) -> None:
+    former = journal_at(home)
+    silence(home)
+    successor = journal_at(home)
+    waiting = asyncio.ensure_future(former.durable())
+    with pytest.raises(JournalUnusable, match="another gateway leads"):
+        await former.failed
+    assert not waiting.done()
+    waiting.cancel()
+    former.close()
+    successor.close()
 
 
 async def test_who_was_taken_for_dead_writes_nothing_any_more(home: Postgres) -> None:

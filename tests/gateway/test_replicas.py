@@ -15,8 +15,9 @@ import grpc.aio
 import pytest
 
 from desk_driver import buy
-from gateway_driver import Process, Stack, free_port, until
+from gateway_driver import Process, RunnerClient, Stack, free_port, until
 from postgres_driver import PostgresServer
+from risk_gateway.home import Postgres
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(120)]
 
@@ -83,7 +84,10 @@ async def replicas(
 
 
 async def trades(stack: Stack, name: str, instance: str) -> None:
-    runner = await stack.armed(instance)
+    await _buys(await stack.armed(instance), stack, name)
+
+
+async def _buys(runner: RunnerClient, stack: Stack, name: str) -> None:
     cause = await stack.market.next()
     (verdict,) = await runner.decide(buy(name, cause))
     assert verdict.accepted, verdict
@@ -126,3 +130,25 @@ async def test_a_leader_that_slept_sends_nothing_and_ends(replicas: Replicas) ->
     await trades(stack, "y", "b")
     await until(stack.agrees, within_s=20)
     assert sorted(await stack.venue_orders()) == ["x-0", "y-0"]
+
+
+async def test_an_order_that_waited_too_long_for_the_database_is_settled(
+    replicas: Replicas, postgres_server: PostgresServer
+) -> None:
+    """Somebody else could have led meanwhile; nobody did: it leaves or not, but it must end."""
+    stack = replicas.stack
+    replicas.second.kill()
+    await stack.deploy()
+    runner = await stack.armed("a")
+    cause = await stack.market.next()
+    postgres_server.suspend()
+    try:
+        await runner.batch(buy("late", cause))
+        await asyncio.sleep(Postgres("").patience_s + 1)
+    finally:
+        postgres_server.resume()
+    await runner.outcome(1)
+    await until(stack.agrees, within_s=20)
+    await _buys(runner, stack, "y")
+    await until(stack.agrees, within_s=20)
+    assert "y-0" in await stack.venue_orders()

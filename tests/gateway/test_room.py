@@ -4,14 +4,16 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from desk_driver import DeskDriver, buy, cancel, fill
 from risk_gateway.archive import Archive
 from risk_gateway.room import Room
-from trading.signals import Side
+from trading.signals import Action, OrderType, Side
 
 MORE_THAN_ANY_DISK = 2**62
 
@@ -32,6 +34,21 @@ async def test_with_little_room_only_closing_goes_on(desk: DeskDriver) -> None:
     )
     assert str(MORE_THAN_ANY_DISK) in opened.message
     assert "more-0" not in desk.strategy.account.orders
+
+
+async def test_with_little_room_an_order_is_modified_only_to_be_less(desk: DeskDriver) -> None:
+    runner = await desk.armed()
+    resting: dict[str, Any] = {"order_type": OrderType.LIMIT, "price": Decimal(90)}
+    await runner.decide(buy("one", quantity="2", **resting), buy("two", quantity="2", **resting))
+    desk.state.no_room = Room(desk.journal.path, MORE_THAN_ANY_DISK).objection()
+    desk.feed_next()
+    change: dict[str, Any] = {"cause": 2, "action": Action.MODIFY}
+    more = buy("more", quantity="3", modifies="one", **change)
+    dearer = buy("dearer", quantity="2", modifies="one", price=Decimal(91), **change)
+    less = buy("less", quantity="1", modifies="two", **change)
+    verdicts = await runner.decide(more, dearer, less)
+    refused = "journal_unavailable"
+    assert [verdict.reason for verdict in verdicts] == [refused, refused, None]
 
 
 async def test_room_that_is_there_again_is_used(desk: DeskDriver) -> None:
@@ -64,6 +81,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 WRITER = """
 import asyncio, sys
 from pathlib import Path
+from typing import Any
 from risk_gateway.journal import Journal, JournalUnusable, Record
 
 async def main():

@@ -4,7 +4,9 @@ import asyncio
 import random
 import sqlite3
 import tempfile
+from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -16,8 +18,13 @@ from risk_gateway.audit import main
 from risk_gateway.backup import TargetExists, back_up
 from risk_gateway.home import JournalUnusable
 from risk_gateway.proof import NotProven
+from risk_gateway.recollection import recollected
+from risk_gateway.records import Kind, Started, record, started_key
 from risk_gateway.sealing import made_of, seal_record
+from risk_gateway.settings import Clock
 from risk_gateway.verification import verified
+from trading.reasons import Reason
+from trading.signals import Action, OrderType, Side
 
 
 async def traded(desk: DeskDriver) -> Path:
@@ -47,6 +54,40 @@ async def test_a_journal_proves_what_it_comes_to(desk: DeskDriver) -> None:
     assert (proven.seals, proven.orders) == (1, 2)
     assert ledger.positions == desk.strategy.account.positions
     assert ledger.cash == desk.strategy.account.ledger.cash
+
+
+async def test_what_was_taken_back_and_what_was_modified_is_proven(desk: DeskDriver) -> None:
+    runner = await desk.armed()
+    await runner.decide(buy("x", quantity="2"))
+    back: dict[str, Any] = {
+        "side": Side.SELL,
+        "fee": Decimal("-0.1"),
+        "busts": "x-0-1",
+        "fill_id": "bust",
+    }
+    await desk.filled(fill("x", 1), fill("x", 2), fill("x", 3, **back))
+    desk.feed_next()
+    limit = buy("y", cause=2, quantity="2", order_type=OrderType.LIMIT, price=Decimal(90))
+    await runner.decide(limit)
+    desk.feed_next()
+    await runner.decide(buy("m", cause=3, quantity="3", action=Action.MODIFY, modifies="y"))
+    desk.desk.execution.refuse_modification(desk.strategy, "y-0", Reason.VENUE_REJECTED)
+    await desk.settled()
+    proven = verified(desk.journal.path)
+    assert proven.ledgers["s"].positions == desk.strategy.account.positions
+
+
+async def test_a_desk_is_remembered_with_its_policies_and_its_venue(desk: DeskDriver) -> None:
+    instruments = dict(desk.state.instruments)
+    for told in ((True, False, True), (False, True, False), (True, True, True)):
+        asked, real, missing = told
+        started = Started(Clock.WALL, asked, real, instruments, missing)
+        at_ns = desk.state.wall_ns()
+        written = record(Kind.STARTED, started, at_ns, key=started_key(at_ns))
+        desk.journal.append([written])
+        await desk.settled()
+        policies = recollected(desk.archive).state.policies
+        assert (policies.asked_for, policies.real_venue, policies.may_be_missing) == told
 
 
 async def play(steps: list[tuple[str, str]], folder: Path) -> None:

@@ -261,6 +261,10 @@ def _pod(cluster: Cluster, namespace: str) -> None:
             "name": "probe-0123456789-1",
             "labels": {"app.kubernetes.io/managed-by": "stratops-operator"},
         },
-        "spec": {"nodeName": "nowhere", "containers": [{"name": "runner", "image": "none"}]},
+        "spec": {
+            "nodeName": "nowhere",
+            "terminationGracePeriodSeconds": 0,  # else it waits for a node to say that it ended
+            "containers": [{"name": "runner", "image": "none"}],
+        },
     }
     cluster.kubectl("create", "-n", namespace, "-f", "-", stdin=yaml.safe_dump(pod))

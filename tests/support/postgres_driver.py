@@ -1,5 +1,6 @@
 """A real PostgreSQL: the system's, or the one in a wheel; killed and started again at will."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -12,6 +13,7 @@ from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
 
+import psutil
 import psycopg
 
 from risk_gateway.home import Postgres
@@ -58,13 +60,21 @@ class PostgresServer:
 
     def kill(self) -> None:
         """All of it at once, as a crash would."""
-        children = subprocess.run(
-            ["pgrep", "-P", str(self._process.pid)], capture_output=True, text=True, check=False
-        ).stdout.split()
-        self._process.kill()
-        for child in children:
-            with_suppressed_kill(int(child))
+        self._send(signal.SIGKILL)
         self._process.wait()
+
+    def suspend(self) -> None:
+        self._send(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self._send(signal.SIGCONT)
+
+    def _send(self, number: signal.Signals) -> None:
+        """The first one first: it would start others in their place."""
+        first = psutil.Process(self._process.pid)
+        for process in (first, *first.children()):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.send_signal(number)
 
     def stop(self) -> None:
         self._process.send_signal(signal.SIGINT)
@@ -94,13 +104,6 @@ class PostgresServer:
             check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
-
-
-def with_suppressed_kill(pid: int) -> None:
-    try:
-        os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return
 
 
 @contextmanager

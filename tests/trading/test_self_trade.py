@@ -118,6 +118,16 @@ def test_what_would_meet_a_working_order_of_the_account_is_refused(name: str) ->
     assert crew.said(name, limit("buy", "104.5")) == "approved"
 
 
+def test_terms_that_are_under_way_are_met_as_well() -> None:
+    crew = Crew()
+    resting = crew.ask("a", limit("sell", "110"))
+    assert isinstance(resting, Order)
+    crew.accounts["a"].ask(resting.asking("m", resting.quantity, Decimal(104)), NOW)
+    for price in ("105", "111"):
+        assert crew.said("b", limit("buy", price)).startswith("self_trade: ")
+    assert crew.said("b", limit("buy", "103")) == "approved"
+
+
 def test_what_has_ended_or_is_elsewhere_is_not_met() -> None:
     crew = Crew()
     resting = crew.ask("a", limit("sell", "105"))
