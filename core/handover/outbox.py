@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 
 from handover.messages import Batch, Input, Mark
+from handover.timing import TIMING
 from trading.signals import Signal
 
 WINDOW = 2  # batches unacknowledged
 FULL_ENOUGH = 50  # signals that leave although a batch is under way: one by one costs much more
 CROWDED = 250  # signals waiting, from which on no more are made: a batch holds 500
 NEWS_MESSAGES = 1024  # decided without a signal, until a batch says so
-NEWS_S = 0.2
+NEWS_S = TIMING.alone  # it is then also the word that the runner is there
 
 
 class Outbox:

@@ -206,6 +206,11 @@ class Replica:
         return self._work.outbox.epoch
 
     @property
+    def is_alone(self) -> bool:
+        """Armed, and nobody follows."""
+        return self._phase is ARMED and not self._track.compared
+
+    @property
     def progress(self) -> Mapping[str, int] | None:
         """What a feed need not send again: decided and acknowledged, or applied. None: nothing
         to say yet, the window need not know this consumer."""

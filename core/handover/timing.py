@@ -9,6 +9,7 @@ class Timing:
     silent: float = 2.0  # armed without a word, and nobody ready to replace it
     resume: float = 2.0  # after a restart of the gateway, for the others to come back
     alive: float = 0.2  # of silence, until a runner says that it is there
+    alone: float = 0.5  # the same, armed and without a follower that could replace it
     fresh: float = 0.6  # a successor must have been heard from so lately
     stop: float = 0.25  # between Stop and the last batch
     step: float = 0.05  # stopped without a feed: for a follower that has it all

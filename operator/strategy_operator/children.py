@@ -149,7 +149,7 @@ def _container(resources: Resources | None, pull_policy: str) -> Mapping[str, An
         # Fifty at once need 17 s to import: only the startup probe has patience for that.
         "startupProbe": _probe("/health", every_s=1, failures=60),
         "livenessProbe": _probe("/health", every_s=5, failures=6),
-        "readinessProbe": _probe("/ready", every_s=1, failures=3),
+        "readinessProbe": _probe("/ready", every_s=5, failures=2),
         "terminationMessagePolicy": "FallbackToLogsOnError",
     }
 

@@ -38,6 +38,7 @@ class Pace:
 
     look_s: float = 0.1
     alive_s: float = TIMING.alive  # of silence, until a word that it is there
+    alone_s: float = TIMING.alone  # the same, while nobody follows
     count_s: float = 1.0  # between its counters, whatever else it says
     report_s: float = 1.0  # errors of the strategy, and memory
     leave_s: float = 0.5  # for the last batch to be acknowledged
@@ -192,7 +193,7 @@ class Runner:
             self.replica.tick(now)
             self._note_phase()
             silent_s = now - self.session.spoke_at
-            if silent_s >= self._pace.alive_s or now - counted >= self._pace.count_s:
+            if silent_s >= self._patience_s or now - counted >= self._pace.count_s:
                 counted = now
                 self.session.send(Alive(self.counters()))
             if now - reported >= self._pace.report_s:
@@ -200,6 +201,10 @@ class Runner:
                 self._report()
             self._judge_strategy()
             await asyncio.sleep(self._pace.look_s)
+
+    @property
+    def _patience_s(self) -> float:
+        return self._pace.alone_s if self.replica.is_alone else self._pace.alive_s
 
     def _report(self) -> None:
         self._rss_bytes = resident_bytes()

@@ -11,6 +11,7 @@ from handover import messages as m
 from handover.effects import Why
 from handover.outbox import CROWDED
 from handover.replica import Identity, Replica
+from handover.timing import TIMING
 from handover_market import Mini, ticks
 from trading.orders import OrderState
 from trading.reasons import Reason
@@ -94,11 +95,13 @@ def test_batches_are_numbered_and_two_wait_for_their_acknowledgement() -> None:
     assert bench.batches()[-1].mark.count == 240
 
 
-def test_without_signals_a_batch_waits_for_many_messages_or_100_ms() -> None:
+def test_without_signals_a_batch_waits_for_many_messages_or_half_a_second() -> None:
     bench = armed(every=10**9)
     bench.read(0, 90)
     assert len(bench.batches()) == 1
-    bench.replica.tick(0.2)
+    bench.replica.tick(TIMING.alone - 0.01)
+    assert len(bench.batches()) == 1
+    bench.replica.tick(TIMING.alone)
     assert bench.batches()[-1].mark.count == 90
 
 
