@@ -180,6 +180,7 @@ def _strategy(desk: Desk, strategy: Strategy) -> pb.StrategyStatus:
         closing_only=strategy.closing_only,
         account=strategy.account.account,
         bypassed=sorted(strategy.account.terms.bypass),
+        revisions_at_work=sorted({each.revision for each in strategy.account.orders.values()}),
     )
 
 

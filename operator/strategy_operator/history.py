@@ -27,6 +27,7 @@ def _config_maps(stage: Stage) -> Iterator[Action]:
 def _revisions(stage: Stage) -> Iterator[Action]:
     scene, intent = stage.scene, stage.intent
     needed = _in_use(stage) | intent.barred | {intent.good, scene.armed, scene.before.revision}
+    needed |= scene.gateway.at_work if scene.gateway else frozenset()
     spare = [
         each
         for each in scene.observed.revisions

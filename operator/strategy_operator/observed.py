@@ -96,6 +96,7 @@ class GatewayView:
     given_up: str = ""  # the wanted revision, when it is no longer tried
     policy: str | None = None  # that the wanted revision names; None: not told
     flattening: str = ""  # what a withdrawal still has to cancel or to close
+    at_work: frozenset[str] = frozenset()  # revisions that have orders which have not ended
     runners: tuple[RunnerSeen, ...] = ()
     handovers: int = 0
     signals: int = 0

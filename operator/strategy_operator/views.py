@@ -27,6 +27,7 @@ def view_of(status: pb.StrategyStatus, halted: str) -> GatewayView:
         given_up=status.given_up,
         policy=status.policy,
         flattening=status.flattening,
+        at_work=frozenset(status.revisions_at_work),
         runners=tuple(_runner(each) for each in status.runners),
         handovers=status.handovers,
         signals=status.signals,

@@ -15,6 +15,7 @@ from desk_driver import DeskDriver, Runner, buy, content, fill
 from risk_gateway.lanes import Leaving
 from risk_gateway.report import Surroundings, desk_to_proto
 from stratops_api.v1 import order_execution_pb2 as pb
+from stratops_api.v1 import risk_gateway_pb2 as gateway_pb
 from stratops_api.v1 import types_pb2 as types
 from trading.orders import Order, OrderState
 from trading.signals import Side
@@ -52,8 +53,12 @@ async def fill_own(desk: DeskDriver, quantity: str, number: int = 1) -> None:
 
 
 def left(desk: DeskDriver) -> str:
+    return told(desk).flattening
+
+
+def told(desk: DeskDriver) -> gateway_pb.StrategyStatus:
     (status,) = desk_to_proto(desk.desk, Surroundings()).strategies
-    return status.flattening
+    return status
 
 
 @pytest.mark.parametrize(("side", "closes"), [(Side.BUY, SELL), (Side.SELL, BUY)])
@@ -320,3 +325,12 @@ async def ends_flat(folder: Path, fates: list[str], seed: int) -> None:
 def test_whatever_happens_it_ends_flat_and_never_flips(fates: list[str], seed: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         asyncio.run(ends_flat(Path(folder), fates, seed))
+
+
+async def test_revisions_with_orders_at_work_are_named_until_they_end(desk: DeskDriver) -> None:
+    """What the operator keeps them for."""
+    runner = await desk.armed()
+    await runner.decide(buy("x"))
+    assert list(told(desk).revisions_at_work) == ["r1"]
+    await desk.filled(fill("x"))
+    assert not told(desk).revisions_at_work

@@ -122,6 +122,7 @@ VIEWS = st.builds(
     given_up=REVISIONS,
     policy=st.none() | TEXT,
     flattening=TEXT,
+    at_work=st.frozensets(REVISIONS),
     runners=st.lists(RUNNERS, max_size=3).map(tuple),
     positions=st.dictionaries(TEXT, st.decimals(allow_nan=False, allow_infinity=False), max_size=2),
     realized_pnl=st.just(Decimal("1E+3")),

@@ -37,6 +37,20 @@ def test_a_quarantined_one_is_kept() -> None:
     assert f"{NAME}-{failing}" in world.cluster.revisions
 
 
+def test_one_whose_orders_are_at_work_is_kept_until_they_have_ended() -> None:
+    world = edited(World(), 2)
+    first = world.revision_of("1")
+    world.gateway.revisions_at_work = frozenset({first})
+    for number in (3, 4, 5):
+        world.apply(spec(str(number), revisionHistoryLimit=0))
+        world.settle()
+    assert first in {each.name for each in world.cluster.revisions.values()}
+    world.gateway.revisions_at_work = frozenset()
+    world.apply(spec("6", revisionHistoryLimit=0))
+    world.settle()
+    assert first not in {each.name for each in world.cluster.revisions.values()}
+
+
 def test_config_maps_are_kept_for_pods_only() -> None:
     world = edited(World(), 3)
     assert list(world.cluster.config_maps) == [f"{NAME}-{world.wanted}"]

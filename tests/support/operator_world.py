@@ -103,6 +103,7 @@ class Gateway:
     flattening: bool = False
     closes: bool = True  # positions, when it is asked to
     at_work: str = ""  # orders that a withdrawal has still to cancel
+    revisions_at_work: frozenset[str] = frozenset()
     halted: str = ""
     version: int = 0  # of what it would answer
     ever_armed: set[str] = field(default_factory=set)
@@ -155,6 +156,7 @@ class Gateway:
             given_up=self.given_up if self.given_up == self.wanted else "",
             policy="" if self.wanted else None,
             flattening=self.left,
+            at_work=self.revisions_at_work,
             runners=tuple(map(self._seen, self.sessions.values())),
             handovers=self.handovers,
             positions=dict(self.positions),

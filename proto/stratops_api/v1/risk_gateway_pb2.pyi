@@ -1896,6 +1896,7 @@ class StrategyStatus(_message.Message):
     CLOSING_ONLY_FIELD_NUMBER: _builtins.int
     ACCOUNT_FIELD_NUMBER: _builtins.int
     BYPASSED_FIELD_NUMBER: _builtins.int
+    REVISIONS_AT_WORK_FIELD_NUMBER: _builtins.int
     strategy: _builtins.str
     wanted_revision: _builtins.str
     revision: _builtins.str
@@ -1944,6 +1945,10 @@ class StrategyStatus(_message.Message):
     def bypassed(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """checks that its policy has it leave out"""
 
+    @_builtins.property
+    def revisions_at_work(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """those that have orders which have not ended"""
+
     def __init__(
         self,
         *,
@@ -1975,10 +1980,11 @@ class StrategyStatus(_message.Message):
         closing_only: _builtins.str = ...,
         account: _builtins.str = ...,
         bypassed: _abc.Iterable[_builtins.str] | None = ...,
+        revisions_at_work: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "account", b"account", "bypassed", b"bypassed", "closing_only", b"closing_only", "epoch", b"epoch", "fees", b"fees", "fills", b"fills", "flattening", b"flattening", "given_up", b"given_up", "handovers", b"handovers", "mode", b"mode", "none_reason", b"none_reason", "orders", b"orders", "policy", b"policy", "positions", b"positions", "realized_pnl", b"realized_pnl", "recent", b"recent", "rejected", b"rejected", "revision", b"revision", "role", b"role", "runner_pods", b"runner_pods", "runners", b"runners", "signals", b"signals", "strategy", b"strategy", "ticks", b"ticks", "unrealized_pnl", b"unrealized_pnl", "wanted_revision", b"wanted_revision", "withdrawn", b"withdrawn"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "account", b"account", "bypassed", b"bypassed", "closing_only", b"closing_only", "epoch", b"epoch", "fees", b"fees", "fills", b"fills", "flattening", b"flattening", "given_up", b"given_up", "handovers", b"handovers", "mode", b"mode", "none_reason", b"none_reason", "orders", b"orders", "policy", b"policy", "positions", b"positions", "realized_pnl", b"realized_pnl", "recent", b"recent", "rejected", b"rejected", "revision", b"revision", "revisions_at_work", b"revisions_at_work", "role", b"role", "runner_pods", b"runner_pods", "runners", b"runners", "signals", b"signals", "strategy", b"strategy", "ticks", b"ticks", "unrealized_pnl", b"unrealized_pnl", "wanted_revision", b"wanted_revision", "withdrawn", b"withdrawn"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
