@@ -9,7 +9,7 @@ import asyncio
 import os
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -149,7 +149,11 @@ class Farewell:
             if not await _tried(lambda: gateway.begin_term(lease.UNINSTALLER), deadline):
                 _tell(f"namespace {namespace}: its gateway does not answer, nothing withdrawn")
                 return 0
-            return await _withdrawn(gateway, namespace, strategies, deadline)
+            refs = [f"{namespace}/{name}" for name in strategies]
+            count = await _withdrawn(gateway, refs, deadline)
+            for left in await still_to_cancel(gateway, refs, deadline):
+                _tell(left)
+            return count
 
     async def _data(self, namespace: str, name: str) -> Mapping[str, str]:
         try:
@@ -209,14 +213,33 @@ def _ours(strategies: Iterable[Object]) -> list[Object]:
     ]
 
 
-async def _withdrawn(
-    gateway: GatewayClient, namespace: str, strategies: Iterable[str], deadline: float
-) -> int:
+async def _withdrawn(gateway: GatewayClient, refs: Iterable[str], deadline: float) -> int:
     count = 0
-    for name in strategies:
-        withdraw = partial(gateway.withdraw, f"{namespace}/{name}", "uninstalled")
-        count += await _tried(withdraw, deadline)
+    for ref in refs:
+        count += await _tried(partial(gateway.withdraw, ref, "uninstalled"), deadline)
     return count
+
+
+async def still_to_cancel(
+    gateway: GatewayClient, refs: Sequence[str], deadline: float
+) -> list[str]:
+    """Waits until the venue has nothing at work of these, or the deadline: what is left then.
+    Whoever uninstalls removes the gateway next, and nobody is left to cancel.
+    """
+    while True:
+        left = await _at_work(gateway, refs)
+        if not left or time.monotonic() > deadline:
+            return left
+        await asyncio.sleep(_PAUSE_S)
+
+
+async def _at_work(gateway: GatewayClient, refs: Sequence[str]) -> list[str]:
+    try:
+        desk = await gateway.get_desk()
+    except (GatewayRefused, GatewayUnavailable) as error:
+        return [f"not known what is at work: {error}"]
+    withdrawn = (each for each in desk.strategies if each.strategy in refs)
+    return [f"{each.strategy}: {each.flattening}" for each in withdrawn if each.flattening]
 
 
 async def _tried(call: Callable[[], Awaitable[object]], deadline: float) -> bool:
