@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from cluster_desk import ClusterDesk, Measured, strategy, until
+from cluster_desk import EVERY_TICK, ClusterDesk, Measured, strategy, until
 
 pytestmark = pytest.mark.cluster
 
@@ -56,6 +56,17 @@ def test_a_deleted_strategy_is_disarmed_and_leaves_nothing(desk: ClusterDesk) ->
     assert "armed" not in wanted.lower() or "ended" in wanted.lower()
 
 
+def test_a_strategy_that_is_to_own_nothing_is_closed_when_it_is_deleted(desk: ClusterDesk) -> None:
+    buys = {"strategy": {"source": {"inline": EVERY_TICK}}, "parameters": {"shade": 0}}
+    desk.apply(strategy("closed", **buys, deletion={"positionPolicy": "Flatten"}))
+    desk.until_ready("closed")
+    until(lambda: _owned(desk, "closed"), "it owns something")
+    desk.kubectl("delete", "strategy", "closed", "--timeout=90s")
+    assert not _owned(desk, "closed")
+    until(lambda: not desk.pods("closed"), "its pods are gone")
+    desk.until_ledger_equals_venue()
+
+
 def test_a_suspended_strategy_does_not_run_and_comes_back(desk: ClusterDesk) -> None:
     desk.apply(strategy("paused"))
     first = desk.until_ready("paused")
@@ -70,6 +81,14 @@ def test_a_suspended_strategy_does_not_run_and_comes_back(desk: ClusterDesk) -> 
 
 def _counted(desk: ClusterDesk, name: str, what: str) -> int:
     return int(desk.status(name).get("trading", {}).get(what, 0))
+
+
+def _owned(desk: ClusterDesk, name: str) -> dict[str, str]:
+    """By the gateway's ledger, quantities by symbol."""
+    (found,) = (
+        each for each in desk.reconciled()["strategies"] if each["strategy"].endswith(f"/{name}")
+    )
+    return {symbol: each for symbol, each in found.get("positions", {}).items() if float(each)}
 
 
 def _named(desk: ClusterDesk, kind: str, start: str) -> list[str]:
