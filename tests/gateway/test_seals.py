@@ -42,8 +42,10 @@ NOTHING: tuple[object, ...] = (Working(), Line(), {}, 0)  # not to be there is t
 
 def picture(value: Any) -> Any:
     """All that an object consists of, to any depth, but for what is not looked at."""
-    if isinstance(value, Decimal | str):
+    if isinstance(value, Decimal):
         return value
+    if isinstance(value, str):
+        return str(value)  # an enum's word, too
     if isinstance(value, int | float | Enum | NoneType | bytes):
         return repr(value)
     if isinstance(value, Mapping):
