@@ -7,6 +7,7 @@ from decimal import Decimal, localcontext
 from trading.fills import Fill
 from trading.money import EXACT
 from trading.positions import Position
+from trading.values import value
 
 _ZERO = Decimal(0)
 _ONE = Decimal(1)
@@ -14,7 +15,7 @@ _ONE = Decimal(1)
 MarkOf = Callable[[str], Decimal | None]
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Booking:
     """What one fill did to the books."""
 

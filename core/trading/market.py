@@ -7,13 +7,13 @@ runs of a replay decide alike however far the processes are apart.
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Generic, TypeVar
 
 import msgspec
 
 from trading.signals import Cause, Side
+from trading.values import value
 
 T = TypeVar("T")
 
@@ -48,7 +48,7 @@ class Quote(msgspec.Struct, gc=False):
         return (self.bid + self.ask) / 2
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Touch:
     """The best bid and ask that a decision is judged by, and how old they are by arrival."""
 

@@ -9,7 +9,7 @@ another's.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal, localcontext
 from typing import Protocol
 
@@ -26,13 +26,14 @@ from trading.rules import ASKING_FOR_EQUITY, ASKING_FOR_EXPOSURE, bounding
 from trading.scopes import DESK, Level, Scope, covering
 from trading.self_trade import may_trade
 from trading.signals import Side, Signal
+from trading.values import value
 from trading.watermarks import Watermarks
 
 _ZERO = Decimal(0)
 _SESSIONS_KEPT = 64
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Line:
     """One symbol of one strategy; or of several, added up."""
 
@@ -93,7 +94,7 @@ class Line:
 NOTHING = Line()
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class _Stake:
     """A line, and what a unit of it is worth."""
 

@@ -1,15 +1,15 @@
 """Reservations: approved orders count against the limits until they are filled or have ended."""
 
-from dataclasses import dataclass
 from decimal import Decimal
 
 from trading.orders import Order
 from trading.signals import OrderType, Side
+from trading.values import value
 
 _ZERO = Decimal(0)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Working:
     """What may still be bought and sold of one symbol. Both may happen, or only one of them."""
 

@@ -17,6 +17,7 @@ from trading.instruments import Instrument
 from trading.market import Touch
 from trading.risk import UNLISTED, Request
 from trading.signals import Signal
+from trading.values import value
 
 _ELSEWHERE = {
     "signal", "strategy", "revision", "epoch", "now_ns", "limits", "symbols", "instrument",
@@ -30,7 +31,7 @@ class NotKept(Exception):
     """An older gateway did not keep what this one's checks read."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Judged:
     """`values`: of the request's fields, by name; `age_ns`: of the bid and ask."""
 

@@ -6,7 +6,6 @@ time, so that two runs of a replay decide alike. On the wall's, at the latest qu
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from market_data.intake import Intake
 from risk_gateway.metrics import Log2Histogram
@@ -14,11 +13,12 @@ from risk_gateway.settings import Clock
 from strategy_sdk.market import Book, Event, Tick
 from trading.market import Market, Quote, Tape, Touch
 from trading.signals import Cause
+from trading.values import value
 
 _FORGOTTEN_NS = 2**62  # older than the tape: staler than any limit
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class View:
     """What one signal is judged by."""
 
