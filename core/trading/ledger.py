@@ -1,6 +1,6 @@
 """The ledger of one strategy: its positions and its money, from its fills alone."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from decimal import Decimal, localcontext
 
@@ -42,17 +42,25 @@ class Ledger:
         self.capital = capital
         self.positions: dict[str, Position] = {}
         self.cash = capital  # after everything that was paid and received
+        self.balance = capital  # with what was realised, fees paid; what is held counts at cost
         self.realized_pnl = _ZERO
         self.fees = _ZERO
         self._counted: set[str] = set()
 
-    @property
-    def balance(self) -> Decimal:
-        """Capital and what was realised, fees paid; what is held counts at cost."""
-        return EXACT.subtract(EXACT.add(self.capital, self.realized_pnl), self.fees)
+    def go_on_from(
+        self, cash: Decimal, realized_pnl: Decimal, fees: Decimal, positions: Iterable[Position]
+    ) -> None:
+        """As a ledger of the same capital was kept."""
+        self.cash, self.realized_pnl, self.fees = cash, realized_pnl, fees
+        self.balance = EXACT.subtract(EXACT.add(self.capital, realized_pnl), fees)
+        self.positions = {position.symbol: position for position in positions}
 
     def position(self, symbol: str) -> Position:
         return self.positions.get(symbol) or Position(symbol)
+
+    def quantity(self, symbol: str) -> Decimal:
+        position = self.positions.get(symbol)
+        return _ZERO if position is None else position.quantity
 
     def has_counted(self, fill_id: str) -> bool:
         return fill_id in self._counted
@@ -69,6 +77,7 @@ class Ledger:
             realized = after.realized_pnl - before.realized_pnl
             self.realized_pnl += realized
             self.fees += fill.fee
+            self.balance += realized - fill.fee
             paid = fill.price * fill.quantity * fill.side.sign * after.multiplier
             self.cash -= paid + fill.fee
         return Booking(fill, after, realized)
@@ -87,7 +96,9 @@ class Ledger:
     def equity(self, mark: MarkOf) -> Decimal | None:
         """Capital + realised - fees + unrealised."""
         unrealized = self.unrealized(mark)
-        return None if unrealized is None else EXACT.add(self.balance, unrealized)
+        if unrealized is None:
+            return None
+        return EXACT.add(self.balance, unrealized) if unrealized else self.balance
 
     def pnl(self, mark: MarkOf) -> Pnl:
         unrealized = self.unrealized(mark)
@@ -96,5 +107,7 @@ class Ledger:
 
     def change_capital(self, capital: Decimal) -> None:
         """Pays in, or out, the difference."""
-        self.cash = EXACT.add(self.cash, EXACT.subtract(capital, self.capital))
+        paid_in = EXACT.subtract(capital, self.capital)
+        self.cash = EXACT.add(self.cash, paid_in)
+        self.balance = EXACT.add(self.balance, paid_in)
         self.capital = capital

@@ -16,6 +16,7 @@ from trading.signals import Cause, Side
 from trading.values import value
 
 T = TypeVar("T")
+_ZERO = Decimal(0)
 
 
 class Quote(msgspec.Struct, gc=False):
@@ -74,7 +75,7 @@ Market = Callable[[str], Touch | None]  # by symbol; None: no price is known
 
 def priced(touch: Touch | None) -> Touch | None:
     """A book with one side only, or sides that cross, has no price."""
-    return touch if touch is not None and 0 < touch.bid <= touch.ask else None
+    return touch if touch is not None and _ZERO < touch.bid <= touch.ask else None
 
 
 def mid_of(touch: Touch | None) -> Decimal | None:

@@ -305,7 +305,7 @@ class Pools:
 
     def self_trade(self, account: str, signal: Signal) -> Rejection | None:
         """What would trade with another order of the same account."""
-        facing = self._open.get((account, signal.symbol, signal.side.other))
+        facing = self._open and self._open.get((account, signal.symbol, signal.side.other))
         if not facing or self._self_trade_allowed(account):
             return None
         met = next((order for order in facing.values() if _may_meet(signal, order)), None)

@@ -53,6 +53,14 @@ class Reservations:
     def working(self, symbol: str) -> Working:
         return self._working.get(symbol, _NOTHING)
 
+    def reached(self, symbol: str, side: Side, held: Decimal) -> tuple[Decimal, Decimal]:
+        """As that side sees it: the position once all that works on it is filled, and what is to
+        be filled at any price on the other."""
+        working = self._working.get(symbol, _NOTHING)
+        if side is Side.BUY:
+            return held + working.buys, working.market_sells
+        return working.sells - held, working.market_buys
+
     @property
     def symbols(self) -> frozenset[str]:
         """Those of which something may still be bought or sold."""
