@@ -14,7 +14,7 @@ from trading.reasons import Reason
 from trading.values import value
 
 DEFAULT_PRIORITY = 5
-_NOTHING: Mapping[str, str] = MappingProxyType({})
+NO_METADATA: Mapping[str, str] = MappingProxyType({})
 
 
 class Side(StrEnum):
@@ -85,7 +85,7 @@ class Signal:
     modifies: str | None = None  # with Action.MODIFY: id of the signal whose order it modifies;
     # `quantity` is then the whole order's, filled parts included, 0 as it is; no `price`: as it is
     post_only: bool = False  # a limit order that rests, or is not placed
-    metadata: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
+    metadata: Mapping[str, str] = field(default_factory=lambda: NO_METADATA)
 
 
 @value(frozen=True, slots=True)

@@ -8,6 +8,7 @@ its digest; all else of the request is kept under its own name, whatever it will
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from hashlib import sha256
+from operator import attrgetter
 from typing import Any, get_type_hints
 
 import msgspec
@@ -25,6 +26,7 @@ _ELSEWHERE = {
 }  # fmt: skip
 _TYPES = get_type_hints(Request)
 _KEPT = tuple(each.name for each in fields(Request) if each.name not in _ELSEWHERE)
+_kept_of = attrgetter(*_KEPT)
 
 
 class NotKept(Exception):
@@ -54,7 +56,7 @@ class Decision:
 
 def judged_by(request: Request, terms: str) -> Judged:
     touch = request.touch
-    values = {name: getattr(request, name) for name in _KEPT}
+    values = dict(zip(_KEPT, _kept_of(request), strict=True))
     return Judged(terms, touch.age_ns if touch else None, values)
 
 
