@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from benchmarks import decision, desk, journal, kill_switch, operator, reconcile, start
+from benchmarks import decision, desk, journal, kill_switch, operator, reconcile, signals, start
 from benchmarks.table import show, write
 
 BENCHMARKS = {
@@ -11,6 +11,7 @@ BENCHMARKS = {
     "decision": decision,
     "reconcile": reconcile,
     "journal": journal,
+    "signals": signals,
     "desk": desk,
     "kill_switch": kill_switch,
     "operator": operator,
