@@ -1,5 +1,6 @@
 """The ledger of one strategy: its positions and its money, from its fills alone."""
 
+from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from decimal import Decimal, localcontext
@@ -11,6 +12,7 @@ from trading.values import value
 
 _ZERO = Decimal(0)
 _ONE = Decimal(1)
+REMEMBERED = 65_536
 
 MarkOf = Callable[[str], Decimal | None]
 
@@ -35,17 +37,19 @@ class Pnl:
 class Ledger:
     """Mutable: one task owns it. Replaying the same fills in the same order rebuilds it.
 
-    It remembers every fill id, so that counting a fill twice is impossible here too.
+    It remembers the ids of its last `remembered` fills, so that counting one of them twice is
+    impossible here too. Older ones the journal knows, which whoever books a fill asks first.
     """
 
-    def __init__(self, capital: Decimal) -> None:
+    def __init__(self, capital: Decimal, remembered: int = REMEMBERED) -> None:
         self.capital = capital
         self.positions: dict[str, Position] = {}
         self.cash = capital  # after everything that was paid and received
         self.balance = capital  # with what was realised, fees paid; what is held counts at cost
         self.realized_pnl = _ZERO
         self.fees = _ZERO
-        self._counted: set[str] = set()
+        self._counted: OrderedDict[str, None] = OrderedDict()  # the oldest first
+        self._remembered = remembered
 
     def go_on_from(
         self, cash: Decimal, realized_pnl: Decimal, fees: Decimal, positions: Iterable[Position]
@@ -71,7 +75,7 @@ class Ledger:
             return None
         before = self.positions.get(fill.symbol) or Position(fill.symbol, multiplier=multiplier)
         after = before.after(fill)
-        self._counted.add(fill.fill_id)
+        self._remember(fill.fill_id)
         self.positions[fill.symbol] = after
         with localcontext(EXACT):
             realized = after.realized_pnl - before.realized_pnl
@@ -81,6 +85,11 @@ class Ledger:
             paid = fill.price * fill.quantity * fill.side.sign * after.multiplier
             self.cash -= paid + fill.fee
         return Booking(fill, after, realized)
+
+    def _remember(self, fill_id: str) -> None:
+        self._counted[fill_id] = None
+        if len(self._counted) > self._remembered:
+            self._counted.popitem(last=False)
 
     def unrealized(self, mark: MarkOf) -> Decimal | None:
         """At the prices that `mark` knows; None when it does not know one that is needed."""
