@@ -55,6 +55,10 @@ class Load:
         await self._until(self._number)
         return time.perf_counter() - began
 
+    async def is_alive(self) -> None:
+        """Or it is given up as silent."""
+        await say(self._call, m.Alive(m.Counters()))
+
     async def armed(self) -> None:
         await asyncio.wait_for(self._armed.wait(), START_S)
 
