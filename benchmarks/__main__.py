@@ -3,7 +3,18 @@
 import sys
 from pathlib import Path
 
-from benchmarks import decision, desk, journal, kill_switch, operator, reconcile, start
+from benchmarks import (
+    decision,
+    desk,
+    growth,
+    journal,
+    kill_switch,
+    operator,
+    orders,
+    reconcile,
+    signals,
+    start,
+)
 from benchmarks.table import show, write
 
 BENCHMARKS = {
@@ -11,6 +22,9 @@ BENCHMARKS = {
     "decision": decision,
     "reconcile": reconcile,
     "journal": journal,
+    "signals": signals,
+    "growth": growth,
+    "orders": orders,
     "desk": desk,
     "kill_switch": kill_switch,
     "operator": operator,

@@ -8,29 +8,23 @@ counts what was accepted in batches that were sent after `Halt` was answered: no
 
 import asyncio
 import json
-import os
-import signal
-import subprocess
-import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import grpc.aio
-import hiredis
+from benchmarks.servers import START_S, TOKEN, USUAL_BID, Market, answers, say, servers
 from benchmarks.table import Figure
 
 from handover import messages as m
-from stratops.ports import free_ports
-from stratops.servers import find_nats, find_redis
 from stratops_api.v1.risk_gateway_pb2_grpc import RiskGatewayStub
-from stratops_wire.gateway_client import GatewayClient, GatewayUnavailable
-from stratops_wire.session import gateway_message_from_proto, runner_message_to_proto
+from stratops_wire.gateway_client import GatewayClient
+from stratops_wire.session import gateway_message_from_proto
 from trading.reasons import Reason
 from trading.signals import Cause, Signal
 
@@ -39,10 +33,9 @@ RATE = 1_000  # signals a second
 EVERY_S = 0.01  # a batch, and a tick
 MOST_IN_FLIGHT = 20  # batches: a machine that cannot keep up is at its full load all the same
 AIM_MS = "<= 250"
-TOKEN, RUNNER = "the operator's", "the runner's"
-CALM, CRASH = 100.0, 50.0  # bids
+RUNNER = "the runner's"
+CALM, CRASH = USUAL_BID, 50.0
 HELD = 1_000  # bought first, so that a crash is a breach
-START_S = 30.0
 _CONTENT = {
     "symbols": ["BTCUSDT"], "mode": "simulation",
     "capital": {"amount": "100000000", "currency": "USDT"},
@@ -110,10 +103,10 @@ class _HaltByCall(_Trial):
         self._gateway = gateway
 
     async def switch(self) -> None:
-        await _answers(lambda: self._gateway.halt("drill"))
+        await answers(lambda: self._gateway.halt("drill"))
 
     async def take_back(self) -> None:
-        await _answers(lambda: self._gateway.resume("drill is over"))
+        await answers(lambda: self._gateway.resume("drill is over"))
 
 
 class _HaltByFile(_Trial):
@@ -140,35 +133,10 @@ class _Breach(_Trial):
         self._load.market.publish(CALM)
 
 
-class _Market:
-    """Says its price again and again, so that it never is stale."""
-
-    def __init__(self, port: int) -> None:
-        self._port = port
-        self._sequence = 0
-        self._bid = CALM
-
-    async def run(self) -> None:
-        reader, self._writer = await asyncio.open_connection("127.0.0.1", self._port)
-        while True:
-            self.publish(self._bid)
-            await asyncio.sleep(EVERY_S)
-            await reader.read(65_536)
-
-    def publish(self, bid: float) -> None:
-        self._bid = bid
-        self._sequence += 1
-        tick = {"type": "tick", "symbol": "BTCUSDT", "sequence": self._sequence,
-                "timestamp": time.time_ns(), "bid_price": bid, "ask_price": bid + 0.01,
-                "bid_size": 1_000_000, "ask_size": 1_000_000}  # fmt: skip
-        command = (b"PUBLISH", b"market:btcusdt", json.dumps(tick).encode())
-        self._writer.write(hiredis.pack_command(command))  # type: ignore[arg-type]  # its stub has a tuple of one
-
-
 class _Load:
     """A runner that decides as fast as the gateway takes it, up to RATE."""
 
-    def __init__(self, address: str, market: _Market) -> None:
+    def __init__(self, address: str, market: Market) -> None:
         self.market = market
         self.number = 0  # of the last batch
         self.late = 0
@@ -202,7 +170,7 @@ class _Load:
     async def run(self) -> None:
         async with grpc.aio.insecure_channel(self._address) as channel:
             call: Any = RiskGatewayStub(channel).Trade()
-            await _say(call, m.Hello("s", "r1", "a", RUNNER, subscription=1))
+            await say(call, m.Hello("s", "r1", "a", RUNNER, subscription=1))
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._listen(call))
                 tasks.create_task(self._decide(call))
@@ -226,13 +194,13 @@ class _Load:
             Signal(f"{self.number}-{n}", "BTCUSDT", cause, now, quantity=quantity)
             for n in range(signals)
         ]
-        await _say(call, m.Batch(self._epoch, self.number, m.Mark(self.number), tuple(made)))
+        await say(call, m.Batch(self._epoch, self.number, m.Mark(self.number), tuple(made)))
 
     async def _listen(self, call: Any) -> None:
         async for message in call:
             told = gateway_message_from_proto(message)
             if told == m.Welcome(0, 0):
-                await _say(call, m.Subscribed(1))
+                await say(call, m.Subscribed(1))
             elif isinstance(told, m.Arm):
                 self._epoch = told.epoch
                 self._armed.set()
@@ -253,80 +221,15 @@ class _Load:
             self.first_refusal.set()
 
 
-async def _say(call: Any, message: m.RunnerMessage) -> None:
-    await call.write(runner_message_to_proto(message))
-
-
 @asynccontextmanager
 async def _desk(folder: Path) -> AsyncIterator[tuple[GatewayClient, _Load]]:
-    with _servers(folder) as (gateway, redis):
-        async with GatewayClient(gateway, TOKEN) as client, asyncio.TaskGroup() as tasks:
-            await _answers(lambda: client.begin_term("benchmark"))
+    with servers(folder) as running:
+        async with GatewayClient(running.gateway, TOKEN) as client, asyncio.TaskGroup() as tasks:
+            await answers(lambda: client.begin_term("benchmark"))
             await client.deploy("s", "r1", json.dumps(_CONTENT), RUNNER)
-            market = _Market(redis)
-            load = _Load(gateway, market)
-            running = [tasks.create_task(market.run()), tasks.create_task(load.run())]
+            market = Market(running.redis)
+            load = _Load(running.gateway, market)
+            working = [tasks.create_task(market.run()), tasks.create_task(load.run())]
             yield client, load
-            for task in running:
+            for task in working:
                 task.cancel()
-
-
-async def _answers(ask: Callable[[], Awaitable[object]]) -> None:
-    deadline = time.monotonic() + START_S
-    while True:
-        try:
-            await ask()
-        except GatewayUnavailable:
-            if time.monotonic() > deadline:
-                raise
-            await asyncio.sleep(0.1)
-        else:
-            return
-
-
-@contextmanager
-def _servers(folder: Path) -> Iterator[tuple[str, int]]:
-    """The gateway's address, and the port of Redis."""
-    redis, nats, venue, gateway = free_ports(4)
-    redis_command = [find_redis(os.environ).program, "--port", str(redis), "--save", "",
-                     "--bind", "127.0.0.1", "--dir", str(folder)]  # fmt: skip
-    nats_command = [find_nats(os.environ).program, "-a", "127.0.0.1", "-p", str(nats), "-js",
-                    "-sd", str(folder / "nats")]  # fmt: skip
-    shared = {
-        "STRATOPS_REDIS_URL": f"redis://127.0.0.1:{redis}",
-        "STRATOPS_NATS_URL": f"nats://127.0.0.1:{nats}",
-        "STRATOPS_SYMBOLS": "BTCUSDT", "STRATOPS_CLOCK": "wall",
-    }  # fmt: skip
-    venue_settings = {"STRATOPS_FILL_MODEL": "touch", "STRATOPS_FILL_SIZES": "false"}
-    gateway_settings = {
-        "STRATOPS_OPERATOR_TOKEN": TOKEN, "STRATOPS_VENUE": f"127.0.0.1:{venue}",
-    }  # fmt: skip
-    with ExitStack() as running:
-        running.enter_context(_process(redis_command, {}))
-        running.enter_context(_process(nats_command, {}))
-        for module, port, more in (
-            ("paper_venue", venue, venue_settings),
-            ("risk_gateway", gateway, gateway_settings),
-        ):
-            name = module.removeprefix("risk_").removeprefix("paper_")
-            where = {
-                "STRATOPS_LISTEN": f"127.0.0.1:{port}", "STRATOPS_STATE_DIR": str(folder / name),
-            }  # fmt: skip
-            command = [sys.executable, "-m", module]
-            running.enter_context(_process(command, shared | where | more))
-        yield f"127.0.0.1:{gateway}", redis
-
-
-@contextmanager
-def _process(command: list[str], settings: dict[str, str]) -> Iterator[None]:
-    started = subprocess.Popen(
-        command,
-        env=os.environ | settings,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        yield
-    finally:
-        started.send_signal(signal.SIGKILL)
-        started.wait()

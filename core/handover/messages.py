@@ -8,6 +8,7 @@ from enum import StrEnum
 from trading.orders import OrderState
 from trading.reasons import Reason
 from trading.signals import OrderType, Side, Signal, Verdict
+from trading.values import value
 
 
 class Phase(StrEnum):
@@ -19,7 +20,7 @@ class Phase(StrEnum):
     STOPPED = "stopped"  # keeps all, holds still
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Mark:
     """A place in the market data, as one runner met it."""
 
@@ -31,7 +32,7 @@ class Mark:
     session: str = ""  # of the feed, without what a restart appended: sequences count within it
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Input:
     """Where among the ticks an outcome was applied: after `after` messages."""
 
@@ -39,7 +40,7 @@ class Input:
     outcome: int
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class OrderFill:
     fill_id: str
     symbol: str
@@ -51,7 +52,7 @@ class OrderFill:
     busts: str = ""  # the fill that this one takes back: the other side, the same price
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class OrderEnd:
     """The order will be filled no further: refused, rejected, cancelled, expired, or filled."""
 
@@ -68,7 +69,7 @@ class OrderModified:
     price: Decimal
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Outcome:
     """What came of a signal; numbered gap-free per strategy from 1."""
 
@@ -143,7 +144,7 @@ class Ready:
     ok: bool
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Batch:
     """Decisions, the places of outcomes, and the stop: one ordered stream per epoch."""
 
@@ -234,7 +235,7 @@ class Follow:
     alike: bool = False  # same state key: its signals can be made again, its digests compared
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Ack:
     batch: int
     verdicts: tuple[Verdict, ...] = ()
@@ -248,7 +249,7 @@ class Refused:
     epoch: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Outcomes:
     outcomes: tuple[Outcome, ...]
 

@@ -59,11 +59,7 @@ def remembered(
 ) -> StrategyAccount:
     account = StrategyAccount(strategy, memory.terms, instruments, pools, memory.account)
     account.is_funded = memory.is_funded
-    ledger = account.ledger
-    ledger.cash = memory.cash
-    ledger.realized_pnl = memory.realized_pnl
-    ledger.fees = memory.fees
-    ledger.positions.update((position.symbol, position) for position in memory.positions)
+    account.ledger.go_on_from(memory.cash, memory.realized_pnl, memory.fees, memory.positions)
     account.watermarks = memory.watermarks
     for order in memory.orders:
         account._keep(order)

@@ -131,16 +131,17 @@ class StrategyAccount:
         stand: Stand = ACTIVE,
     ) -> Request:
         """All that the signal is judged by."""
-        symbol, sign = signal.symbol, signal.side.sign
+        symbol, terms, ledger = signal.symbol, self.terms, self.ledger
         instrument = self.instruments.get(symbol, UNLISTED)
         quantity = _on_the_lot(signal.quantity, instrument)
-        position = self.ledger.position(symbol).quantity
-        reserved = self._reservations.working(symbol)
+        position = ledger.quantity(symbol)
         # As this side sees it: less than 0 can be reduced.
-        reached = position * sign + reserved.on(signal.side)
-        reducible = max(_ZERO, -reached)
+        reached, facing = self._reservations.reached(symbol, signal.side, position)
+        reducible = -reached if reached < _ZERO else _ZERO
+        closable = facing - reached
         touch = priced(market(symbol))
         equity = self.mark(lambda other: touch if other == symbol else market(other), now_ns)
+        watermarks = self.watermarks
         return Request(
             signal=signal,
             strategy=self.strategy,
@@ -148,21 +149,21 @@ class StrategyAccount:
             epoch=epoch,
             now_ns=now_ns,
             stand=stand,
-            limits=self.terms.limits,
-            symbols=self.terms.symbols,
+            limits=terms.limits,
+            symbols=terms.symbols,
             instrument=instrument,
             touch=touch,
-            max_quote_age_ns=self.terms.max_quote_age_ns,
+            max_quote_age_ns=terms.max_quote_age_ns,
             quantity=quantity,
             position=position,
             reducible=reducible,
-            closable=max(_ZERO, reserved.at_market(signal.side.other) - reached),
+            closable=closable if closable > _ZERO else _ZERO,
             reached=reached + quantity,
-            closing=0 < quantity <= reducible,
-            balance=self.ledger.balance,
+            closing=_ZERO < quantity <= reducible,
+            balance=ledger.balance,
             equity=equity,
-            day_start=self.watermarks.day_start,
-            peak=self.watermarks.peak,
+            day_start=watermarks.day_start,
+            peak=watermarks.peak,
             left_this_second=self._second.available(now_ns),
             left_this_minute=self._minute.available(now_ns),
             open_orders=len(self.orders),
@@ -459,6 +460,6 @@ def _modified(signal: Signal, order: Order) -> Signal:
 
 def _on_the_lot(quantity: Decimal, instrument: Instrument) -> Decimal:
     """Zero for what is no quantity at all."""
-    if not quantity.is_finite() or not 0 < quantity <= LARGEST:
+    if not quantity.is_finite() or not _ZERO < quantity <= LARGEST:
         return _ZERO
     return instrument.quantity(quantity)

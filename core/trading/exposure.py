@@ -5,14 +5,15 @@ happen, or only one of them.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol
+
+from trading.values import value
 
 _ZERO = Decimal(0)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Stake:
     """One symbol: how long and how short it could become, in units, and what a unit is worth."""
 
@@ -25,7 +26,7 @@ class Stake:
         return max(abs(self.longest), abs(self.shortest)) * self.unit
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Exposure:
     """In the currency of the capital."""
 

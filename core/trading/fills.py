@@ -1,10 +1,11 @@
 """Fills: what a venue says was traded. Facts, whatever our own books expected."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
 from enum import StrEnum
 
 from trading.signals import Side
+from trading.values import value
 
 
 class Liquidity(StrEnum):
@@ -12,7 +13,7 @@ class Liquidity(StrEnum):
     TAKER = "taker"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Fill:
     fill_id: str
     client_order_id: str

@@ -1,20 +1,23 @@
 """The ledger of one strategy: its positions and its money, from its fills alone."""
 
-from collections.abc import Callable
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from decimal import Decimal, localcontext
 
 from trading.fills import Fill
 from trading.money import EXACT
 from trading.positions import Position
+from trading.values import value
 
 _ZERO = Decimal(0)
 _ONE = Decimal(1)
+REMEMBERED = 65_536
 
 MarkOf = Callable[[str], Decimal | None]
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Booking:
     """What one fill did to the books."""
 
@@ -34,24 +37,34 @@ class Pnl:
 class Ledger:
     """Mutable: one task owns it. Replaying the same fills in the same order rebuilds it.
 
-    It remembers every fill id, so that counting a fill twice is impossible here too.
+    It remembers the ids of its last `remembered` fills, so that counting one of them twice is
+    impossible here too. Older ones the journal knows, which whoever books a fill asks first.
     """
 
-    def __init__(self, capital: Decimal) -> None:
+    def __init__(self, capital: Decimal, remembered: int = REMEMBERED) -> None:
         self.capital = capital
         self.positions: dict[str, Position] = {}
         self.cash = capital  # after everything that was paid and received
+        self.balance = capital  # with what was realised, fees paid; what is held counts at cost
         self.realized_pnl = _ZERO
         self.fees = _ZERO
-        self._counted: set[str] = set()
+        self._counted: OrderedDict[str, None] = OrderedDict()  # the oldest first
+        self._remembered = remembered
 
-    @property
-    def balance(self) -> Decimal:
-        """Capital and what was realised, fees paid; what is held counts at cost."""
-        return EXACT.subtract(EXACT.add(self.capital, self.realized_pnl), self.fees)
+    def go_on_from(
+        self, cash: Decimal, realized_pnl: Decimal, fees: Decimal, positions: Iterable[Position]
+    ) -> None:
+        """As a ledger of the same capital was kept."""
+        self.cash, self.realized_pnl, self.fees = cash, realized_pnl, fees
+        self.balance = EXACT.subtract(EXACT.add(self.capital, realized_pnl), fees)
+        self.positions = {position.symbol: position for position in positions}
 
     def position(self, symbol: str) -> Position:
         return self.positions.get(symbol) or Position(symbol)
+
+    def quantity(self, symbol: str) -> Decimal:
+        position = self.positions.get(symbol)
+        return _ZERO if position is None else position.quantity
 
     def has_counted(self, fill_id: str) -> bool:
         return fill_id in self._counted
@@ -62,15 +75,21 @@ class Ledger:
             return None
         before = self.positions.get(fill.symbol) or Position(fill.symbol, multiplier=multiplier)
         after = before.after(fill)
-        self._counted.add(fill.fill_id)
+        self._remember(fill.fill_id)
         self.positions[fill.symbol] = after
         with localcontext(EXACT):
             realized = after.realized_pnl - before.realized_pnl
             self.realized_pnl += realized
             self.fees += fill.fee
+            self.balance += realized - fill.fee
             paid = fill.price * fill.quantity * fill.side.sign * after.multiplier
             self.cash -= paid + fill.fee
         return Booking(fill, after, realized)
+
+    def _remember(self, fill_id: str) -> None:
+        self._counted[fill_id] = None
+        if len(self._counted) > self._remembered:
+            self._counted.popitem(last=False)
 
     def unrealized(self, mark: MarkOf) -> Decimal | None:
         """At the prices that `mark` knows; None when it does not know one that is needed."""
@@ -86,7 +105,9 @@ class Ledger:
     def equity(self, mark: MarkOf) -> Decimal | None:
         """Capital + realised - fees + unrealised."""
         unrealized = self.unrealized(mark)
-        return None if unrealized is None else EXACT.add(self.balance, unrealized)
+        if unrealized is None:
+            return None
+        return EXACT.add(self.balance, unrealized) if unrealized else self.balance
 
     def pnl(self, mark: MarkOf) -> Pnl:
         unrealized = self.unrealized(mark)
@@ -95,5 +116,7 @@ class Ledger:
 
     def change_capital(self, capital: Decimal) -> None:
         """Pays in, or out, the difference."""
-        self.cash = EXACT.add(self.cash, EXACT.subtract(capital, self.capital))
+        paid_in = EXACT.subtract(capital, self.capital)
+        self.cash = EXACT.add(self.cash, paid_in)
+        self.balance = EXACT.add(self.balance, paid_in)
         self.capital = capital

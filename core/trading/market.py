@@ -7,15 +7,16 @@ runs of a replay decide alike however far the processes are apart.
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Generic, TypeVar
 
 import msgspec
 
 from trading.signals import Cause, Side
+from trading.values import value
 
 T = TypeVar("T")
+_ZERO = Decimal(0)
 
 
 class Quote(msgspec.Struct, gc=False):
@@ -48,7 +49,7 @@ class Quote(msgspec.Struct, gc=False):
         return (self.bid + self.ask) / 2
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Touch:
     """The best bid and ask that a decision is judged by, and how old they are by arrival."""
 
@@ -74,7 +75,7 @@ Market = Callable[[str], Touch | None]  # by symbol; None: no price is known
 
 def priced(touch: Touch | None) -> Touch | None:
     """A book with one side only, or sides that cross, has no price."""
-    return touch if touch is not None and 0 < touch.bid <= touch.ask else None
+    return touch if touch is not None and _ZERO < touch.bid <= touch.ask else None
 
 
 def mid_of(touch: Touch | None) -> Decimal | None:

@@ -7,13 +7,14 @@ a fill back, and changes amounts only: no order comes to life again by one.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal, localcontext
 from enum import StrEnum
 
 from trading.fills import Fill, ForeignFill
 from trading.money import EXACT
 from trading.signals import Cause, OrderType, Side, TimeInForce
+from trading.values import value
 
 _ZERO = Decimal(0)
 
@@ -162,7 +163,7 @@ def next_state(state: OrderState, event: OrderEvent) -> OrderState:
     return following
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Modification:
     """Other terms for an order, under way to the venue, which takes each number once and in order:
     what comes late is older than what was decided since."""
@@ -173,7 +174,7 @@ class Modification:
     price: Decimal
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Order:
     client_order_id: str
     signal_id: str

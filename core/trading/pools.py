@@ -9,7 +9,7 @@ another's.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal, localcontext
 from typing import Protocol
 
@@ -24,15 +24,16 @@ from trading.reasons import Reason
 from trading.risk import UNLISTED, Check, Rejection, Request, objection
 from trading.rules import ASKING_FOR_EQUITY, ASKING_FOR_EXPOSURE, bounding
 from trading.scopes import DESK, Level, Scope, covering
-from trading.self_trade import may_trade
+from trading.self_trade import may_trade, rests
 from trading.signals import Side, Signal
+from trading.values import value
 from trading.watermarks import Watermarks
 
 _ZERO = Decimal(0)
 _SESSIONS_KEPT = 64
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Line:
     """One symbol of one strategy; or of several, added up."""
 
@@ -93,7 +94,7 @@ class Line:
 NOTHING = Line()
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class _Stake:
     """A line, and what a unit of it is worth."""
 
@@ -198,6 +199,7 @@ class Pools:
         self._sums: dict[Scope, _Sums] = {}  # of the desk and its accounts, while anything is bound
         self._sessions: dict[str, None] = {}
         self._open: dict[tuple[str, str, Side], dict[str, Order]] = {}
+        self._resting: dict[tuple[str, str, Side], dict[str, Order]] = {}  # of these
         self._self_trade_allowed: Callable[[str], bool] = _nowhere
 
     @property
@@ -242,10 +244,11 @@ class Pools:
     def stands(self, account: str, order: Order) -> None:
         """An order as it stands now: while it is open, it may be met by another."""
         key = (account, order.symbol, order.side)
-        if order.is_open:
-            self._open.setdefault(key, {})[order.client_order_id] = order
-        elif key in self._open:
-            self._open[key].pop(order.client_order_id, None)
+        for orders in (self._open, self._resting) if rests(order) else (self._open,):
+            if order.is_open:
+                orders.setdefault(key, {})[order.client_order_id] = order
+            elif key in orders:
+                orders[key].pop(order.client_order_id, None)
 
     def join(self, member: Member) -> None:
         self._members[member.strategy] = member
@@ -303,8 +306,12 @@ class Pools:
         return None
 
     def self_trade(self, account: str, signal: Signal) -> Rejection | None:
-        """What would trade with another order of the same account."""
-        facing = self._open.get((account, signal.symbol, signal.side.other))
+        """What would trade with another order of the same account.
+
+        What does not rest itself could only meet what does.
+        """
+        orders = self._open if rests(signal) else self._resting
+        facing = orders and orders.get((account, signal.symbol, signal.side.other))
         if not facing or self._self_trade_allowed(account):
             return None
         met = next((order for order in facing.values() if _may_meet(signal, order)), None)

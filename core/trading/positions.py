@@ -5,12 +5,12 @@ share of that sum to realised P&L. Where the share needs a division it is rounde
 rounded number leaves the one side and enters the other, so nothing is ever lost between them.
 """
 
-from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Context, Decimal, localcontext
 from enum import StrEnum
 
 from trading.fills import Fill
 from trading.money import EXACT
+from trading.values import value
 
 _ZERO = Decimal(0)
 _ONE = Decimal(1)
@@ -24,7 +24,7 @@ class Direction(StrEnum):
     FLAT = "flat"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Position:
     symbol: str
     quantity: Decimal = _ZERO  # signed: less than 0 is short

@@ -1,15 +1,15 @@
 """Reservations: approved orders count against the limits until they are filled or have ended."""
 
-from dataclasses import dataclass
 from decimal import Decimal
 
 from trading.orders import Order
 from trading.signals import OrderType, Side
+from trading.values import value
 
 _ZERO = Decimal(0)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Working:
     """What may still be bought and sold of one symbol. Both may happen, or only one of them."""
 
@@ -52,6 +52,14 @@ class Reservations:
 
     def working(self, symbol: str) -> Working:
         return self._working.get(symbol, _NOTHING)
+
+    def reached(self, symbol: str, side: Side, held: Decimal) -> tuple[Decimal, Decimal]:
+        """As that side sees it: the position once all that works on it is filled, and what is to
+        be filled at any price on the other."""
+        working = self._working.get(symbol, _NOTHING)
+        if side is Side.BUY:
+            return held + working.buys, working.market_sells
+        return working.sells - held, working.market_buys
 
     @property
     def symbols(self) -> frozenset[str]:

@@ -17,13 +17,14 @@ from trading.orders import Order
 from trading.reasons import Reason
 from trading.signals import OrderType, Side, Signal, Verdict
 from trading.standings import Stand
+from trading.values import value
 
 # Tuples: `in` compares members by identity first, which is faster than hashing an enum.
 PRICED = (OrderType.LIMIT, OrderType.STOP_LIMIT)
 TRIGGERED = (OrderType.STOP, OrderType.STOP_LIMIT)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Rejection:
     reason: Reason
     message: str
@@ -33,7 +34,7 @@ class Rejection:
         return Verdict(signal_id, self.reason, self.message)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Approved:
     """Proof that every check let this order through: the only thing that a venue is sent."""
 

@@ -37,13 +37,14 @@ class Wish(Protocol):
 
 def may_trade(one: Wish, other: Wish) -> bool:
     """Whether the two, of one symbol, could be each other's counterparty."""
-    if one.side is other.side or not (_rests(one) or _rests(other)):
+    if one.side is other.side or not (rests(one) or rests(other)):
         return False
     buy, sell = (one, other) if one.side is Side.BUY else (other, one)
     return _pays(buy) >= _takes(sell) and _is_left_for(buy, sell) and _is_left_for(sell, buy)
 
 
-def _rests(wish: Wish) -> bool:
+def rests(wish: Wish) -> bool:
+    """Whether it may stay in the book; else it only meets what does."""
     return wish.order_type in PRICED and wish.time_in_force is TimeInForce.GTC
 
 

@@ -5,15 +5,16 @@ increments. Times are nanoseconds since 1970 UTC.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from decimal import Decimal
 from enum import StrEnum
 from types import MappingProxyType
 
 from trading.reasons import Reason
+from trading.values import value
 
 DEFAULT_PRIORITY = 5
-_NOTHING: Mapping[str, str] = MappingProxyType({})
+NO_METADATA: Mapping[str, str] = MappingProxyType({})
 
 
 class Side(StrEnum):
@@ -48,7 +49,7 @@ class Action(StrEnum):
     MODIFY = "modify"  # price and quantity of a limit order at work
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Cause:
     """The message of market data that caused something: its stream and its place there."""
 
@@ -62,7 +63,7 @@ class Cause:
         return f"{self.symbol}/{self.type}"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Signal:
     id: str
     symbol: str
@@ -84,10 +85,10 @@ class Signal:
     modifies: str | None = None  # with Action.MODIFY: id of the signal whose order it modifies;
     # `quantity` is then the whole order's, filled parts included, 0 as it is; no `price`: as it is
     post_only: bool = False  # a limit order that rests, or is not placed
-    metadata: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
+    metadata: Mapping[str, str] = field(default_factory=lambda: NO_METADATA)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Verdict:
     """Accepted when there is no reason against it; `message` has the numbers."""
 

@@ -1,17 +1,17 @@
 """Watermarks: what daily loss and drawdown are measured from."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from decimal import Decimal, localcontext
 
 from trading.money import EXACT
 from trading.rates import SECOND_NS
+from trading.values import value
 
 DAY_NS = 86_400 * SECOND_NS
 _ZERO = Decimal(0)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Watermarks:
     """Journal it: it cannot be had from fills."""
 

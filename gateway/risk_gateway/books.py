@@ -1,5 +1,6 @@
 """The books as they are asked for: positions and P&L by strategy, by symbol, and of the desk."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
@@ -22,14 +23,15 @@ def books_of(strategies: Iterable[Strategy], market: Market, symbol: str = "") -
         for position in strategy.account.positions.values()
         if symbol in ("", position.symbol)
     ]
-    names = dict.fromkeys(name for name, _, _ in lines)
-    symbols = dict.fromkeys(position.symbol for _, position, _ in lines)
+    by_strategy: defaultdict[str, list[_Line]] = defaultdict(list)
+    by_symbol: defaultdict[str, list[_Line]] = defaultdict(list)
+    for line in lines:
+        by_strategy[line[0]].append(line)
+        by_symbol[line[1].symbol].append(line)
     return pb.Books(
         positions=[_line([line], line[0], line[1].symbol) for line in lines],
-        strategies=[_line([each for each in lines if each[0] == name], name) for name in names],
-        symbols=[
-            _line([each for each in lines if each[1].symbol == name], "", name) for name in symbols
-        ],
+        strategies=[_line(own, name) for name, own in by_strategy.items()],
+        symbols=[_line(own, "", name) for name, own in by_symbol.items()],
         desk=_line(lines),
     )
 

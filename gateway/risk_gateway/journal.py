@@ -19,6 +19,7 @@ from typing import Any
 
 from risk_gateway import chain
 from risk_gateway.home import Home, JournalLocked, JournalUnusable, Postgres, last_of_each, writer
+from trading.values import value
 
 __all__ = ["Journal", "JournalLocked", "JournalUnusable", "OrderRow", "Record", "Seal"]
 
@@ -26,7 +27,7 @@ _MOST_PER_COMMIT = 4_096
 _SWITCH_INTERVAL_S = 0.0005
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class OrderRow:
     """How an order stands, for the table that reports and reconciliation read."""
 
@@ -47,7 +48,7 @@ class Seal:
     snapshot: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Record:
     kind: str
     body: str
@@ -59,7 +60,7 @@ class Record:
     seal: Seal | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class _Entry:
     records: Sequence[Record]
     then: Callable[[], None]

@@ -1,6 +1,6 @@
 """The decision about one signal, from what the desk knows: no effects but the reservation."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from risk_gateway.judged import Judged, judged_by
 from risk_gateway.market_view import View
@@ -11,9 +11,10 @@ from trading.reasons import Reason
 from trading.risk import Approved, Rejection
 from trading.signals import Action, Signal
 from trading.standings import NONE_SET, Stand, Standing, Standings
+from trading.values import value
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Situation:
     """What holds for every signal of the desk at one moment."""
 

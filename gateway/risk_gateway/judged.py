@@ -8,6 +8,7 @@ its digest; all else of the request is kept under its own name, whatever it will
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from hashlib import sha256
+from operator import attrgetter
 from typing import Any, get_type_hints
 
 import msgspec
@@ -17,6 +18,7 @@ from trading.instruments import Instrument
 from trading.market import Touch
 from trading.risk import UNLISTED, Request
 from trading.signals import Signal
+from trading.values import value
 
 _ELSEWHERE = {
     "signal", "strategy", "revision", "epoch", "now_ns", "limits", "symbols", "instrument",
@@ -24,13 +26,14 @@ _ELSEWHERE = {
 }  # fmt: skip
 _TYPES = get_type_hints(Request)
 _KEPT = tuple(each.name for each in fields(Request) if each.name not in _ELSEWHERE)
+_kept_of = attrgetter(*_KEPT)
 
 
 class NotKept(Exception):
     """An older gateway did not keep what this one's checks read."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Judged:
     """`values`: of the request's fields, by name; `age_ns`: of the bid and ask."""
 
@@ -53,7 +56,7 @@ class Decision:
 
 def judged_by(request: Request, terms: str) -> Judged:
     touch = request.touch
-    values = {name: getattr(request, name) for name in _KEPT}
+    values = dict(zip(_KEPT, _kept_of(request), strict=True))
     return Judged(terms, touch.age_ns if touch else None, values)
 
 

@@ -7,18 +7,18 @@ a bound on calls under way.
 import asyncio
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from risk_gateway.venue import Venue, VenueRefused, VenueUnavailable
 from stratops_api.v1 import order_execution_pb2 as pb
 from trading.orders import Modification
+from trading.values import value
 
 MOST_CALLS = 64
 MOST_ORDERS = 100
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Leaving:
     """An order, or the cancel or modification of one, on its way to the venue."""
 

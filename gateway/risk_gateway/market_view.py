@@ -6,7 +6,7 @@ time, so that two runs of a replay decide alike. On the wall's, at the latest qu
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from decimal import Decimal
 
 from market_data.intake import Intake
 from risk_gateway.metrics import Log2Histogram
@@ -14,11 +14,12 @@ from risk_gateway.settings import Clock
 from strategy_sdk.market import Book, Event, Tick
 from trading.market import Market, Quote, Tape, Touch
 from trading.signals import Cause
+from trading.values import value
 
 _FORGOTTEN_NS = 2**62  # older than the tape: staler than any limit
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class View:
     """What one signal is judged by."""
 
@@ -51,6 +52,8 @@ class MarketView:
         self._streams: dict[tuple[type, str], str] = {}
         self._seen: tuple[str, str, int] | None = None
         self._view = View(0, _unknown)  # of `_seen`
+        # By symbol: a quote that was looked at, and its prices. It is of one quote at a time.
+        self._read: dict[str, tuple[Quote, Decimal, Decimal]] = {}
 
     def on_payload(self, payload: bytes) -> None:
         self.received += 1
@@ -114,7 +117,14 @@ class MarketView:
         if quote is None:
             return None
         age_ns = self._monotonic_ns() - quote.arrived_ns if self._clock is Clock.WALL else 0
-        return Touch.of(quote, age_ns)
+        return self._touch_of(quote, age_ns)
+
+    def _touch_of(self, quote: Quote, age_ns: int) -> Touch:
+        """Most signals are judged by a quote that one before them was judged by."""
+        read = self._read.get(quote.symbol)
+        if read is None or read[0] is not quote:
+            read = self._read[quote.symbol] = (quote, quote.bid, quote.ask)
+        return Touch(read[1], read[2], age_ns)
 
     def latest_at_ns(self, symbol: str) -> int | None:
         """The market's own time of its latest quote."""
@@ -124,7 +134,7 @@ class MarketView:
     def _touch(self, symbol: str, place: int) -> Touch | None:
         quote = self.tape.quote(symbol, place) if place else None
         if quote is not None:
-            return Touch.of(quote)
+            return self._touch_of(quote, 0)
         latest = self.tape.latest(symbol)
         gone = latest is not None and (not place or self.tape.forgot(symbol))
         return Touch.of(latest, _FORGOTTEN_NS) if latest is not None and gone else None

@@ -6,7 +6,6 @@ A position is a state: while NATS is away, older ones of the same strategy and s
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Iterable
-from dataclasses import dataclass
 from decimal import Decimal
 
 import msgspec
@@ -15,13 +14,14 @@ from nats.js import JetStreamContext
 
 from risk_gateway.bus import POSITIONS_STREAM, POSITIONS_SUBJECT, Bus, ensure_stream
 from stratops_wire.scalars import text_of
+from trading.values import value
 
 MOST_WAITING = 1_000
 _MOST = 100  # on their way at a time
 _ACK_S = 2.0
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class PositionUpdate:
     """`number` is the strategy's outcome that made it so: it rises, and names the message."""
 

@@ -28,6 +28,7 @@ from trading.reasons import Reason
 from trading.scopes import Level, Scope
 from trading.signals import Signal, Verdict
 from trading.standings import OPERATOR, Stand, Standing
+from trading.values import value
 from trading.watermarks import Watermarks
 
 T = TypeVar("T")
@@ -108,7 +109,7 @@ class Latch:
         return Stand(self.standing, self.reason)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class BatchTaken:
     epoch: int
     number: int
@@ -119,7 +120,7 @@ class BatchTaken:
     together: Mapping[str, Watermarks] = field(default_factory=dict)  # by scope
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Decided:
     """A verdict, and what it was made by. `order`: what leaves, once this is durable."""
 
@@ -166,7 +167,7 @@ class OrderModified:
     message: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class OrderEnded:
     client_order_id: str
     state: OrderState

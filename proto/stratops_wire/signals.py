@@ -18,7 +18,16 @@ from stratops_wire.scalars import (
     text_from,
     text_of,
 )
-from trading.signals import DEFAULT_PRIORITY, Action, OrderType, Side, Signal, TimeInForce, Verdict
+from trading.signals import (
+    DEFAULT_PRIORITY,
+    NO_METADATA,
+    Action,
+    OrderType,
+    Side,
+    Signal,
+    TimeInForce,
+    Verdict,
+)
 
 ACTIONS = Codes(Action, "ACTION", dict(pb.Action.items()))
 MOST_METADATA = 32
@@ -79,7 +88,7 @@ def signal_from_proto(message: pb.Signal) -> Signal:
         modifies=text_from("modifies", message.modifies) if action is Action.MODIFY else None,
         post_only=message.post_only,
         closing=message.closing,
-        metadata=MappingProxyType(dict(message.metadata)),
+        metadata=MappingProxyType(dict(message.metadata)) if message.metadata else NO_METADATA,
     )
 
 

@@ -52,6 +52,25 @@ def test_a_repeated_fill_is_ignored() -> None:
     assert ledger.fees == 1
 
 
+def test_it_remembers_so_many_fills_and_the_oldest_no_more() -> None:
+    ledger = Ledger(CAPITAL, remembered=2)
+    for fill in (BOUGHT, SOLD, OTHER):
+        ledger.apply(fill)
+    assert [ledger.has_counted(fill.fill_id) for fill in (BOUGHT, SOLD, OTHER)] == [
+        False,
+        True,
+        True,
+    ]
+
+
+def test_a_ledger_goes_on_from_what_another_kept() -> None:
+    kept = ledger_of(BOUGHT, SOLD)
+    ledger = Ledger(CAPITAL)
+    ledger.go_on_from(kept.cash, kept.realized_pnl, kept.fees, kept.positions.values())
+    assert ledger.balance == kept.balance == 1000 + 10 - 2
+    assert ledger.positions == kept.positions
+
+
 def test_equity_is_capital_and_realised_less_fees_and_unrealised() -> None:
     ledger = ledger_of(BOUGHT, SOLD, OTHER)
     marks = {"BTCUSDT": Decimal(120), "ETHUSDT": Decimal(11)}
