@@ -10,7 +10,7 @@ def value_at_risk_stays_within_limit(request: Request) -> Rejection | None:
     most, found = request.limits.max_value_at_risk, request.value_at_risk
     if most == UNLIMITED:
         return None
-    if found is None or not found.basis.is_enough:
+    if found is None or found.basis.found < found.basis.needed:
         return _too_few(found.basis if found else None)
     if found.amount is None or found.amount > most:
         return Rejection(
@@ -26,7 +26,7 @@ def correlation_stays_within_limit(request: Request) -> Rejection | None:
     most, found = request.limits.max_correlation, request.correlation
     if most == UNLIMITED:
         return None
-    if found is None or not found.basis.is_enough:
+    if found is None or found.basis.found < found.basis.needed:
         return _too_few(found.basis if found else None)
     if found.most is None:
         return Rejection(

@@ -5,7 +5,7 @@ follows from positions, orders and samples, which are journalled. What is unknow
 what is nothing: `amount` and `most` are None where there are too few samples.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol
@@ -18,6 +18,7 @@ from trading.value_at_risk import Ends, losses, value_at_risk
 
 _DEFAULT = Sampling()
 _SHOWN = 5  # symbols in a message
+_WRITTEN = " sampling"  # no name of a strategy
 
 
 class Line(Protocol):
@@ -77,6 +78,7 @@ class Prospects:
     def __init__(self, instruments: Mapping[str, Instrument]) -> None:
         self.samples = Samples()
         self.sampling = _DEFAULT
+        self.sample_each: Callable[[int], None] = _no_one
         self._instruments = instruments
         self._askers: set[str] = set()
         self._losses: dict[str, tuple[Window, Mapping[str, Ends], list[float]]] = {}
@@ -84,9 +86,10 @@ class Prospects:
 
     # ---- whether anybody asks
 
-    @property
-    def are_asked(self) -> bool:
-        return bool(self._askers)
+    def obey(self, written: Sampling | None) -> None:
+        """What policies write; who writes it has samples made before any limit asks for them."""
+        self.sampling = written or _DEFAULT
+        self.ask(_WRITTEN, asks=written is not None)
 
     def ask(self, who: str, *, asks: bool) -> None:
         """Samples are made while anybody asks."""
@@ -94,6 +97,7 @@ class Prospects:
             self._askers.add(who)
         else:
             self._askers.discard(who)
+        self.sample_each(self.sampling.interval_s if self._askers else 0)
 
     # ---- value at risk
 
@@ -206,6 +210,10 @@ def _largest(ones: list[Series | None], others: list[Series | None]) -> float | 
 
 def _correlation(one: Series | None, other: Series | None) -> float | None:
     return None if one is None or other is None else correlation(one, other)
+
+
+def _no_one(_: int) -> None:
+    """Makes samples."""
 
 
 def _rounded(number: float) -> Decimal:
