@@ -86,12 +86,33 @@ async def test_a_second_strategy_that_does_the_same_is_refused(
     assert bound_desk.state.counts.levels[level, "max_correlation"] == 1
 
 
-async def test_two_in_opposite_directions_pass(bound_desk: DeskDriver) -> None:
-    one, other = await crew(bound_desk, of_desk(max_correlation="0.5"))
+async def test_an_account_is_compared_with_nobody_elses(bound_desk: DeskDriver) -> None:
+    limits = {"main": {"limits": {"max_correlation": "0.5"}}}
+    one, _ = await crew(bound_desk, {"accounts": limits, "desk": {"sampling": QUICK}})
+    elsewhere = json.dumps({**json.loads(naming_main()), "account": "other"})
+    stranger = await bound_desk.armed(elsewhere, "c", "u")
+    walk(bound_desk)
+    assert await said(stranger, "x") == "accepted"
+    assert await said(one, "y") == "accepted"
+
+
+@pytest.mark.parametrize("level", ["desk", "strategy"])
+async def test_two_in_opposite_directions_pass(bound_desk: DeskDriver, level: str) -> None:
+    limits = {"max_correlation": "0.5"}
+    own = {"limits": limits, "desk": {"sampling": QUICK}}
+    one, other = await crew(bound_desk, own if level == "strategy" else of_desk(**limits))
     walk(bound_desk)
     assert await said(one, "x") == "accepted"
     await bound_desk.filled(fill("x"))
     assert await said(other, "y", side=Side.SELL) == "accepted"
+
+
+async def test_a_strategy_is_not_compared_with_itself(bound_desk: DeskDriver) -> None:
+    one, _ = await crew(bound_desk, of_desk(max_correlation="0.5"))
+    walk(bound_desk)
+    assert await said(one, "x") == "accepted"
+    await bound_desk.filled(fill("x"))
+    assert await said(one, "y") == "accepted"
 
 
 async def test_what_closes_passes_whatever_the_correlation(bound_desk: DeskDriver) -> None:
