@@ -79,6 +79,7 @@ class StrategyAccount:
         self._reservations = Reservations()
         self._at_work: Counter[str] = Counter()  # orders by symbol
         self._told: dict[str, Line] = {}  # by symbol, what the pools know
+        self._holdings: Mapping[str, Line] | None = None  # None: one has moved
         self._pools = pools or Pools(instruments)
         self._obey(terms)
         limits = terms.limits
@@ -429,15 +430,21 @@ class StrategyAccount:
 
     def lines(self) -> Mapping[str, Line]:
         """All of them; told from now on."""
-        self._told = self.holdings()
+        self._told = self._lines_now()
         return self._told
 
-    def holdings(self) -> dict[str, Line]:
-        """Likewise; told to nobody."""
+    def holdings(self) -> Mapping[str, Line]:
+        """Likewise; told to nobody, and the same object until one of them moves."""
+        if self._holdings is None:
+            self._holdings = self._lines_now()
+        return self._holdings
+
+    def _lines_now(self) -> dict[str, Line]:
         symbols = self.ledger.positions.keys() | self._at_work.keys()
         return {symbol: self.line(symbol) for symbol in symbols}
 
     def _tell(self, symbol: str) -> None:
+        self._holdings = None
         if self._pools.are_bound:
             before, now = self._told.get(symbol, NOTHING), self.line(symbol)
             self._told[symbol] = now

@@ -133,7 +133,9 @@ class Member(Protocol):
 
     def lines(self) -> Mapping[str, Line]: ...
 
-    def holdings(self) -> Mapping[str, Line]: ...
+    def holdings(self) -> Mapping[str, Line]:
+        """Its lines; the same object until one of them moves."""
+        ...
 
 
 class _Sums:

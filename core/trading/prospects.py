@@ -82,6 +82,7 @@ class Prospects:
         self._instruments = instruments
         self._askers: set[str] = set()
         self._losses: dict[str, tuple[Window, Mapping[str, Ends], list[float]]] = {}
+        self._stakes_of: dict[str, tuple[Lines, Mapping[str, Ends]]] = {}
         self._series: dict[str, tuple[Window, Mapping[str, Ends], list[Series | None]]] = {}
 
     # ---- whether anybody asks
@@ -139,7 +140,7 @@ class Prospects:
     ) -> Correlation:
         """The largest of the strategy's, once the order is filled, with any of the others."""
         own = self._stakes(lines, change)
-        held = {name: stakes for name, each in others.items() if (stakes := self._stakes(each))}
+        held = {name: held for name, each in others.items() if (held := self._held(name, each))}
         if not own or not held:
             return Correlation(Decimal(0), "", self._basis({}, self.sampling.samples))
         symbols = dict.fromkeys(symbol for each in (own, *held.values()) for symbol in each)
@@ -162,6 +163,13 @@ class Prospects:
         if known is None or known[0] is not window or known[1] != stakes:
             known = self._series[name] = (window, stakes, _both_ends(stakes, window))
         return known[2]
+
+    def _held(self, name: str, lines: Lines) -> Mapping[str, Ends]:
+        """Kept while nothing of it moves: there may be many others."""
+        known = self._stakes_of.get(name)
+        if known is None or known[0] is not lines:
+            known = self._stakes_of[name] = (lines, self._stakes(lines))
+        return known[1]
 
     # ---- what both rest on
 
