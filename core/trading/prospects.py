@@ -12,7 +12,7 @@ from typing import Protocol
 
 from trading.correlation import Series, correlation, standardised, won
 from trading.instruments import Instrument
-from trading.samples import Samples, Window
+from trading.samples import Returns, Samples
 from trading.sampling import Sampling
 from trading.value_at_risk import Ends, losses, value_at_risk
 
@@ -81,9 +81,9 @@ class Prospects:
         self.sample_each: Callable[[int], None] = _no_one
         self._instruments = instruments
         self._askers: set[str] = set()
-        self._losses: dict[str, tuple[Window, Mapping[str, Ends], list[float]]] = {}
+        self._losses: dict[str, tuple[Returns, Mapping[str, Ends], list[float]]] = {}
         self._stakes_of: dict[str, tuple[Lines, Mapping[str, Ends]]] = {}
-        self._series: dict[str, tuple[Window, Mapping[str, Ends], list[Series | None]]] = {}
+        self._series: dict[str, tuple[Returns, Mapping[str, Ends], list[Series | None]]] = {}
 
     # ---- whether anybody asks
 
@@ -105,28 +105,28 @@ class Prospects:
     def value_at_risk(self, who: str, lines: Lines, change: Change, now_ns: int) -> ValueAtRisk:
         """Of these lines, once the order is filled; `who` has them."""
         stakes = self._stakes(lines, change)
-        window, basis = self._window(stakes, now_ns)
-        amount = self._at_risk(who, stakes, change.symbol, window) if basis.is_enough else None
+        returns, basis = self._returns(stakes, now_ns)
+        amount = self._at_risk(who, stakes, change.symbol, returns) if basis.is_enough else None
         return ValueAtRisk(amount, self.sampling.confidence, basis)
 
     def _at_risk(
-        self, who: str, stakes: Mapping[str, Ends], symbol: str, window: Window
+        self, who: str, stakes: Mapping[str, Ends], symbol: str, returns: Returns
     ) -> Decimal:
         if not stakes:
             return Decimal(0)
         judged = {symbol: stakes[symbol]} if symbol in stakes else {}
         others = {name: ends for name, ends in stakes.items() if name != symbol}
-        lost = self._lost_by(who, others, window)
+        lost = self._lost_by(who, others, returns)
         if judged:
-            lost = losses(judged, window.changes, lost)
+            lost = losses(judged, returns.changes, lost)
         return _rounded(value_at_risk(lost, self.sampling.confidence))
 
-    def _lost_by(self, who: str, stakes: Mapping[str, Ends], window: Window) -> list[float]:
-        """Kept until one of them or the window changes: mostly, the symbol that is judged does."""
+    def _lost_by(self, who: str, stakes: Mapping[str, Ends], returns: Returns) -> list[float]:
+        """Kept while these and the returns stay: what moves is mostly the symbol that is judged."""
         known = self._losses.get(who)
-        if known is None or known[0] is not window or known[1] != stakes:
-            found = losses(stakes, window.changes, [0.0] * window.found)
-            known = self._losses[who] = (window, stakes, found)
+        if known is None or known[0] is not returns or known[1] != stakes:
+            found = losses(stakes, returns.changes, [0.0] * returns.found)
+            known = self._losses[who] = (returns, stakes, found)
         return known[2]
 
     # ---- correlation
@@ -144,11 +144,11 @@ class Prospects:
         if not own or not held:
             return Correlation(Decimal(0), "", self._basis({}, self.sampling.samples))
         symbols = dict.fromkeys(symbol for each in (own, *held.values()) for symbol in each)
-        window, basis = self._window(symbols, now_ns)
+        returns, basis = self._returns(symbols, now_ns)
         if not basis.is_enough:
             return Correlation(None, "", basis)
-        mine = _both_ends(own, window)
-        theirs = ((name, self._series_of(name, stakes, window)) for name, stakes in held.items())
+        mine = _both_ends(own, returns)
+        theirs = ((name, self._series_of(name, stakes, returns)) for name, stakes in held.items())
         found = [(_largest(mine, each), name) for name, each in theirs]
         unknown = next((name for most, name in found if most is None), "")
         if unknown:
@@ -157,11 +157,11 @@ class Prospects:
         return Correlation(_rounded(most), other, basis)
 
     def _series_of(
-        self, name: str, stakes: Mapping[str, Ends], window: Window
+        self, name: str, stakes: Mapping[str, Ends], returns: Returns
     ) -> list[Series | None]:
         known = self._series.get(name)
-        if known is None or known[0] is not window or known[1] != stakes:
-            known = self._series[name] = (window, stakes, _both_ends(stakes, window))
+        if known is None or known[0] is not returns or known[1] != stakes:
+            known = self._series[name] = (returns, stakes, _both_ends(stakes, returns))
         return known[2]
 
     def _held(self, name: str, lines: Lines) -> Mapping[str, Ends]:
@@ -186,12 +186,12 @@ class Prospects:
         multiplier = float(instrument.contract_multiplier) if instrument else 1.0
         return float(longest) * multiplier, float(shortest) * multiplier
 
-    def _window(self, symbols: Iterable[str], now_ns: int) -> tuple[Window, Basis]:
+    def _returns(self, symbols: Iterable[str], now_ns: int) -> tuple[Returns, Basis]:
         names, needed = tuple(sorted(symbols)), self.sampling.samples
         if not names:
-            return Window(needed), self._basis(names, needed)
-        window = self.samples.window(names, now_ns, needed)
-        return window, self._basis(names, window.found)
+            return Returns(needed), self._basis(names, needed)
+        returns = self.samples.returns(names, now_ns, needed)
+        return returns, self._basis(names, returns.found)
 
     def _basis(self, symbols: Iterable[str], found: int) -> Basis:
         names = sorted(symbols)
@@ -200,13 +200,13 @@ class Prospects:
         return Basis(shown, found, self.sampling.samples, self.sampling.interval_s)
 
 
-def _both_ends(stakes: Mapping[str, Ends], window: Window) -> list[Series | None]:
+def _both_ends(stakes: Mapping[str, Ends], returns: Returns) -> list[Series | None]:
     """As it would be if all that works were bought, and sold; once, where that is the same."""
     ends = dict.fromkeys(
         tuple((name, each[end]) for name, each in stakes.items()) for end in (0, 1)
     )
     series = (dict(each) for each in ends if any(stake for _, stake in each))
-    return [standardised(won(each, window.changes, window.found)) for each in series]
+    return [standardised(won(each, returns.changes, returns.found)) for each in series]
 
 
 def _largest(ones: list[Series | None], others: list[Series | None]) -> float | None:

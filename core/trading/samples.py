@@ -13,9 +13,9 @@ from trading.market import Quote
 from trading.rates import SECOND_NS
 from trading.sampling import MOST_SAMPLES
 
-# Kept at least: more than any window, for decisions whose cause lies some intervals back.
+# Kept at least: more than anybody asks for, as a cause may lie some intervals back.
 KEPT = MOST_SAMPLES + 48
-_WINDOWS_KEPT = 64
+_ANSWERS_KEPT = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Window:
+class Returns:
     """The newest returns that all of its symbols have, oldest first.
 
     `changes`: what one unit of each would have won by each of them, at its newest mid; empty when
@@ -85,7 +85,7 @@ class Samples:
     def __init__(self) -> None:
         self.kept: list[Sample] = []
         self._times: list[int] = []
-        self._windows: dict[tuple[int, tuple[str, ...], int], Window] = {}
+        self._asked: dict[tuple[int, tuple[str, ...], int], Returns] = {}
 
     def take(self, sample: Sample) -> None:
         """Where time was set back, or the interval is another one, what does not fit is gone."""
@@ -97,35 +97,35 @@ class Samples:
             self._keep(self.kept[-KEPT + 1 :])
         self.kept.append(sample)
         self._times.append(sample.at_ns)
-        self._windows.clear()
+        self._asked.clear()
 
     def _keep(self, kept: list[Sample]) -> None:
         self.kept, self._times = kept, [each.at_ns for each in kept]
 
-    def window(self, symbols: tuple[str, ...], at_ns: int, count: int) -> Window:
+    def returns(self, symbols: tuple[str, ...], at_ns: int, count: int) -> Returns:
         """As of that time, later samples do not count. Empty when the newest is not of the last
         two intervals, or lacks one of the symbols: what went silent is no longer known."""
         end = bisect_right(self._times, at_ns)
         if not end or not self._is_recent(self.kept[end - 1], symbols, at_ns):
-            return Window(0)
+            return Returns(0)
         key = (end, symbols, count)
-        window = self._windows.get(key)
-        if window is None:
-            if len(self._windows) >= _WINDOWS_KEPT:
-                self._windows.clear()
-            window = self._windows[key] = self._window(symbols, end, count)
-        return window
+        returns = self._asked.get(key)
+        if returns is None:
+            if len(self._asked) >= _ANSWERS_KEPT:
+                self._asked.clear()
+            returns = self._asked[key] = self._returns(symbols, end, count)
+        return returns
 
     def _is_recent(self, newest: Sample, symbols: tuple[str, ...], at_ns: int) -> bool:
         is_young = at_ns - newest.at_ns < 2 * newest.interval_s * SECOND_NS
         return is_young and all(symbol in newest.mids for symbol in symbols)
 
-    def _window(self, symbols: tuple[str, ...], end: int, count: int) -> Window:
+    def _returns(self, symbols: tuple[str, ...], end: int, count: int) -> Returns:
         places = self._places(symbols, end, count)
         if len(places) < count:
-            return Window(len(places))
+            return Returns(len(places))
         worth = self.kept[end - 1].mids
-        return Window(count, {each: self._changes(each, places, worth[each]) for each in symbols})
+        return Returns(count, {each: self._changes(each, places, worth[each]) for each in symbols})
 
     def _places(self, symbols: tuple[str, ...], end: int, count: int) -> list[int]:
         """Of the newest samples in which all of them have a return, oldest first."""

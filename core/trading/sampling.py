@@ -19,7 +19,7 @@ class Sampling:
     confidence: Decimal = Decimal("0.99")
 
     def stricter(self, other: "Sampling") -> "Sampling":
-        """Of two, the longer interval and window, and the higher confidence."""
+        """Of two, the longer interval, the larger number and the higher confidence."""
         return Sampling(
             max(self.interval_s, other.interval_s),
             max(self.samples, other.samples),

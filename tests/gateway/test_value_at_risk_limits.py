@@ -14,6 +14,7 @@ from risk_gateway.explanation import explained
 from risk_gateway.explanation_text import to_text
 from risk_gateway.findings import Result
 from risk_gateway.records import Kind
+from risk_gateway.report import levels
 from risk_gateway.sealing import made_of, seal_record
 from trading.prospects import Change
 from trading.samples import Sample
@@ -217,7 +218,7 @@ async def test_nothing_is_sampled_while_nobody_asks(bound_desk: DeskDriver) -> N
     assert bound_desk.market.sampler is None
     bound_desk.desk.bounds.policy_changed("main", of_desk())
     walk(bound_desk, 3)
-    assert len(kept(bound_desk)) == 2
+    assert len(kept(bound_desk)) == levels(bound_desk.desk, None).samples == 2
     bound_desk.desk.bounds.policy_changed("main", {})
     walk(bound_desk)
     assert len(kept(bound_desk)) == 2

@@ -102,7 +102,7 @@ def test_what_is_kept_from_one_question_never_answers_another(
 ) -> None:
     used = prospects(seed)
     for at, (who, lines, change) in enumerate(asked):
-        if at == 6:  # another window
+        if at == 6:  # other returns
             used.samples.take(Sample(NOW + SECOND_NS, 1, prices(seed + 1)[0]))
         fresh = prospects()
         fresh.samples = used.samples

@@ -1,4 +1,4 @@
-"""Samples: what is made of quotes, what is kept, and which returns a window has."""
+"""Samples: what is made of quotes, what is kept, and which returns there are."""
 
 from itertools import pairwise
 
@@ -73,7 +73,7 @@ def test_another_interval_begins_anew() -> None:
     assert [each.interval_s for each in samples.kept] == [60]
 
 
-# ---- windows
+# ---- returns
 
 TIMES = st.lists(st.integers(1, 40), min_size=1, max_size=60)
 
@@ -87,41 +87,41 @@ def of(*mids: dict[str, float] | None, interval_s: int = 1) -> Samples:
     return samples
 
 
-def test_a_window_has_what_one_unit_would_have_won_at_the_newest_mid() -> None:
+def test_a_change_is_what_one_unit_would_have_won_at_the_newest_mid() -> None:
     samples = of({"A": 100.0}, {"A": 110.0}, {"A": 99.0})
-    window = samples.window(("A",), 3 * S, 2)
-    assert window.found == 2
-    assert window.changes["A"] == pytest.approx([99 * 0.1, 99 * -0.1])
+    returns = samples.returns(("A",), 3 * S, 2)
+    assert returns.found == 2
+    assert returns.changes["A"] == pytest.approx([99 * 0.1, 99 * -0.1])
 
 
 def test_later_samples_do_not_count() -> None:
     samples = of({"A": 100.0}, {"A": 110.0}, {"A": 99.0})
-    assert samples.window(("A",), 3 * S - 1, 1).changes["A"] == pytest.approx([110 * 0.1])
-    assert samples.window(("A",), 3 * S - 1, 2).found == 1
+    assert samples.returns(("A",), 3 * S - 1, 1).changes["A"] == pytest.approx([110 * 0.1])
+    assert samples.returns(("A",), 3 * S - 1, 2).found == 1
 
 
 def test_a_return_needs_two_samples_one_interval_apart() -> None:
     samples = of({"A": 1.0}, {"A": 2.0}, None, {"A": 3.0}, {"A": 4.0, "B": 1.0}, {"A": 5.0})
-    assert samples.window(("A",), 6 * S, 9).found == 3
-    assert samples.window(("A",), 6 * S, 3).changes["A"] == pytest.approx([5 * 1.0, 5 / 3, 5 / 4])
+    assert samples.returns(("A",), 6 * S, 9).found == 3
+    assert samples.returns(("A",), 6 * S, 3).changes["A"] == pytest.approx([5 * 1.0, 5 / 3, 5 / 4])
 
 
 def test_returns_are_those_that_all_symbols_have() -> None:
     both = {"A": 1.0, "B": 1.0}
     samples = of(both, both, {"A": 2.0}, both, both)
-    assert samples.window(("A",), 5 * S, 9).found == 4
-    assert samples.window(("A", "B"), 5 * S, 9).found == 2
+    assert samples.returns(("A",), 5 * S, 9).found == 4
+    assert samples.returns(("A", "B"), 5 * S, 9).found == 2
 
 
 @pytest.mark.parametrize(("at_s", "found"), [(3, 2), (4.9, 2), (5, 0)])
 def test_what_went_silent_is_no_longer_known(at_s: float, found: int) -> None:
     samples = of({"A": 1.0}, {"A": 2.0}, {"A": 3.0})
-    assert samples.window(("A",), int(at_s * S), 9).found == found
+    assert samples.returns(("A",), int(at_s * S), 9).found == found
 
 
 def test_a_symbol_that_the_newest_sample_lacks_is_not_known() -> None:
     samples = of({"A": 1.0, "B": 1.0}, {"A": 1.0, "B": 1.0}, {"A": 1.0})
-    assert samples.window(("B",), 3 * S, 9).found == 0
+    assert samples.returns(("B",), 3 * S, 9).found == 0
 
 
 @given(TIMES)
@@ -135,12 +135,12 @@ def test_times_rise_whatever_comes(times: list[int]) -> None:
     assert samples._times == kept
 
 
-def test_no_more_are_kept_than_twice_what_a_window_needs() -> None:
+def test_no_more_are_kept_than_twice_what_is_asked_for() -> None:
     samples = Samples()
     for at in range(1, 5 * KEPT):
         samples.take(Sample(at * S, 1, {"A": float(at)}))
         assert min(at, KEPT) <= len(samples.kept) <= 2 * KEPT
-    assert samples.window(("A",), at * S, 2_000).found == 2_000
+    assert samples.returns(("A",), at * S, 2_000).found == 2_000
 
 
 # ---- how a policy writes it
