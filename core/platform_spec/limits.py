@@ -57,6 +57,12 @@ class Limits(Resource):
     max_price_deviation: Share | None = Field(
         None, description="Most that a price may be off the mid, as a share of it; no limit."
     )
+    max_value_at_risk: Positive | None = Field(
+        None, description="Most that may be lost over one interval of samples; no limit."
+    )
+    max_correlation: Fraction | None = Field(
+        None, description="Most that it may move together with any other strategy; no limit."
+    )
 
     def numbers_in_force(self) -> Mapping[str, Decimal]:
         """Every limit that is a number and bounds anything, by name: as written, else its
@@ -117,4 +123,10 @@ class PooledLimits(SymbolLimits):
     )
     max_concentration: Positive | None = Field(
         None, description="Most that one symbol may be worth, as a share of all equity; no limit."
+    )
+    max_value_at_risk: Positive | None = Field(
+        None, description="Most that all may lose over one interval of samples; no limit."
+    )
+    max_correlation: Fraction | None = Field(
+        None, description="Most that any two strategies may move together; no limit."
     )

@@ -15,6 +15,7 @@ from platform_spec.limits import AT_LEAST, NUMBERS, Limits, PooledLimits, Symbol
 from platform_spec.metadata import ApiVersion, ObjectMetadata
 from platform_spec.problems import shown
 from platform_spec.resource import Resource
+from platform_spec.sampling import SamplingRule
 from platform_spec.shapes import EachOnce, Reason, Symbol
 from platform_spec.strategy import Mode, Spec
 from trading.standings import Standing
@@ -30,7 +31,8 @@ Bypass = Literal[
     "allowed_symbols", "blocked_symbols", "stale_price", "min_confidence", "max_order_value",
     "max_position_size", "max_daily_loss", "max_drawdown", "min_account_balance",
     "max_orders_per_second", "max_orders_per_minute", "max_price_deviation", "max_open_orders",
-    "max_gross_exposure", "max_net_exposure", "max_concentration",
+    "max_gross_exposure", "max_net_exposure", "max_concentration", "max_value_at_risk",
+    "max_correlation",
 ]  # fmt: skip
 
 
@@ -54,6 +56,12 @@ class PooledRule(Rule):
     limits: PooledLimits | None = Field(None, description="The most of all strategies together.")
 
 
+class DeskRule(PooledRule):
+    sampling: SamplingRule | None = Field(
+        None, description="How far back value at risk and correlation look."
+    )
+
+
 class PolicySpec(Resource):
     limits: Limits | None = Field(
         None, description="The most that a strategy naming this policy may have."
@@ -65,13 +73,11 @@ class PolicySpec(Resource):
         None, description="True: no order of the whole namespace goes out; false."
     )
     reason: Reason | None = Field(None, description="Why it is halted, for people.")
-    bypass: Annotated[tuple[Bypass, ...], Field(max_length=16), EachOnce()] | None = Field(
+    bypass: Annotated[tuple[Bypass, ...], Field(max_length=18), EachOnce()] | None = Field(
         None,
         description="Checks that a strategy naming this policy leaves out; refused in mode live.",
     )
-    desk: PooledRule | None = Field(
-        None, description="What holds for the whole desk, the namespace."
-    )
+    desk: DeskRule | None = Field(None, description="What holds for the whole desk, the namespace.")
     accounts: Annotated[dict[AccountName, PooledRule], _MANY] | None = Field(
         None,
         description="What holds for an account, by its name; 'default' is of those that name none.",

@@ -18,18 +18,19 @@ from trading.fills import Fill
 from trading.ids import client_order_id
 from trading.instruments import Instrument
 from trading.ledger import Booking, Ledger, Pnl
-from trading.limits import DEFAULT_LIMITS, Limits
+from trading.limits import DEFAULT_LIMITS, UNLIMITED, Limits
 from trading.market import Market, fresh_mid, mid_of, priced
 from trading.money import EXACT
 from trading.orders import Order, OrderEvent, OrderState
 from trading.pools import NOTHING, Line, Pools
 from trading.positions import Position
+from trading.prospects import Change, Correlation, ValueAtRisk
 from trading.rates import MINUTE_NS, SECOND_NS, TokenBucket
 from trading.reasons import Reason
 from trading.reservations import Reservations, Working
 from trading.risk import UNLISTED, Approved, Rejection, Request, review
-from trading.rules import CLOSING, bypassed, exposure_is_known, opening
-from trading.scopes import DEFAULT_ACCOUNT
+from trading.rules import CLOSING, asks_for_samples, bypassed, exposure_is_known, opening
+from trading.scopes import DEFAULT_ACCOUNT, DESK
 from trading.signals import Action, OrderType, Side, Signal
 from trading.standings import ACTIVE, Stand
 from trading.watermarks import Watermarks
@@ -78,6 +79,7 @@ class StrategyAccount:
         self._reservations = Reservations()
         self._at_work: Counter[str] = Counter()  # orders by symbol
         self._told: dict[str, Line] = {}  # by symbol, what the pools know
+        self._holdings: Mapping[str, Line] | None = None  # None: one has moved
         self._pools = pools or Pools(instruments)
         self._obey(terms)
         limits = terms.limits
@@ -139,6 +141,8 @@ class StrategyAccount:
         reached, facing = self._reservations.reached(symbol, signal.side, position)
         reducible = -reached if reached < _ZERO else _ZERO
         closable = facing - reached
+        closing = _ZERO < quantity <= reducible
+        change = None if closing else Change(symbol, quantity * signal.side.sign)
         touch = priced(market(symbol))
         equity = self.mark(lambda other: touch if other == symbol else market(other), now_ns)
         watermarks = self.watermarks
@@ -159,7 +163,7 @@ class StrategyAccount:
             reducible=reducible,
             closable=closable if closable > _ZERO else _ZERO,
             reached=reached + quantity,
-            closing=_ZERO < quantity <= reducible,
+            closing=closing,
             balance=ledger.balance,
             equity=equity,
             day_start=watermarks.day_start,
@@ -168,7 +172,21 @@ class StrategyAccount:
             left_this_minute=self._minute.available(now_ns),
             open_orders=len(self.orders),
             exposure=self._exposure(signal, quantity, market) if self._asks_for_exposure else None,
+            value_at_risk=self._value_at_risk(change, now_ns),
+            correlation=self._correlation(change, now_ns),
         )
+
+    def _value_at_risk(self, change: Change | None, now_ns: int) -> ValueAtRisk | None:
+        if change is None or self.terms.limits.max_value_at_risk == UNLIMITED:
+            return None
+        lines = self.holdings()
+        return self._pools.prospects.value_at_risk(self.strategy, lines, change, now_ns)
+
+    def _correlation(self, change: Change | None, now_ns: int) -> Correlation | None:
+        """With any strategy of the desk."""
+        if change is None or self.terms.limits.max_correlation == UNLIMITED:
+            return None
+        return self._pools.correlation(self, DESK, change, now_ns)
 
     def _exposure(self, signal: Signal, quantity: Decimal, market: Market) -> Exposure | None:
         """With this order; None when a price that it needs is unknown or too old."""
@@ -352,6 +370,7 @@ class StrategyAccount:
         self._opening = opening(terms.limits, terms.bypass)
         self._bypassed = bypassed(terms.bypass)
         self._asks_for_exposure = exposure_is_known in self._opening
+        self._pools.prospects.ask(self.strategy, asks=asks_for_samples(terms.limits))
 
     def begin_anew(self) -> None:
         """The market's time begins again, as a replay's does: rates are counted from there."""
@@ -412,11 +431,21 @@ class StrategyAccount:
 
     def lines(self) -> Mapping[str, Line]:
         """All of them; told from now on."""
-        symbols = self.ledger.positions.keys() | self._at_work.keys()
-        self._told = {symbol: self.line(symbol) for symbol in symbols}
+        self._told = self._lines_now()
         return self._told
 
+    def holdings(self) -> Mapping[str, Line]:
+        """Likewise; told to nobody, and the same object until one of them moves."""
+        if self._holdings is None:
+            self._holdings = self._lines_now()
+        return self._holdings
+
+    def _lines_now(self) -> dict[str, Line]:
+        symbols = self.ledger.positions.keys() | self._at_work.keys()
+        return {symbol: self.line(symbol) for symbol in symbols}
+
     def _tell(self, symbol: str) -> None:
+        self._holdings = None
         if self._pools.are_bound:
             before, now = self._told.get(symbol, NOTHING), self.line(symbol)
             self._told[symbol] = now

@@ -30,6 +30,8 @@ class Limits:
     max_concentration: Decimal = UNLIMITED  # what one symbol is worth, as a share of equity
     max_open_orders: Decimal = UNLIMITED
     max_price_deviation: Decimal = UNLIMITED  # of an order's prices from the mid, as a share of it
+    max_value_at_risk: Decimal = UNLIMITED  # over one interval of samples
+    max_correlation: Decimal = UNLIMITED  # with what any other strategy holds
 
 
 NAMES = frozenset(field.name for field in fields(Limits))
@@ -133,6 +135,7 @@ _KINDS: Mapping[str, _Reader] = {
     "blocked_symbols": _symbols,
     "max_drawdown": _fraction,
     "min_confidence": _fraction,
+    "max_correlation": _fraction,
     "max_orders_per_second": _count,
     "max_orders_per_minute": _count,
     "max_open_orders": _whole,

@@ -15,14 +15,15 @@ from typing import Protocol
 
 from trading.exposure import Exposure, exposure
 from trading.instruments import Instrument
-from trading.limits import UNBOUNDED, Limits, written
+from trading.limits import UNBOUNDED, UNLIMITED, Limits, written
 from trading.market import Market, fresh_mid
 from trading.money import EXACT
 from trading.orders import Order
+from trading.prospects import Change, Correlation, Prospects, ValueAtRisk
 from trading.rates import MINUTE_NS, SECOND_NS, TokenBucket
 from trading.reasons import Reason
 from trading.risk import UNLISTED, Check, Rejection, Request, objection
-from trading.rules import ASKING_FOR_EQUITY, ASKING_FOR_EXPOSURE, bounding
+from trading.rules import ASKING_FOR_EQUITY, ASKING_FOR_EXPOSURE, asks_for_samples, bounding
 from trading.scopes import DESK, Level, Scope, covering
 from trading.self_trade import may_trade, rests
 from trading.signals import Side, Signal
@@ -31,6 +32,7 @@ from trading.watermarks import Watermarks
 
 _ZERO = Decimal(0)
 _SESSIONS_KEPT = 64
+_POLICIES = " policies"  # no name of a strategy
 
 
 @value(frozen=True, slots=True)
@@ -132,6 +134,10 @@ class Member(Protocol):
 
     def lines(self) -> Mapping[str, Line]: ...
 
+    def holdings(self) -> Mapping[str, Line]:
+        """Its lines; the same object until one of them moves."""
+        ...
+
 
 class _Sums:
     """An account, or the desk, added up."""
@@ -201,6 +207,7 @@ class Pools:
         self._open: dict[tuple[str, str, Side], dict[str, Order]] = {}
         self._resting: dict[tuple[str, str, Side], dict[str, Order]] = {}  # of these
         self._self_trade_allowed: Callable[[str], bool] = _nowhere
+        self.prospects = Prospects(instruments)
 
     @property
     def are_bound(self) -> bool:
@@ -212,6 +219,8 @@ class Pools:
         """These hold from now on, and no others."""
         were_bound = self.are_bound
         self._bounds = {scope: self._bound(scope, each) for scope, each in limits.items()}
+        asks = any(map(asks_for_samples, limits.values()))
+        self.prospects.ask(_POLICIES, asks=asks)
         if not self.are_bound:
             self._sums = {}
         elif not were_bound:
@@ -332,6 +341,7 @@ class Pools:
         now = before.moved(own, own.with_order(side, request.quantity))
         mids = _Mids(market, request.max_quote_age_ns, self._instruments)
         balance = self._balance(bound.scope, held)
+        change = Change(symbol, request.quantity * side.sign)
         equity = _equity(balance, held, mids) if bound.asks_for_equity else None
         marks = bound.note(equity, request.now_ns)
         return replace(
@@ -349,7 +359,27 @@ class Pools:
             exposure=_exposure({**held, symbol: now}, symbol, mids)
             if bound.asks_for_exposure
             else None,
+            value_at_risk=self._value_at_risk(bound, change, request.now_ns),
+            correlation=None
+            if bound.limits.max_correlation == UNLIMITED
+            else self.correlation(member, bound.scope, change, request.now_ns),
         )
+
+    def _value_at_risk(self, bound: _Bound, change: Change, now_ns: int) -> ValueAtRisk | None:
+        """Long and short set off, as in net exposure."""
+        if bound.limits.max_value_at_risk == UNLIMITED:
+            return None
+        lines = self._lines(bound.scope)
+        return self.prospects.value_at_risk(str(bound.scope), lines, change, now_ns)
+
+    def correlation(self, member: Member, scope: Scope, change: Change, now_ns: int) -> Correlation:
+        """Of what one strategy of the scope holds with what another does."""
+        others = {
+            name: each.holdings()
+            for name, each in self._members.items()
+            if name != member.strategy and _is_in(each, scope)
+        }
+        return self.prospects.correlation(member.holdings(), change, others, now_ns)
 
     def _balance(self, scope: Scope, lines: Mapping[str, Line]) -> Decimal:
         earned = _ZERO if scope.level is Level.SYMBOL else self._of(scope).funds

@@ -23,6 +23,8 @@ class Reason(StrEnum):
     MAX_CONCENTRATION = "max_concentration"
     MAX_OPEN_ORDERS = "max_open_orders"
     MAX_PRICE_DEVIATION = "max_price_deviation"
+    MAX_VALUE_AT_RISK = "max_value_at_risk"
+    MAX_CORRELATION = "max_correlation"
     SELF_TRADE = "self_trade"
 
     FENCED = "fenced"
@@ -45,6 +47,7 @@ class Reason(StrEnum):
     DUPLICATE = "duplicate"
     UNKNOWN_ORDER = "unknown_order"
     INVALID_SIGNAL = "invalid_signal"
+    TOO_FEW_SAMPLES = "too_few_samples"
 
     QUEUE_FULL = "queue_full"
     JOURNAL_UNAVAILABLE = "journal_unavailable"

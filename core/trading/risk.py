@@ -14,6 +14,7 @@ from trading.instruments import Instrument
 from trading.limits import Limits
 from trading.market import Touch
 from trading.orders import Order
+from trading.prospects import Correlation, ValueAtRisk
 from trading.reasons import Reason
 from trading.signals import OrderType, Side, Signal, Verdict
 from trading.standings import Stand
@@ -75,6 +76,8 @@ class Request:
     left_this_minute: int
     open_orders: int
     exposure: Exposure | None  # None: a price is unknown, or no limit asks for it
+    value_at_risk: ValueAtRisk | None = None  # None: no limit asks for it
+    correlation: Correlation | None = None  # likewise
 
     @property
     def price(self) -> Decimal | None:

@@ -20,6 +20,10 @@ from trading.admission import (
     signal_has_not_expired,
 )
 from trading.limits import UNLIMITED, Limits, written
+from trading.prospect_rules import (
+    correlation_stays_within_limit,
+    value_at_risk_stays_within_limit,
+)
 from trading.reasons import Reason
 from trading.risk import Check, Rejection, Request
 from trading.scopes import Level
@@ -280,6 +284,8 @@ _IF_LIMITED: tuple[tuple[str, tuple[Check, ...]], ...] = (
     ("max_gross_exposure", (exposure_is_known, gross_exposure_stays_within_limit)),
     ("max_net_exposure", (exposure_is_known, net_exposure_stays_within_limit)),
     ("max_concentration", (exposure_is_known, concentration_stays_within_limit)),
+    ("max_value_at_risk", (value_at_risk_stays_within_limit,)),
+    ("max_correlation", (correlation_stays_within_limit,)),
 )
 
 
@@ -332,6 +338,8 @@ _TOGETHER: tuple[tuple[str, tuple[Check, ...]], ...] = (
         "max_concentration",
         (equity_is_known, exposure_is_known, concentration_stays_within_limit),
     ),
+    ("max_value_at_risk", (value_at_risk_stays_within_limit,)),
+    ("max_correlation", (correlation_stays_within_limit,)),
 )
 ASKING_FOR_EQUITY = frozenset(name for name, them in _TOGETHER if equity_is_known in them)
 ASKING_FOR_EXPOSURE = frozenset(name for name, them in _TOGETHER if exposure_is_known in them)
@@ -350,6 +358,10 @@ TOGETHER = {
     Level.ACCOUNT: _OF_SEVERAL,
     Level.DESK: _OF_SEVERAL,
 }
+
+
+def asks_for_samples(limits: Limits) -> bool:
+    return limits.max_value_at_risk != UNLIMITED or limits.max_correlation != UNLIMITED
 
 
 def bounding(limits: Limits) -> tuple[Check, ...]:

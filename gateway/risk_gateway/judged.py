@@ -6,7 +6,7 @@ its digest; all else of the request is kept under its own name, whatever it will
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from hashlib import sha256
 from operator import attrgetter
 from typing import Any, get_type_hints
@@ -27,6 +27,8 @@ _ELSEWHERE = {
 _TYPES = get_type_hints(Request)
 _KEPT = tuple(each.name for each in fields(Request) if each.name not in _ELSEWHERE)
 _kept_of = attrgetter(*_KEPT)
+# What only some limits ask for. Without it, it was not asked for, or nobody could.
+_IF_ASKED = frozenset(each.name for each in fields(Request) if each.default is not MISSING)
 
 
 class NotKept(Exception):
@@ -57,6 +59,9 @@ class Decision:
 def judged_by(request: Request, terms: str) -> Judged:
     touch = request.touch
     values = dict(zip(_KEPT, _kept_of(request), strict=True))
+    for name in _IF_ASKED:
+        if values[name] is None:
+            del values[name]
     return Judged(terms, touch.age_ns if touch else None, values)
 
 
@@ -66,7 +71,9 @@ def request_of(
     """The request as it was. Raises NotKept."""
     try:
         values = {
-            name: msgspec.convert(judged.values[name], _TYPES[name], strict=False) for name in _KEPT
+            name: msgspec.convert(judged.values[name], _TYPES[name], strict=False)
+            for name in _KEPT
+            if name in judged.values or name not in _IF_ASKED
         }
     except (KeyError, msgspec.ValidationError) as error:
         raise NotKept(f"request: {error}, expected what this version's checks read") from error

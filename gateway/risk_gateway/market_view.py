@@ -13,6 +13,7 @@ from risk_gateway.metrics import Log2Histogram
 from risk_gateway.settings import Clock
 from strategy_sdk.market import Book, Event, Tick
 from trading.market import Market, Quote, Tape, Touch
+from trading.samples import Sampler
 from trading.signals import Cause
 from trading.values import value
 
@@ -50,6 +51,7 @@ class MarketView:
         self._wall_ns = wall_ns
         self._monotonic_ns = monotonic_ns
         self._streams: dict[tuple[type, str], str] = {}
+        self.sampler: Sampler | None = None  # while anybody asks for samples
         self._seen: tuple[str, str, int] | None = None
         self._view = View(0, _unknown)  # of `_seen`
         # By symbol: a quote that was looked at, and its prices. It is of one quote at a time.
@@ -61,7 +63,10 @@ class MarketView:
         if event is not None:
             stream = self._stream(event)
             self._counted[stream] += 1
-            self.tape.append(stream, event.sequence, self._quote(event))
+            quote = self._quote(event)
+            self.tape.append(stream, event.sequence, quote)
+            if self.sampler is not None:
+                self.sampler.see(self._wall_ns() if self.age is not None else event.at_ns, quote)
             if self.age is not None:
                 self.age.observe(max(0, self._wall_ns() - event.at_ns) / 1_000)
 

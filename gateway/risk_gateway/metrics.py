@@ -114,6 +114,7 @@ class Levels:
     money: Mapping[str, Money] = field(default_factory=dict)  # by strategy
     received: Mapping[Labels, int] = field(default_factory=dict)  # symbol, type
     market: Mapping[str, int] = field(default_factory=dict)  # dropped, by reason
+    samples: int = 0
     start_differences: Sequence[str] | None = None  # None: not compared yet
     venue: VenueLevel | None = None  # None: there is none to call
     market_age: Log2Histogram | None = None  # None: the market's time is a replay's
@@ -148,6 +149,7 @@ class DeskCollector(Collector):
         }
         yield _counter("signals_queued", "Signals that were queued", ("priority",), queued)
         yield GaugeMetricFamily(PREFIX + "active_strategies", "Armed", levels.armed)
+        yield GaugeMetricFamily(PREFIX + "market_samples", "Of prices, kept", levels.samples)
         yield GaugeMetricFamily(PREFIX + "halted", "1: no order leaves", levels.halted)
         yield GaugeMetricFamily(
             PREFIX + "journal_waiting", "Not yet durable", levels.journal_waiting

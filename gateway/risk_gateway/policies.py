@@ -6,6 +6,7 @@ asked for (`stratops up`), nothing here bounds anybody.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import reduce
 from typing import Any
 
 from risk_gateway.content import Content, Mode, tighter
@@ -13,6 +14,7 @@ from trading.limits import UNBOUNDED, InvalidLimits, Limits, parse_bounds
 from trading.limits import tighter as tighter_limits
 from trading.limits import written as written_limits
 from trading.rules import BYPASSABLE, TOGETHER
+from trading.sampling import Sampling, parse_sampling
 from trading.scopes import DESK, Level, Scope
 from trading.standings import ACTIVE, Source, Stand, Standing
 
@@ -29,6 +31,7 @@ class Policy:
     stands: Mapping[Scope, Stand] = field(default_factory=dict)
     self_trade: Mapping[Scope, bool] = field(default_factory=dict)  # whether it may be
     bypass: frozenset[str] = frozenset()
+    sampling: Sampling | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +90,12 @@ class Policies:
             for scope, limits in policy.bounds.items():
                 found[scope] = tighter_limits(found.get(scope, UNBOUNDED), limits)
         return found
+
+    @property
+    def sampling(self) -> Sampling | None:
+        """The strictest of what they write; None: nobody does."""
+        written = [each.sampling for each in self._in_force.values() if each.sampling is not None]
+        return reduce(Sampling.stricter, written) if written else None
 
     def allow_self_trade(self, account: str) -> bool:
         """Some policy says so, of the account or the desk, and none says otherwise."""
@@ -154,6 +163,7 @@ def parse_policy(spec: Mapping[str, Any]) -> Policy:
         found = {scope: _stand(scope, entry) for scope, entry in entries.items()}
         self_trade = _self_trade(entries)
         bypass = _bypass(spec.get("bypass"))
+        sampling = _sampling(entries)
     except (InvalidLimits, RecursionError) as error:
         unreadable = str(error)[:200]
         if not halted and any(spec.get(name) for name in ("desk", "accounts", "symbols")):
@@ -163,7 +173,7 @@ def parse_policy(spec: Mapping[str, Any]) -> Policy:
     stands = {scope: each for scope, each in found.items() if each != ACTIVE} | stands
     bounds = {scope: each for scope, each in bounds.items() if each != UNBOUNDED}
     allow_live = spec.get("allowLive") is True
-    return Policy(limits, allow_live, halted, "", bounds, stands, self_trade, bypass)
+    return Policy(limits, allow_live, halted, "", bounds, stands, self_trade, bypass, sampling)
 
 
 def _entries(spec: Mapping[str, Any]) -> Mapping[Scope, Mapping[str, Any]]:
@@ -201,6 +211,15 @@ def _self_trade(entries: Mapping[Scope, Mapping[str, Any]]) -> Mapping[Scope, bo
             expected = "refuse or allow, of the desk or an account"
             raise InvalidLimits(f"self_trade of the {scope}: {each!r}, expected {expected}")
     return {scope: each == "allow" for scope, each in said.items() if each}
+
+
+def _sampling(entries: Mapping[Scope, Mapping[str, Any]]) -> Sampling | None:
+    """Raises InvalidLimits."""
+    for scope, entry in entries.items():
+        if scope != DESK and entry.get("sampling") is not None:
+            raise InvalidLimits(f"sampling of the {scope}: expected of the desk only")
+    written = entries.get(DESK, {}).get("sampling")
+    return parse_sampling(_object("desk.sampling", written)) if written is not None else None
 
 
 def _bypass(names: object) -> frozenset[str]:

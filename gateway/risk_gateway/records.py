@@ -25,6 +25,7 @@ from trading.ids import signal_of
 from trading.instruments import Instrument
 from trading.orders import Modification, Order, OrderState
 from trading.reasons import Reason
+from trading.samples import Sample
 from trading.scopes import Level, Scope
 from trading.signals import Signal, Verdict
 from trading.standings import OPERATOR, Stand, Standing
@@ -55,6 +56,7 @@ class Kind(StrEnum):
     STARTED = "started"
     SEALED = "sealed"
     TERMS = "terms"
+    SAMPLED = "sampled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,6 +234,7 @@ _BODIES: Mapping[str, type] = {
     Kind.STARTED: Started,
     Kind.SEALED: Sealed,
     Kind.TERMS: Terms,
+    Kind.SAMPLED: Sample,
 }
 _decoders: Mapping[str, Callable[[str], Any]] = {
     kind: msgspec.json.Decoder(body).decode for kind, body in _BODIES.items()

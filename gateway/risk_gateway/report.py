@@ -94,6 +94,7 @@ def levels(
             for check in strategy.account.terms.bypass
         },
         policies_followed=policies_followed,
+        samples=len(state.pools.prospects.samples.kept),
         venue=venue_level(venue) if venue else None,
         start_differences=opening.differences if opening else None,
         positions={

@@ -240,6 +240,9 @@ class Restoration:
         if fill.busts and not self.state.archive.knows_fill(fill.busts, before=row.number):
             self.state.early_busts.setdefault(fill.busts, fill)
 
+    def _sampled(self, row: Row) -> None:
+        self.state.pools.prospects.samples.take(body_of(row))
+
     def _started(self, row: Row) -> None:
         self.state.started = body_of(row)
 
@@ -271,4 +274,5 @@ _STEPS: Mapping[str, Callable[[Any, Row], object]] = {
     Kind.STARTED: Restoration._started,
     Kind.SEALED: Restoration._nothing,
     Kind.TERMS: Restoration._nothing,
+    Kind.SAMPLED: Restoration._sampled,
 }

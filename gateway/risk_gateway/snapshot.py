@@ -28,8 +28,9 @@ from risk_gateway.told import Told
 from trading.account_memory import AccountMemory, memory_of, remembered
 from trading.fills import Fill
 from trading.pool_memory import PoolMemory, memory_of_pools, put_back_pools
+from trading.samples import Sample
 
-LAYOUT = 3  # another one is not read: what is added here is missing in an older snapshot
+LAYOUT = 4  # another one is not read: what is added here is missing in an older snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,7 @@ class Snapshot:
     started: Started | None
     busted: dict[str, str]
     early_busts: dict[str, Fill]
+    samples: tuple[Sample, ...]
     strategies: tuple[StrategySnapshot, ...]
 
 
@@ -92,6 +94,7 @@ def taken(state: State, grants: Mapping[str, Record]) -> Snapshot:
         started=state.started,
         busted=dict(state.busted),
         early_busts=dict(state.early_busts),
+        samples=tuple(state.pools.prospects.samples.kept),
         strategies=tuple(
             _taken(strategy, grants.get(strategy.name, Record()))
             for strategy in state.strategies.values()
@@ -114,6 +117,8 @@ def put_back(snapshot: Snapshot, state: State, timing: Timing) -> dict[str, Reco
     for each in snapshot.strategies:
         state.strategies[each.name] = _put_back(each, state, timing)
     put_back_pools(state.pools, snapshot.pools)
+    for sample in snapshot.samples:
+        state.pools.prospects.samples.take(sample)
     return {each.name: each.grants for each in snapshot.strategies}
 
 

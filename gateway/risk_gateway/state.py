@@ -14,11 +14,12 @@ from risk_gateway.market_view import MarketView
 from risk_gateway.metrics import Counts
 from risk_gateway.policies import Policies, PolicyChange
 from risk_gateway.positions import PositionUpdate
-from risk_gateway.records import Started
+from risk_gateway.records import Kind, Started, record
 from risk_gateway.strategy import Strategy
 from trading.fills import Fill
 from trading.instruments import Instrument
 from trading.pools import Pools
+from trading.samples import Sample, Sampler
 from trading.scopes import DESK, Scope
 from trading.standings import NONE_SET, Source, Stand, Standing, Standings, told
 
@@ -50,6 +51,7 @@ class State:
     early_busts: dict[str, Fill] = field(default_factory=dict)  # by the fill that has not come
     policies: Policies = field(default_factory=Policies)
     pools: Pools = field(init=False)
+    sampler: Sampler = field(init=False)
     latches: dict[Source, Stand] = field(default_factory=dict)  # stay until they are taken back
     standings: Standings = NONE_SET  # these, and the policies'
     no_room: str = ""  # why the journal takes no orders that open
@@ -60,6 +62,8 @@ class State:
     def __post_init__(self) -> None:
         self.pools = Pools(self.instruments)
         self.pools.allow_self_trade(self.policies.allow_self_trade)
+        self.sampler = Sampler(self._take_sample)
+        self.pools.prospects.sample_each = self._sample_each
 
     @property
     def halted(self) -> str:
@@ -100,5 +104,16 @@ class State:
         self.policies.take(change)
         self._stand()
         self.pools.obey(self.policies.bounds)
+        self.pools.prospects.obey(self.policies.sampling)
         for strategy in self.strategies.values():
             strategy.adopt_terms()
+
+    def _sample_each(self, interval_s: int) -> None:
+        """0: nobody asks for samples."""
+        self.sampler.obey(interval_s)
+        self.market.sampler = self.sampler if interval_s else None
+
+    def _take_sample(self, sample: Sample) -> None:
+        """A verdict that rests on it is written after it."""
+        self.pools.prospects.samples.take(sample)
+        self.journal.append([record(Kind.SAMPLED, sample, self.wall_ns())])

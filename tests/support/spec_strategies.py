@@ -65,6 +65,8 @@ LIMITS = _some(
     max_concentration=ABOVE_ZERO,
     max_open_orders=RATES,
     max_price_deviation=SHARES,
+    max_value_at_risk=ABOVE_ZERO,
+    max_correlation=SHARES,
 )
 RUNNABLES = st.one_of(
     st.sampled_from(["sma_crossover", "momentum"]).map(lambda name: {"builtin": name}),

@@ -289,7 +289,8 @@ def test_without_a_price_of_what_anybody_holds_equity_and_exposure_are_unknown()
 NOTHING_ALLOWED = bounds(
     max_order_value=0, max_position_size=0, max_gross_exposure=0, max_net_exposure=0,
     max_concentration=0, max_open_orders=0, max_orders_per_second=0, max_orders_per_minute=0,
-    max_daily_loss=0, max_drawdown=0, min_account_balance=10**9,
+    max_daily_loss=0, max_drawdown=0, min_account_balance=10**9, max_value_at_risk=0,
+    max_correlation=0,
 )  # fmt: skip
 
 
@@ -377,6 +378,12 @@ class Together(RuleBasedStateMachine):
             assert {k: v for k, v in mine.items() if v != type(v)()} == {
                 k: v for k, v in fresh.items() if v != type(v)()
             }
+
+    @invariant()
+    def what_is_kept_of_what_they_hold_is_what_they_hold(self) -> None:
+        for account in self.crew.accounts.values():
+            assert account.holdings() == account._lines_now()
+            assert account.holdings() is account.holdings()
 
     @invariant()
     def nobody_comes_beyond_a_limit_however_things_go_on(self) -> None:

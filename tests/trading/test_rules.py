@@ -31,6 +31,8 @@ EVERY = Limits(
     max_concentration=Decimal(1),
     max_open_orders=Decimal(1),
     max_price_deviation=Decimal(1),
+    max_value_at_risk=Decimal(1),
+    max_correlation=Decimal("0.5"),
 )
 BUY_1 = Signal(
     id="s1",
