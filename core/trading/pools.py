@@ -26,6 +26,7 @@ from trading.rules import ASKING_FOR_EQUITY, ASKING_FOR_EXPOSURE, bounding
 from trading.scopes import DESK, Level, Scope, covering
 from trading.self_trade import may_trade
 from trading.signals import Side, Signal
+from trading.votes import Votes
 from trading.watermarks import Watermarks
 
 _ZERO = Decimal(0)
@@ -199,6 +200,7 @@ class Pools:
         self._sessions: dict[str, None] = {}
         self._open: dict[tuple[str, str, Side], dict[str, Order]] = {}
         self._self_trade_allowed: Callable[[str], bool] = _nowhere
+        self.votes = Votes()
 
     @property
     def are_bound(self) -> bool:

@@ -24,6 +24,7 @@ class Reason(StrEnum):
     MAX_OPEN_ORDERS = "max_open_orders"
     MAX_PRICE_DEVIATION = "max_price_deviation"
     SELF_TRADE = "self_trade"
+    NO_CONSENSUS = "no_consensus"
 
     FENCED = "fenced"
     NOT_GRANTED = "not_granted"
