@@ -17,6 +17,7 @@ from platform_spec.problems import shown
 from platform_spec.resource import Resource
 from platform_spec.shapes import EachOnce, Reason, Symbol
 from platform_spec.strategy import Mode, Spec
+from platform_spec.voting import Aggregation
 from trading.standings import Standing
 
 KIND = "RiskPolicy"
@@ -68,6 +69,11 @@ class PolicySpec(Resource):
     bypass: Annotated[tuple[Bypass, ...], Field(max_length=16), EachOnce()] | None = Field(
         None,
         description="Checks that a strategy naming this policy leaves out; refused in mode live.",
+    )
+    aggregation: Aggregation | None = Field(
+        None,
+        description="The consensus that an order of a strategy naming this policy needs to open; "
+        "none.",
     )
     desk: PooledRule | None = Field(
         None, description="What holds for the whole desk, the namespace."

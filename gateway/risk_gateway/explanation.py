@@ -25,6 +25,7 @@ from trading.ledger import Booking
 from trading.market import Touch
 from trading.rules import CLOSING, opening
 from trading.signals import Action, Signal
+from trading.votes import Poll
 
 _ZERO = Decimal(0)
 
@@ -82,6 +83,7 @@ class Explanation:
     age_ns: int | None
     checks: tuple[Finding, ...]
     unchecked: str  # why there are no checks
+    poll: Poll | None  # how those who vote together stood to it
     terms: Terms | None
     code: Code | None
     grant: Armed | None
@@ -125,6 +127,7 @@ def explained(archive: Archive, name: str) -> Explanation:
         age_ns=decided.judged.age_ns if decided.judged else None,
         checks=tuple(checks),
         unchecked=unchecked,
+        poll=decided.poll,
         terms=terms,
         code=_code(archive, row, decided.revision),
         grant=_grant(archive, row, decided.epoch),

@@ -9,7 +9,9 @@ import msgspec
 
 from risk_gateway.explanation import Explanation
 from risk_gateway.findings import Finding
+from trading.aggregation import Vote
 from trading.limits import UNLIMITED, Limits
+from trading.votes import Poll
 
 _WIDTH = 12
 
@@ -36,6 +38,8 @@ def _parts(found: Explanation) -> Iterator[tuple[str, list[str]]]:
     yield "record", [f"{found.record}, hash {found.hash}"]
     yield "strategy", list(_strategy(found))
     yield "checks", list(_checks(found))
+    if found.poll is not None:
+        yield "votes", list(_votes(found.poll))
     yield "limits", list(_limits(found.terms.limits)) if found.terms else ["not kept"]
     yield (
         "events",
@@ -89,6 +93,20 @@ def _checks(found: Explanation) -> Iterator[str]:
 def _check(found: Finding) -> str:
     what = found.message or _pairs(found.compared)
     return f"{found.result:12}{found.check:40}{what}"
+
+
+def _votes(poll: Poll) -> Iterator[str]:
+    yield f"its own: {_vote(poll.vote)}"
+    for each in poll.consensus:
+        rule = each.rule
+        window = f"window {rule.window_ns / 1e9:g} s, threshold {rule.threshold}"
+        yield f"{rule.group}: {each.direction} by {rule.method}, {window}"
+        yield from map(_vote, each.votes)
+
+
+def _vote(vote: Vote) -> str:
+    since = f"since {_time(vote.since_ns)}, said {_time(vote.at_ns)}"
+    return f"{vote.strategy} {vote.direction} {vote.confidence}, {since}"
 
 
 def _limits(limits: Limits) -> Iterator[str]:

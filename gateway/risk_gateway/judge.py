@@ -11,6 +11,7 @@ from trading.reasons import Reason
 from trading.risk import Approved, Rejection
 from trading.signals import Action, Signal
 from trading.standings import NONE_SET, Stand, Standing, Standings
+from trading.votes import Poll
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,18 +29,18 @@ def judge(
 ) -> Decided:
     """Reserves what it accepts, so that the next signal counts it."""
     account = strategy.account
-    account.judged = None
+    account.judged = account.poll = None
     outcome = _decide(strategy, submission, signal, view, situation)
     judged = judged_by(account.judged, strategy.terms_digest) if account.judged else None
-    if isinstance(outcome, Rejection):
-        return decided(submission, signal, view, outcome, judged=judged)
+    rejection = outcome if isinstance(outcome, Rejection) else None
+    approved = outcome if isinstance(outcome, Approved) else None
+    made = decided(submission, signal, view, rejection, approved, judged, account.poll)
     if isinstance(outcome, Order):
         account.ask(outcome, view.now_ns)
-        made = decided(submission, signal, view, None, judged=judged)
         return replace(made, modification=outcome.asked)
-    if outcome is not None:
-        account.reserve(outcome.order)
-    return decided(submission, signal, view, None, outcome, judged)
+    if approved is not None:
+        account.reserve(approved.order)
+    return made
 
 
 def decided(
@@ -49,6 +50,7 @@ def decided(
     rejection: Rejection | None,
     approved: Approved | None = None,
     judged: Judged | None = None,
+    poll: Poll | None = None,
 ) -> Decided:
     touch = view.market(signal.symbol)
     return Decided(
@@ -65,6 +67,7 @@ def decided(
         order=approved.order if approved else None,
         bypassed=tuple(each.reason for each in approved.bypassed) if approved else (),
         judged=judged,
+        poll=poll,
     )
 
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from risk_gateway.content import Content, Mode, tighter
+from risk_gateway.voting import parse_aggregation
+from trading.aggregation import Aggregation
 from trading.limits import UNBOUNDED, InvalidLimits, Limits, parse_bounds
 from trading.limits import tighter as tighter_limits
 from trading.limits import written as written_limits
@@ -29,6 +31,7 @@ class Policy:
     stands: Mapping[Scope, Stand] = field(default_factory=dict)
     self_trade: Mapping[Scope, bool] = field(default_factory=dict)  # whether it may be
     bypass: frozenset[str] = frozenset()
+    aggregation: Aggregation | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +129,15 @@ class Policies:
         policy = self._in_force.get(content.policy)
         return policy.bypass if policy and content.mode is not Mode.LIVE else frozenset()
 
+    def aggregations(self, contents: Sequence[Content], mode: Mode) -> tuple[Aggregation, ...]:
+        """Who names one policy and is in one mode votes together: a rehearsal sways nobody live."""
+        found = {}
+        for name in dict.fromkeys(each.policy for each in contents):
+            policy = self._in_force.get(name)
+            if policy and policy.aggregation:
+                found[name] = replace(policy.aggregation, group=f"risk policy {name}, {mode}")
+        return tuple(found.values())
+
     def capped(self, content: Content, name: str) -> Content:
         """Within the policy of that name."""
         policy = self._policies.get(name) if self.asked_for else None
@@ -154,6 +166,7 @@ def parse_policy(spec: Mapping[str, Any]) -> Policy:
         found = {scope: _stand(scope, entry) for scope, entry in entries.items()}
         self_trade = _self_trade(entries)
         bypass = _bypass(spec.get("bypass"))
+        aggregation = parse_aggregation(spec.get("aggregation"))
     except (InvalidLimits, RecursionError) as error:
         unreadable = str(error)[:200]
         if not halted and any(spec.get(name) for name in ("desk", "accounts", "symbols")):
@@ -163,7 +176,7 @@ def parse_policy(spec: Mapping[str, Any]) -> Policy:
     stands = {scope: each for scope, each in found.items() if each != ACTIVE} | stands
     bounds = {scope: each for scope, each in bounds.items() if each != UNBOUNDED}
     allow_live = spec.get("allowLive") is True
-    return Policy(limits, allow_live, halted, "", bounds, stands, self_trade, bypass)
+    return Policy(limits, allow_live, halted, "", bounds, stands, self_trade, bypass, aggregation)
 
 
 def _entries(spec: Mapping[str, Any]) -> Mapping[Scope, Mapping[str, Any]]:

@@ -28,6 +28,7 @@ from trading.reasons import Reason
 from trading.scopes import Level, Scope
 from trading.signals import Signal, Verdict
 from trading.standings import OPERATOR, Stand, Standing
+from trading.votes import Poll
 from trading.watermarks import Watermarks
 
 T = TypeVar("T")
@@ -137,6 +138,7 @@ class Decided:
     modification: Modification | None = None  # likewise, of an order at work
     judged: Judged | None = None  # None: no check was made
     watermarks: Watermarks | None = None  # of no batch: a tool's, or the gateway's own
+    poll: Poll | None = None  # how those who vote together stood to it; None: nobody votes
     bypassed: tuple[Reason, ...] = ()  # what would have refused it, had a policy not said otherwise
 
     @property

@@ -28,6 +28,7 @@ from risk_gateway.told import Told
 from trading.account_memory import AccountMemory, memory_of, remembered
 from trading.fills import Fill
 from trading.pool_memory import PoolMemory, memory_of_pools, put_back_pools
+from trading.votes import BoxMemory, memory_of_votes, put_back_votes
 
 LAYOUT = 3  # another one is not read: what is added here is missing in an older snapshot
 
@@ -71,6 +72,7 @@ class Snapshot:
     busted: dict[str, str]
     early_busts: dict[str, Fill]
     strategies: tuple[StrategySnapshot, ...]
+    votes: tuple[BoxMemory, ...] = ()  # no gateway whose snapshots lack them had any
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +98,7 @@ def taken(state: State, grants: Mapping[str, Record]) -> Snapshot:
             _taken(strategy, grants.get(strategy.name, Record()))
             for strategy in state.strategies.values()
         ),
+        votes=memory_of_votes(state.pools.votes),
     )
 
 
@@ -114,6 +117,7 @@ def put_back(snapshot: Snapshot, state: State, timing: Timing) -> dict[str, Reco
     for each in snapshot.strategies:
         state.strategies[each.name] = _put_back(each, state, timing)
     put_back_pools(state.pools, snapshot.pools)
+    put_back_votes(state.pools.votes, snapshot.votes)
     return {each.name: each.grants for each in snapshot.strategies}
 
 
@@ -185,6 +189,8 @@ def _put_back(each: StrategySnapshot, state: State, timing: Timing) -> Strategy:
     strategy.traded = dict(each.traded)
     strategy.last_outcome = each.last_outcome
     strategy.session = each.session
+    if each.session and state.market.may_begin_again:
+        state.pools.votes.decides_in(each.name, each.session)
     _tell(told, each, strategy)
     strategy.note_terms()
     strategy.adopt_terms()  # policies may be asked for now, or the venue be another
