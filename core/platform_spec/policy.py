@@ -16,6 +16,7 @@ from platform_spec.metadata import ApiVersion, ObjectMetadata
 from platform_spec.problems import shown
 from platform_spec.resource import Resource
 from platform_spec.shapes import EachOnce, Reason, Symbol
+from platform_spec.sizing import Sizing
 from platform_spec.strategy import Mode, Spec
 from platform_spec.voting import Aggregation
 from trading.standings import Standing
@@ -74,6 +75,11 @@ class PolicySpec(Resource):
         None,
         description="The consensus that an order of a strategy naming this policy needs to open; "
         "none.",
+    )
+    sizing: Sizing | None = Field(
+        None,
+        description="How large the positions are that a strategy naming this policy intends; its "
+        "intentions are refused where nothing is written.",
     )
     desk: PooledRule | None = Field(
         None, description="What holds for the whole desk, the namespace."

@@ -32,6 +32,7 @@ from trading.risk import UNLISTED, Approved, Rejection, Request, review
 from trading.rules import CLOSING, bypassed, exposure_is_known, opening
 from trading.scopes import DEFAULT_ACCOUNT
 from trading.signals import Action, OrderType, Side, Signal
+from trading.sizing import Sizing
 from trading.standings import ACTIVE, Stand
 from trading.votes import Poll, dissent
 from trading.watermarks import Watermarks
@@ -50,6 +51,7 @@ class Terms:
     max_quote_age_ns: int = 5 * SECOND_NS
     bypass: frozenset[str] = frozenset()  # names of checks that a policy has it leave out
     aggregations: tuple[Aggregation, ...] = ()  # whose consensus what opens must have
+    sizings: tuple[Sizing, ...] = ()  # of intentions; the least counts
 
 
 class AlreadyReserved(ValueError):

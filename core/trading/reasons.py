@@ -25,6 +25,7 @@ class Reason(StrEnum):
     MAX_PRICE_DEVIATION = "max_price_deviation"
     SELF_TRADE = "self_trade"
     NO_CONSENSUS = "no_consensus"
+    NOT_SIZED = "not_sized"
 
     FENCED = "fenced"
     NOT_GRANTED = "not_granted"

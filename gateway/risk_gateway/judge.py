@@ -6,10 +6,11 @@ from risk_gateway.judged import Judged, judged_by
 from risk_gateway.market_view import View
 from risk_gateway.records import Decided
 from risk_gateway.strategy import Strategy, Submission
+from trading.intentions import Intended, intended
 from trading.orders import Order
 from trading.reasons import Reason
 from trading.risk import Approved, Rejection
-from trading.signals import Action, Signal
+from trading.signals import Action, Direction, Signal
 from trading.standings import NONE_SET, Stand, Standing, Standings
 from trading.votes import Poll
 
@@ -30,17 +31,31 @@ def judge(
     """Reserves what it accepts, so that the next signal counts it."""
     account = strategy.account
     account.judged = account.poll = None
-    outcome = _decide(strategy, submission, signal, view, situation)
+    meant = intended(account, signal, view.market, view.now_ns, view.sampled)
+    signal = meant.signal
+    outcome = _meant(meant, _decide(strategy, submission, signal, view, situation))
     judged = judged_by(account.judged, strategy.terms_digest) if account.judged else None
     rejection = outcome if isinstance(outcome, Rejection) else None
     approved = outcome if isinstance(outcome, Approved) else None
     made = decided(submission, signal, view, rejection, approved, judged, account.poll)
+    if meant.sized:
+        made = replace(made, sized=meant.sized)
     if isinstance(outcome, Order):
         account.ask(outcome, view.now_ns)
         return replace(made, modification=outcome.asked)
     if approved is not None:
         account.reserve(approved.order)
     return made
+
+
+def _meant(
+    meant: Intended, outcome: Approved | Order | Rejection | None
+) -> Approved | Order | Rejection | None:
+    """An intention without a quantity is refused for what kept it from one; or wants none."""
+    without = isinstance(outcome, Rejection) and outcome.reason is Reason.INVALID_QUANTITY
+    if without and meant.refusal is not None:
+        return meant.refusal
+    return None if without and meant.signal.direction is Direction.NONE else outcome
 
 
 def decided(

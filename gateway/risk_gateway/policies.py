@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from risk_gateway.content import Content, Mode, tighter
+from risk_gateway.sizing_rules import parse_sizing
 from risk_gateway.voting import parse_aggregation
 from trading.aggregation import Aggregation
 from trading.limits import UNBOUNDED, InvalidLimits, Limits, parse_bounds
@@ -16,6 +17,7 @@ from trading.limits import tighter as tighter_limits
 from trading.limits import written as written_limits
 from trading.rules import BYPASSABLE, TOGETHER
 from trading.scopes import DESK, Level, Scope
+from trading.sizing import Sizing
 from trading.standings import ACTIVE, Source, Stand, Standing
 
 NO_REASON = "no reason given"
@@ -32,6 +34,7 @@ class Policy:
     self_trade: Mapping[Scope, bool] = field(default_factory=dict)  # whether it may be
     bypass: frozenset[str] = frozenset()
     aggregation: Aggregation | None = None
+    sizing: Sizing | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +141,15 @@ class Policies:
                 found[name] = replace(policy.aggregation, group=f"risk policy {name}, {mode}")
         return tuple(found.values())
 
+    def sizings(self, contents: Sequence[Content]) -> tuple[Sizing, ...]:
+        """How intentions are sized by the policies that they name."""
+        named = {name: self._in_force.get(name) for name in (each.policy for each in contents)}
+        return tuple(
+            replace(policy.sizing, policy=name)
+            for name, policy in named.items()
+            if policy and policy.sizing
+        )
+
     def capped(self, content: Content, name: str) -> Content:
         """Within the policy of that name."""
         policy = self._policies.get(name) if self.asked_for else None
@@ -167,6 +179,7 @@ def parse_policy(spec: Mapping[str, Any]) -> Policy:
         self_trade = _self_trade(entries)
         bypass = _bypass(spec.get("bypass"))
         aggregation = parse_aggregation(spec.get("aggregation"))
+        sizing = parse_sizing(spec.get("sizing"))
     except (InvalidLimits, RecursionError) as error:
         unreadable = str(error)[:200]
         if not halted and any(spec.get(name) for name in ("desk", "accounts", "symbols")):
@@ -176,7 +189,9 @@ def parse_policy(spec: Mapping[str, Any]) -> Policy:
     stands = {scope: each for scope, each in found.items() if each != ACTIVE} | stands
     bounds = {scope: each for scope, each in bounds.items() if each != UNBOUNDED}
     allow_live = spec.get("allowLive") is True
-    return Policy(limits, allow_live, halted, "", bounds, stands, self_trade, bypass, aggregation)
+    return Policy(
+        limits, allow_live, halted, "", bounds, stands, self_trade, bypass, aggregation, sizing
+    )
 
 
 def _entries(spec: Mapping[str, Any]) -> Mapping[Scope, Mapping[str, Any]]:

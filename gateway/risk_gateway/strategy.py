@@ -265,7 +265,8 @@ class Strategy:
         self.account.fund(not self.observes)
         bypass = frozenset.intersection(*map(self._policies.bypass, contents))
         aggregations = self._policies.aggregations(contents, self.mode)
-        terms = replace(content.terms, bypass=bypass, aggregations=aggregations)
+        sizings = self._policies.sizings(contents)
+        terms = replace(content.terms, bypass=bypass, aggregations=aggregations, sizings=sizings)
         if terms != self.account.terms:
             self.account.adopt(terms)
         self.note_terms()

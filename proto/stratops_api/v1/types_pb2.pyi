@@ -136,6 +136,7 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     REASON_MAX_PRICE_DEVIATION: _Reason.ValueType  # 15
     REASON_SELF_TRADE: _Reason.ValueType  # 16
     REASON_NO_CONSENSUS: _Reason.ValueType  # 17
+    REASON_NOT_SIZED: _Reason.ValueType  # 18
     REASON_FENCED: _Reason.ValueType  # 20
     """Who may act."""
     REASON_NOT_GRANTED: _Reason.ValueType  # 21
@@ -186,6 +187,7 @@ REASON_MAX_OPEN_ORDERS: Reason.ValueType  # 14
 REASON_MAX_PRICE_DEVIATION: Reason.ValueType  # 15
 REASON_SELF_TRADE: Reason.ValueType  # 16
 REASON_NO_CONSENSUS: Reason.ValueType  # 17
+REASON_NOT_SIZED: Reason.ValueType  # 18
 REASON_FENCED: Reason.ValueType  # 20
 """Who may act."""
 REASON_NOT_GRANTED: Reason.ValueType  # 21
