@@ -283,10 +283,12 @@ def test_an_intention_counts_once_it_is_told_how_large_it_is() -> None:
     rehearsal = Rehearsal(strategy)
     (signal,) = rehearsal.tick(100, 101)
     assert (signal.direction, signal.size) == (Direction.LONG, Decimal("0.5"))
-    assert (strategy.position("BTCUSDT"), strategy.working()) == (0, ())
+    assert strategy.position("BTCUSDT") == 0
+    assert not strategy.working()
     rehearsal.seat.sized(Sized(signal.id, "BTCUSDT", Side.BUY, Decimal(3)))
     assert strategy.position("BTCUSDT") == 3
     rehearsal.seat.fill(
         Fill(signal.id, "f", "BTCUSDT", Side.BUY, Decimal(101), Decimal(3), Decimal(0), 1)
     )
-    assert (strategy.settled("BTCUSDT"), strategy.working()) == (3, ())
+    assert strategy.settled("BTCUSDT") == 3
+    assert not strategy.working()
