@@ -128,7 +128,7 @@ class StrategyAccount:
         return found or self._dissent(request)
 
     def _dissent(self, request: Request) -> Rejection | None:
-        if self.poll is None:
+        if self.poll is None or not self.poll.opens:
             return None
         self.poll = self._pools.votes.counted(self.poll, request.signal.symbol)
         return dissent(self.poll)

@@ -41,6 +41,11 @@ class Poll:
     vote: Vote
     consensus: tuple[Consensus, ...] = ()
 
+    @property
+    def opens(self) -> bool:
+        """Or it closes: maybe what is being filled, so that it is judged as any other order."""
+        return self.vote.direction is not Direction.CLOSE
+
 
 @dataclass(slots=True)
 class Box:
@@ -52,7 +57,8 @@ class Box:
     def put(self, vote: Vote) -> None:
         insort(self.votes, vote, key=_time)
         if len(self.votes) > KEPT:
-            del self.votes[0]
+            # After a clock that was set back the new one is the oldest, and the one to keep.
+            del self.votes[1 if self.votes[0] is vote else 0]
 
     def until(self, at_ns: int) -> Vote | None:
         """The last one by then."""

@@ -214,6 +214,23 @@ def test_what_is_kept_is_bounded(desk: Desk) -> None:
     assert len(desk.pools.votes.boxes["BTCUSDT"]["b"].votes) == KEPT
 
 
+def test_a_clock_that_is_set_back_takes_no_vote_away(desk: Desk) -> None:
+    for at in range(10_000, 10_000 + KEPT):
+        desk.buy("b", at=at)
+    desk.sell("b", at=6_400)
+    assert is_refused(desk.buy("a", at=6_401))
+    desk.sell("b", at=6_410)
+    assert is_refused(desk.buy("a", at=6_411))
+
+
+def test_a_close_of_what_is_being_bought_passes(desk: Desk) -> None:
+    bought = desk.buy("b", at=10)
+    assert isinstance(bought, Approved)
+    desk.accounts["b"].reserve(bought.order)
+    desk.buy("a", at=10)
+    assert isinstance(desk.sell("b", at=11, closing=True), Approved)
+
+
 def test_votes_put_back_count_as_before(desk: Desk) -> None:
     desk.pools.votes.decides_in("a", "run-1")
     desk.pools.votes.decides_in("b", "run-1")
