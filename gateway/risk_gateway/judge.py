@@ -31,14 +31,18 @@ def judge(
     """Reserves what it accepts, so that the next signal counts it."""
     account = strategy.account
     account.judged = account.poll = None
-    meant = intended(account, signal, view.market, view.now_ns, view.sampled)
-    signal = meant.signal
-    outcome = _meant(meant, _decide(strategy, submission, signal, view, situation))
+    meant = None
+    if signal.direction is not None:
+        meant = intended(account, signal, view.market, view.now_ns, view.sampled)
+        signal = meant.signal
+    outcome = _decide(strategy, submission, signal, view, situation)
+    if meant is not None:
+        outcome = _meant(meant, outcome)
     judged = judged_by(account.judged, strategy.terms_digest) if account.judged else None
     rejection = outcome if isinstance(outcome, Rejection) else None
     approved = outcome if isinstance(outcome, Approved) else None
     made = decided(submission, signal, view, rejection, approved, judged, account.poll)
-    if meant.sized:
+    if meant is not None:
         made = replace(made, sized=meant.sized)
     if isinstance(outcome, Order):
         account.ask(outcome, view.now_ns)
