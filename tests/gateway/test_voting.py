@@ -1,10 +1,15 @@
 """Strategies that vote together, on a real desk with a real journal."""
 
+import asyncio
 import json
+import tempfile
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from desk_driver import DeskDriver, Runner, buy, content, fill
 from risk_gateway.archive import Archive
@@ -16,6 +21,7 @@ from risk_gateway.verification import verified
 from trading.aggregation import Method
 from trading.reasons import Reason
 from trading.signals import Action, OrderType, Side
+from trading.votes import BoxMemory, memory_of_votes
 
 UNANIMOUS = {"main": {"aggregation": {"method": "unanimous"}}}
 
@@ -119,6 +125,43 @@ async def test_votes_count_after_a_restart(bound_desk: DeskDriver, sealed: bool)
     assert again.state.pools.votes.boxes == before
     other = await again.armed(instance="b", name="t")
     assert await reason_of(other, "y") is Reason.NO_CONSENSUS
+
+
+TALKS = st.lists(
+    st.tuples(st.sampled_from("ab"), st.sampled_from([*Side, "seal"]), st.integers(1, 4)),
+    max_size=10,
+)
+
+
+@settings(max_examples=15)
+@given(TALKS)
+def test_whatever_was_said_a_restart_counts_it_alike(talk: list[tuple[str, str, int]]) -> None:
+    asyncio.run(_talked(talk))
+
+
+async def _talked(talk: list[tuple[str, str, int]]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        desk = DeskDriver(Path(folder), asks_for_policies=True)
+        runners = dict(zip("ab", await two(desk), strict=True))
+        cause = 1
+        for place, (who, what, ticks) in enumerate(talk):
+            for _ in range(ticks):
+                desk.feed_next()
+            cause += ticks
+            if what == "seal":
+                await seal_now(desk)
+            else:
+                await reason_of(runners[who], f"n{place}", cause=cause, side=Side(what))
+        before = memory_of_votes(desk.state.pools.votes)
+        assert bool(before) is any(what != "seal" for _, what, _ in talk)
+        desk.again()
+        assert sorted_memory(memory_of_votes(desk.state.pools.votes)) == sorted_memory(before)
+        assert verified(desk.journal.path)
+        desk.close()
+
+
+def sorted_memory(memory: tuple[BoxMemory, ...]) -> list[BoxMemory]:
+    return sorted(memory, key=lambda box: box.votes[0].strategy)
 
 
 async def test_a_desk_with_votes_is_proven(bound_desk: DeskDriver) -> None:
