@@ -160,6 +160,14 @@ def test_what_is_no_intention_stays_as_it_is() -> None:
         assert intended(account_of(), signal, lambda _: TOUCH, NOW, unsampled) == Intended(signal)
 
 
+def test_a_size_without_a_direction_is_not_passed_over() -> None:
+    cause = Cause("BTCUSDT", "tick", 1, NOW)
+    signal = Signal("x", "BTCUSDT", cause, NOW, quantity=D(1), size=D("0.5"))
+    answer = account_of().review(signal, lambda _: TOUCH, NOW)
+    assert not isinstance(answer, Approved)
+    assert answer.message == "size 0.5 without a direction, expected a quantity or an intention"
+
+
 def test_volatility_is_made_of_sampled_prices() -> None:
     """stdev(0.00995, -0.00995, 0.00995) = 0.01149, times sqrt(525600) = 8.33: a share of 6 %."""
     asked: list[tuple[str, int, int]] = []
