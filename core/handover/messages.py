@@ -70,12 +70,24 @@ class OrderModified:
 
 
 @value(frozen=True, slots=True)
+class OrderSized:
+    """An intention is an order of that side and quantity."""
+
+    symbol: str
+    side: Side
+    quantity: Decimal
+
+
+What = OrderFill | OrderEnd | OrderModified | OrderSized
+
+
+@value(frozen=True, slots=True)
 class Outcome:
     """What came of a signal; numbered gap-free per strategy from 1."""
 
     number: int
     signal_id: str
-    what: OrderFill | OrderEnd | OrderModified
+    what: What
 
 
 @dataclass(frozen=True, slots=True)

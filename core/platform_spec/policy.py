@@ -17,7 +17,9 @@ from platform_spec.problems import shown
 from platform_spec.resource import Resource
 from platform_spec.sampling import SamplingRule
 from platform_spec.shapes import EachOnce, Reason, Symbol
+from platform_spec.sizing import Sizing
 from platform_spec.strategy import Mode, Spec
+from platform_spec.voting import Aggregation
 from trading.standings import Standing
 
 KIND = "RiskPolicy"
@@ -76,6 +78,16 @@ class PolicySpec(Resource):
     bypass: Annotated[tuple[Bypass, ...], Field(max_length=18), EachOnce()] | None = Field(
         None,
         description="Checks that a strategy naming this policy leaves out; refused in mode live.",
+    )
+    aggregation: Aggregation | None = Field(
+        None,
+        description="The consensus that an order of a strategy naming this policy needs to open; "
+        "none.",
+    )
+    sizing: Sizing | None = Field(
+        None,
+        description="How large the positions are that a strategy naming this policy intends; its "
+        "intentions are refused where nothing is written.",
     )
     desk: DeskRule | None = Field(None, description="What holds for the whole desk, the namespace.")
     accounts: Annotated[dict[AccountName, PooledRule], _MANY] | None = Field(

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from trading.admission import LARGEST
+from trading.aggregation import Aggregation
 from trading.exposure import Exposure, Stake, exposure
 from trading.fills import Fill
 from trading.ids import client_order_id
@@ -32,7 +33,9 @@ from trading.risk import UNLISTED, Approved, Rejection, Request, review
 from trading.rules import CLOSING, asks_for_samples, bypassed, exposure_is_known, opening
 from trading.scopes import DEFAULT_ACCOUNT, DESK
 from trading.signals import Action, OrderType, Side, Signal
+from trading.sizing import Sizing
 from trading.standings import ACTIVE, Stand
+from trading.votes import Poll, dissent
 from trading.watermarks import Watermarks
 
 _ZERO = Decimal(0)
@@ -48,6 +51,8 @@ class Terms:
     limits: Limits = DEFAULT_LIMITS
     max_quote_age_ns: int = 5 * SECOND_NS
     bypass: frozenset[str] = frozenset()  # names of checks that a policy has it leave out
+    aggregations: tuple[Aggregation, ...] = ()  # whose consensus what opens must have
+    sizings: tuple[Sizing, ...] = ()  # of intentions; the least counts
 
 
 class AlreadyReserved(ValueError):
@@ -75,6 +80,7 @@ class StrategyAccount:
         self.orders: dict[str, Order] = {}  # open, or with announced fills still to come
         self.watermarks = Watermarks(0, terms.capital, terms.capital, terms.capital)
         self.judged: Request | None = None  # by which the last review decided
+        self.poll: Poll | None = None  # how strategies that vote together stood to it
         self.is_funded = True  # or its capital is no money: it only observes
         self._reservations = Reservations()
         self._at_work: Counter[str] = Counter()  # orders by symbol
@@ -104,6 +110,7 @@ class StrategyAccount:
         """
         request = self.request(signal, market, now_ns, revision=revision, epoch=epoch, stand=stand)
         self.judged = request
+        self.poll = self._pools.votes.take(request)
         reviewed = review(request, CLOSING if request.closing else self._opening)
         if request.closing or isinstance(reviewed, Rejection):
             return reviewed
@@ -119,8 +126,14 @@ class StrategyAccount:
         """What other strategies have to do with it."""
         found = self._pools.self_trade(self.account, request.signal)
         if found is None and self._pools.are_bound:
-            return self._pools.objection(self, request, market)
-        return found
+            found = self._pools.objection(self, request, market)
+        return found or self._dissent(request)
+
+    def _dissent(self, request: Request) -> Rejection | None:
+        if self.poll is None or not self.poll.opens:
+            return None
+        self.poll = self._pools.votes.counted(self.poll, request.signal.symbol)
+        return dissent(self.poll)
 
     def request(
         self,
@@ -266,6 +279,7 @@ class StrategyAccount:
             harmless = eases or request.closing
             reviewed = review(request, CLOSING if harmless else self._opening)
             if not isinstance(reviewed, Rejection) and not harmless:
+                self.poll = self._pools.votes.take(request)
                 reviewed = self._together(request, market) or reviewed
         finally:
             self._set_aside(order, aside=False)
@@ -371,6 +385,7 @@ class StrategyAccount:
         self._bypassed = bypassed(terms.bypass)
         self._asks_for_exposure = exposure_is_known in self._opening
         self._pools.prospects.ask(self.strategy, asks=asks_for_samples(terms.limits))
+        self._pools.votes.obey(self.strategy, terms.aggregations)
 
     def begin_anew(self) -> None:
         """The market's time begins again, as a replay's does: rates are counted from there."""

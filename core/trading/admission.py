@@ -35,6 +35,9 @@ def signal_asks_for_an_order(request: Request) -> Rejection | None:
         return Rejection(Reason.INVALID_SIGNAL, f"post_only of a {kind} order, expected GTC limit")
     if signal.action is not Action.ORDER:
         return Rejection(Reason.INVALID_SIGNAL, f"action {signal.action}, expected order")
+    if signal.size is not None and signal.direction is None:
+        size = f"size {signal.size} without a direction"
+        return Rejection(Reason.INVALID_SIGNAL, f"{size}, expected a quantity or an intention")
     if not 1 <= signal.priority <= 10:
         return Rejection(Reason.INVALID_SIGNAL, f"priority {signal.priority}, expected 1 to 10")
     if not _is_fraction(signal.confidence):

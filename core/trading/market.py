@@ -132,6 +132,20 @@ class Tape:
         column = self._quotes.get(symbol)
         return column.at_or_before(place) if column else None
 
+    def stood(self, symbol: str, place: int, step_ns: int, count: int) -> tuple[Quote | None, ...]:
+        """The quotes that stood at `count` times a step apart, the last of them that of the quote
+        that stood at `place`; oldest first. None: there was none within that step.
+        """
+        column, last = self._quotes.get(symbol), self.quote(symbol, place)
+        if column is None or last is None:
+            return (None,) * count
+        times = (last.at_ns - step_ns * back for back in reversed(range(count)))
+        found = ((at_ns, column.before(place, lambda quote: quote.at_ns, at_ns)) for at_ns in times)
+        return tuple(
+            quote if quote is not None and 0 <= at_ns - quote.at_ns < step_ns else None
+            for at_ns, quote in found
+        )
+
     def latest(self, symbol: str) -> Quote | None:
         column = self._quotes.get(symbol)
         return column.values[-1] if column else None
@@ -175,6 +189,11 @@ class _Column(Generic[T]):
 
     def at_or_before(self, key: int) -> T | None:
         found = bisect_right(self.keys, key)
+        return self.values[found - 1] if found else None
+
+    def before(self, key: int, of: Callable[[T], int], most: int) -> T | None:
+        """Of those up to `key`, whose `of` rises, the last one of at most `most`."""
+        found = bisect_right(self.values, most, hi=bisect_right(self.keys, key), key=of)
         return self.values[found - 1] if found else None
 
     def has(self, key: int) -> bool:

@@ -28,6 +28,7 @@ from trading.scopes import DESK, Level, Scope, covering
 from trading.self_trade import may_trade, rests
 from trading.signals import Side, Signal
 from trading.values import value
+from trading.votes import Votes
 from trading.watermarks import Watermarks
 
 _ZERO = Decimal(0)
@@ -208,6 +209,7 @@ class Pools:
         self._resting: dict[tuple[str, str, Side], dict[str, Order]] = {}  # of these
         self._self_trade_allowed: Callable[[str], bool] = _nowhere
         self.prospects = Prospects(instruments)
+        self.votes = Votes()
 
     @property
     def are_bound(self) -> bool:

@@ -26,6 +26,8 @@ class Reason(StrEnum):
     MAX_VALUE_AT_RISK = "max_value_at_risk"
     MAX_CORRELATION = "max_correlation"
     SELF_TRADE = "self_trade"
+    NO_CONSENSUS = "no_consensus"
+    NOT_SIZED = "not_sized"
 
     FENCED = "fenced"
     NOT_GRANTED = "not_granted"

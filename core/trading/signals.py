@@ -30,6 +30,20 @@ class Side(StrEnum):
         return Side.SELL if self is Side.BUY else Side.BUY
 
 
+class Direction(StrEnum):
+    """What a strategy intends with a symbol."""
+
+    LONG = "LONG"
+    SHORT = "SHORT"
+    CLOSE = "CLOSE"
+    NONE = "NONE"
+
+    @classmethod
+    def of(cls, side: Side) -> "Direction":
+        """Of an order of that side that does not only close."""
+        return cls.LONG if side is Side.BUY else cls.SHORT
+
+
 class OrderType(StrEnum):
     MARKET = "market"
     LIMIT = "limit"
@@ -85,6 +99,8 @@ class Signal:
     modifies: str | None = None  # with Action.MODIFY: id of the signal whose order it modifies;
     # `quantity` is then the whole order's, filled parts included, 0 as it is; no `price`: as it is
     post_only: bool = False  # a limit order that rests, or is not placed
+    direction: Direction | None = None  # an intention: the gateway finds side and quantity
+    size: Decimal | None = None  # of an intention: the share of what sizing allows, 0 to 1
     metadata: Mapping[str, str] = field(default_factory=lambda: NO_METADATA)
 
 

@@ -221,7 +221,8 @@ class Admission:
             records.append(_batch_record(strategy, submission.batch, self._state.pools, at_ns))
         records += self._new_terms(strategy, submission, at_ns)
         for decision in submission.decided:
-            number = strategy.next_outcome() if _ends(strategy, decision) else None
+            has_outcome = _is_sized(decision) or _ends(strategy, decision)
+            number = strategy.next_outcome() if has_outcome else None
             records.append(_decision_record(strategy, decision, at_ns, number))
             if number is not None:
                 outcomes.append(verdict_outcome(number, decision))
@@ -317,6 +318,11 @@ def _ends(strategy: Strategy, decision: Decided) -> bool:
         return client_order_id(decision.signal.id) not in strategy.account.orders
     observed = decision.order is None and decision.signal.action is Action.ORDER
     return decision.reason is not None or observed
+
+
+def _is_sized(decision: Decided) -> bool:
+    """Whether its strategy has to be told how large an order it has asked for."""
+    return decision.order is not None and decision.signal.direction is not None
 
 
 def _batch_record(strategy: Strategy, batch: Batch, pools: Pools, at_ns: int) -> Record:

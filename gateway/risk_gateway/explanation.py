@@ -24,7 +24,9 @@ from trading.instruments import Instrument
 from trading.ledger import Booking
 from trading.market import Touch
 from trading.rules import CLOSING, opening
-from trading.signals import Action, Signal
+from trading.signals import Action, Direction, Signal
+from trading.sizing import Sized
+from trading.votes import Poll
 
 _ZERO = Decimal(0)
 
@@ -82,6 +84,8 @@ class Explanation:
     age_ns: int | None
     checks: tuple[Finding, ...]
     unchecked: str  # why there are no checks
+    sized: tuple[Sized, ...]  # what an intention's quantity was made of
+    poll: Poll | None  # how those who vote together stood to it
     terms: Terms | None
     code: Code | None
     grant: Armed | None
@@ -125,6 +129,8 @@ def explained(archive: Archive, name: str) -> Explanation:
         age_ns=decided.judged.age_ns if decided.judged else None,
         checks=tuple(checks),
         unchecked=unchecked,
+        sized=decided.sized,
+        poll=decided.poll,
         terms=terms,
         code=_code(archive, row, decided.revision),
         grant=_grant(archive, row, decided.epoch),
@@ -146,6 +152,8 @@ def _checks(
         return [], "a cancel obeys no limits"
     if decided.signal.action is Action.MODIFY:
         return [], "the checks of a modification are not kept"
+    if decided.signal.direction is Direction.NONE:
+        return [], "an intention of nothing is no order"
     if decided.judged is None or terms is None:
         return [], "no check was made, or an older gateway did not keep what it was made on"
     touch = None

@@ -9,7 +9,10 @@ import msgspec
 
 from risk_gateway.explanation import Explanation
 from risk_gateway.findings import Finding
+from trading.aggregation import Vote
 from trading.limits import UNLIMITED, Limits
+from trading.sizing import Sized
+from trading.votes import Poll
 
 _WIDTH = 12
 
@@ -36,6 +39,10 @@ def _parts(found: Explanation) -> Iterator[tuple[str, list[str]]]:
     yield "record", [f"{found.record}, hash {found.hash}"]
     yield "strategy", list(_strategy(found))
     yield "checks", list(_checks(found))
+    if found.sized:
+        yield "sizing", list(map(_sized, found.sized))
+    if found.poll is not None:
+        yield "votes", list(_votes(found.poll))
     yield "limits", list(_limits(found.terms.limits)) if found.terms else ["not kept"]
     yield (
         "events",
@@ -62,7 +69,8 @@ def _signal(found: Explanation) -> Iterator[str]:
     price = f" at {signal.price}" if signal.price is not None else ""
     yield f"{signal.id}"
     what = f"{signal.side} {signal.quantity} {signal.symbol}, {signal.order_type}{price}"
-    yield f"{signal.action}: {what}"
+    meant = f"{signal.direction}: " if signal.direction else ""
+    yield f"{signal.action}: {meant}{what}"
     yield f"caused by {cause.stream} {cause.sequence}, {_time(cause.at_ns)}"
     age = "" if found.age_ns is None else f", {found.age_ns / 1e6:.3f} ms old"
     yield f"bid {found.bid}, ask {found.ask}{age}"
@@ -89,6 +97,29 @@ def _checks(found: Explanation) -> Iterator[str]:
 def _check(found: Finding) -> str:
     what = found.message or _pairs(found.compared)
     return f"{found.result:12}{found.check:40}{what}"
+
+
+def _sized(sized: Sized) -> str:
+    moves = "" if sized.volatility is None else f", volatility {sized.volatility:.4f} a year"
+    return (
+        f"risk policy {sized.sizing.policy}: {sized.quantity} by {sized.sizing.method}: share "
+        f"{sized.share} of equity {sized.equity}, times {sized.weight} of confidence and size, "
+        f"at {sized.price}{moves}"
+    )
+
+
+def _votes(poll: Poll) -> Iterator[str]:
+    yield f"its own: {_vote(poll.vote)}"
+    for each in poll.consensus:
+        rule = each.rule
+        window = f"window {rule.window_ns / 1e9:g} s, threshold {rule.threshold}"
+        yield f"{rule.group}: {each.direction} by {rule.method}, {window}"
+        yield from map(_vote, each.votes)
+
+
+def _vote(vote: Vote) -> str:
+    since = f"since {_time(vote.since_ns)}, said {_time(vote.at_ns)}"
+    return f"{vote.strategy} {vote.direction} {vote.confidence}, {since}"
 
 
 def _limits(limits: Limits) -> Iterator[str]:

@@ -6,12 +6,14 @@ from risk_gateway.judged import Judged, judged_by
 from risk_gateway.market_view import View
 from risk_gateway.records import Decided
 from risk_gateway.strategy import Strategy, Submission
+from trading.intentions import Intended, intended
 from trading.orders import Order
 from trading.reasons import Reason
 from trading.risk import Approved, Rejection
-from trading.signals import Action, Signal
+from trading.signals import Action, Direction, Signal
 from trading.standings import NONE_SET, Stand, Standing, Standings
 from trading.values import value
+from trading.votes import Poll
 
 
 @value(frozen=True, slots=True)
@@ -29,18 +31,36 @@ def judge(
 ) -> Decided:
     """Reserves what it accepts, so that the next signal counts it."""
     account = strategy.account
-    account.judged = None
+    account.judged = account.poll = None
+    meant = None
+    if signal.direction is not None:
+        meant = intended(account, signal, view.market, view.now_ns, view.sampled)
+        signal = meant.signal
     outcome = _decide(strategy, submission, signal, view, situation)
+    if meant is not None:
+        outcome = _meant(meant, outcome)
     judged = judged_by(account.judged, strategy.terms_digest) if account.judged else None
-    if isinstance(outcome, Rejection):
-        return decided(submission, signal, view, outcome, judged=judged)
+    rejection = outcome if isinstance(outcome, Rejection) else None
+    approved = outcome if isinstance(outcome, Approved) else None
+    made = decided(submission, signal, view, rejection, approved, judged, account.poll)
+    if meant is not None:
+        made = replace(made, sized=meant.sized)
     if isinstance(outcome, Order):
         account.ask(outcome, view.now_ns)
-        made = decided(submission, signal, view, None, judged=judged)
         return replace(made, modification=outcome.asked)
-    if outcome is not None:
-        account.reserve(outcome.order)
-    return decided(submission, signal, view, None, outcome, judged)
+    if approved is not None:
+        account.reserve(approved.order)
+    return made
+
+
+def _meant(
+    meant: Intended, outcome: Approved | Order | Rejection | None
+) -> Approved | Order | Rejection | None:
+    """An intention without a quantity is refused for what kept it from one; or wants none."""
+    without = isinstance(outcome, Rejection) and outcome.reason is Reason.INVALID_QUANTITY
+    if without and meant.refusal is not None:
+        return meant.refusal
+    return None if without and meant.signal.direction is Direction.NONE else outcome
 
 
 def decided(
@@ -50,6 +70,7 @@ def decided(
     rejection: Rejection | None,
     approved: Approved | None = None,
     judged: Judged | None = None,
+    poll: Poll | None = None,
 ) -> Decided:
     touch = view.market(signal.symbol)
     return Decided(
@@ -66,6 +87,7 @@ def decided(
         order=approved.order if approved else None,
         bypassed=tuple(each.reason for each in approved.bypassed) if approved else (),
         judged=judged,
+        poll=poll,
     )
 
 

@@ -12,11 +12,13 @@ from market_data.intake import Intake
 from risk_gateway.metrics import Log2Histogram
 from risk_gateway.settings import Clock
 from strategy_sdk.market import Book, Event, Tick
-from trading.market import Market, Quote, Tape, Touch
+from trading.intentions import Sampled, unsampled
+from trading.market import Market, Quote, Tape, Touch, mid_of
 from trading.samples import Sampler
 from trading.signals import Cause
 from trading.values import value
 
+_SECOND_NS = 1_000_000_000
 _FORGOTTEN_NS = 2**62  # older than the tape: staler than any limit
 
 
@@ -26,6 +28,7 @@ class View:
 
     now_ns: int
     market: Market
+    sampled: Sampled = unsampled  # up to the same place
 
 
 def _unknown(_: str) -> None:
@@ -93,9 +96,9 @@ class MarketView:
         without a cause (no type) it is the latest.
         """
         if self._clock is Clock.WALL:
-            return View(self._wall_ns(), self.latest)
+            return View(self._wall_ns(), self.latest, self._sampled_until(self.tape.arrived))
         if not cause.type:
-            return View(cause.at_ns, self.latest)
+            return View(cause.at_ns, self.latest, self._sampled_until(self.tape.arrived))
         key = (cause.symbol, cause.type, cause.sequence)
         if key != self._seen:  # the signals of one batch mostly have one cause
             place = self.tape.place(cause)
@@ -115,7 +118,18 @@ class MarketView:
                 known[symbol] = self._touch(symbol, place)
             return known[symbol]
 
-        return View(self._time_of(cause, place), touch)
+        return View(self._time_of(cause, place), touch, self._sampled_until(place))
+
+    def _sampled_until(self, place: int) -> Sampled:
+        """By the times that the quotes themselves have: no clock of ours is in it."""
+
+        def sampled(symbol: str, step_s: int, count: int) -> list[Decimal] | None:
+            quotes = self.tape.stood(symbol, place, step_s * _SECOND_NS, count)
+            mids = [mid_of(Touch.of(quote)) for quote in quotes if quote is not None]
+            known = [mid for mid in mids if mid is not None]
+            return known if len(known) == count else None
+
+        return sampled
 
     def latest(self, symbol: str) -> Touch | None:
         quote = self.tape.latest(symbol)

@@ -10,12 +10,16 @@ from functools import reduce
 from typing import Any
 
 from risk_gateway.content import Content, Mode, tighter
+from risk_gateway.sizing_rules import parse_sizing
+from risk_gateway.voting import parse_aggregation
+from trading.aggregation import Aggregation
 from trading.limits import UNBOUNDED, InvalidLimits, Limits, parse_bounds
 from trading.limits import tighter as tighter_limits
 from trading.limits import written as written_limits
 from trading.rules import BYPASSABLE, TOGETHER
 from trading.sampling import Sampling, parse_sampling
 from trading.scopes import DESK, Level, Scope
+from trading.sizing import Sizing
 from trading.standings import ACTIVE, Source, Stand, Standing
 
 NO_REASON = "no reason given"
@@ -32,6 +36,8 @@ class Policy:
     self_trade: Mapping[Scope, bool] = field(default_factory=dict)  # whether it may be
     bypass: frozenset[str] = frozenset()
     sampling: Sampling | None = None
+    aggregation: Aggregation | None = None
+    sizing: Sizing | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +141,24 @@ class Policies:
         policy = self._in_force.get(content.policy)
         return policy.bypass if policy and content.mode is not Mode.LIVE else frozenset()
 
+    def aggregations(self, contents: Sequence[Content], mode: Mode) -> tuple[Aggregation, ...]:
+        """Who names one policy and is in one mode votes together: a rehearsal sways nobody live."""
+        found = {}
+        for name in dict.fromkeys(each.policy for each in contents):
+            policy = self._in_force.get(name)
+            if policy and policy.aggregation:
+                found[name] = replace(policy.aggregation, group=f"risk policy {name}, {mode}")
+        return tuple(found.values())
+
+    def sizings(self, contents: Sequence[Content]) -> tuple[Sizing, ...]:
+        """How intentions are sized by the policies that they name."""
+        named = {name: self._in_force.get(name) for name in (each.policy for each in contents)}
+        return tuple(
+            replace(policy.sizing, policy=name)
+            for name, policy in named.items()
+            if policy and policy.sizing
+        )
+
     def capped(self, content: Content, name: str) -> Content:
         """Within the policy of that name."""
         policy = self._policies.get(name) if self.asked_for else None
@@ -164,6 +188,8 @@ def parse_policy(spec: Mapping[str, Any]) -> Policy:
         self_trade = _self_trade(entries)
         bypass = _bypass(spec.get("bypass"))
         sampling = _sampling(entries)
+        aggregation = parse_aggregation(spec.get("aggregation"))
+        sizing = parse_sizing(spec.get("sizing"))
     except (InvalidLimits, RecursionError) as error:
         unreadable = str(error)[:200]
         if not halted and any(spec.get(name) for name in ("desk", "accounts", "symbols")):
@@ -173,7 +199,19 @@ def parse_policy(spec: Mapping[str, Any]) -> Policy:
     stands = {scope: each for scope, each in found.items() if each != ACTIVE} | stands
     bounds = {scope: each for scope, each in bounds.items() if each != UNBOUNDED}
     allow_live = spec.get("allowLive") is True
-    return Policy(limits, allow_live, halted, "", bounds, stands, self_trade, bypass, sampling)
+    return Policy(
+        limits,
+        allow_live,
+        halted,
+        "",
+        bounds,
+        stands,
+        self_trade,
+        bypass,
+        sampling,
+        aggregation,
+        sizing,
+    )
 
 
 def _entries(spec: Mapping[str, Any]) -> Mapping[Scope, Mapping[str, Any]]:

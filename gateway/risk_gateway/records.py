@@ -28,8 +28,10 @@ from trading.reasons import Reason
 from trading.samples import Sample
 from trading.scopes import Level, Scope
 from trading.signals import Signal, Verdict
+from trading.sizing import Sized
 from trading.standings import OPERATOR, Stand, Standing
 from trading.values import value
+from trading.votes import Poll
 from trading.watermarks import Watermarks
 
 T = TypeVar("T")
@@ -140,6 +142,8 @@ class Decided:
     modification: Modification | None = None  # likewise, of an order at work
     judged: Judged | None = None  # None: no check was made
     watermarks: Watermarks | None = None  # of no batch: a tool's, or the gateway's own
+    poll: Poll | None = None  # how those who vote together stood to it; None: nobody votes
+    sized: tuple[Sized, ...] = ()  # what an intention's quantity was made of, by each policy
     bypassed: tuple[Reason, ...] = ()  # what would have refused it, had a policy not said otherwise
 
     @property
@@ -312,7 +316,13 @@ def modified_outcome(number: int, modified: OrderModified) -> Outcome:
 
 
 def verdict_outcome(number: int, decided: Decided) -> Outcome:
-    """Of a verdict that ends its signal: refused, or observed and therefore never an order."""
+    """Of a verdict that ends its signal: refused, or observed and therefore never an order. Or of
+    one that made an intention an order.
+    """
+    order = decided.order
+    if order is not None:
+        sized = messages.OrderSized(order.symbol, order.side, order.quantity)
+        return Outcome(number, decided.signal.id, sized)
     state = OrderState.CANCELLED if decided.reason is None else OrderState.REJECTED
     return Outcome(number, decided.signal.id, OrderEnd(state, decided.reason))
 

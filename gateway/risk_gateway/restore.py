@@ -161,6 +161,8 @@ class Restoration:
             strategy.account.watermarks = body.watermarks
         strategy.tally.decided(body)
         strategy.recent.append(body)
+        if body.poll is not None:
+            self.state.pools.votes.put(body.signal.symbol, body.poll.vote)
         if strategy.flattening is not None and not body.epoch:
             strategy.flattening.attempts[body.signal.symbol] += 1
         if body.order is not None:

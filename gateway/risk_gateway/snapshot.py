@@ -29,6 +29,7 @@ from trading.account_memory import AccountMemory, memory_of, remembered
 from trading.fills import Fill
 from trading.pool_memory import PoolMemory, memory_of_pools, put_back_pools
 from trading.samples import Sample
+from trading.votes import BoxMemory, memory_of_votes, put_back_votes
 
 LAYOUT = 4  # another one is not read: what is added here is missing in an older snapshot
 
@@ -73,6 +74,7 @@ class Snapshot:
     early_busts: dict[str, Fill]
     samples: tuple[Sample, ...]
     strategies: tuple[StrategySnapshot, ...]
+    votes: tuple[BoxMemory, ...] = ()  # no gateway whose snapshots lack them had any
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,7 @@ def taken(state: State, grants: Mapping[str, Record]) -> Snapshot:
             _taken(strategy, grants.get(strategy.name, Record()))
             for strategy in state.strategies.values()
         ),
+        votes=memory_of_votes(state.pools.votes),
     )
 
 
@@ -119,6 +122,7 @@ def put_back(snapshot: Snapshot, state: State, timing: Timing) -> dict[str, Reco
     put_back_pools(state.pools, snapshot.pools)
     for sample in snapshot.samples:
         state.pools.prospects.samples.take(sample)
+    put_back_votes(state.pools.votes, snapshot.votes)
     return {each.name: each.grants for each in snapshot.strategies}
 
 
@@ -190,6 +194,8 @@ def _put_back(each: StrategySnapshot, state: State, timing: Timing) -> Strategy:
     strategy.traded = dict(each.traded)
     strategy.last_outcome = each.last_outcome
     strategy.session = each.session
+    if each.session and state.market.may_begin_again:
+        state.pools.votes.decides_in(each.name, each.session)
     _tell(told, each, strategy)
     strategy.note_terms()
     strategy.adopt_terms()  # policies may be asked for now, or the venue be another

@@ -264,7 +264,9 @@ class Strategy:
         self.mode = content.mode
         self.account.fund(not self.observes)
         bypass = frozenset.intersection(*map(self._policies.bypass, contents))
-        terms = replace(content.terms, bypass=bypass)
+        aggregations = self._policies.aggregations(contents, self.mode)
+        sizings = self._policies.sizings(contents)
+        terms = replace(content.terms, bypass=bypass, aggregations=aggregations, sizings=sizings)
         if terms != self.account.terms:
             self.account.adopt(terms)
         self.note_terms()
@@ -293,6 +295,7 @@ class Strategy:
         if session and session != self.session:
             self.session = session
             if begins_again:
+                self._pools.votes.decides_in(self.name, session)
                 self.account.begin_anew()
                 self._pools.begin_anew(session)
 

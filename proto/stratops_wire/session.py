@@ -94,13 +94,17 @@ def outcome_to_proto(outcome: m.Outcome) -> pb.Outcome:
             order=what.order, remaining=text_of(what.remaining), price=text_of(what.price)
         )
         return pb.Outcome(number=outcome.number, signal_id=outcome.signal_id, modified=modified)
+    if isinstance(what, m.OrderSized):
+        return pb.Outcome(
+            number=outcome.number, signal_id=outcome.signal_id, sized=_sized_to_proto(what)
+        )
     return pb.Outcome(number=outcome.number, signal_id=outcome.signal_id, end=_end_to_proto(what))
 
 
 def outcome_from_proto(message: pb.Outcome) -> m.Outcome:
     kind = message.WhichOneof("what")
     if kind is None:
-        raise InvalidMessage("outcome", "nothing", "fill, end or modified")
+        raise InvalidMessage("outcome", "nothing", "fill, end, modified or sized")
     what = _WHAT_FROM_PROTO[kind](getattr(message, kind))
     return m.Outcome(message.number, text_from("signal_id", message.signal_id), what)
 
@@ -187,10 +191,27 @@ def _modified_from_proto(message: pb.OrderModified) -> m.OrderModified:
     )
 
 
-_WHAT_FROM_PROTO: dict[str, Callable[[Any], m.OrderFill | m.OrderEnd | m.OrderModified]] = {
+def _sized_to_proto(sized: m.OrderSized) -> pb.OrderSized:
+    return pb.OrderSized(
+        symbol=sized.symbol,
+        side=SIDES.number(sized.side),  # type: ignore[arg-type]  # the stubs' own enum type
+        quantity=text_of(sized.quantity),
+    )
+
+
+def _sized_from_proto(message: pb.OrderSized) -> m.OrderSized:
+    return m.OrderSized(
+        text_from("symbol", message.symbol),
+        SIDES.member("side", message.side),
+        decimal_from("quantity", message.quantity),
+    )
+
+
+_WHAT_FROM_PROTO: dict[str, Callable[[Any], m.What]] = {
     "fill": _fill_from_proto,
     "end": _end_from_proto,
     "modified": _modified_from_proto,
+    "sized": _sized_from_proto,
 }
 
 

@@ -22,6 +22,7 @@ from trading.signals import (
     DEFAULT_PRIORITY,
     NO_METADATA,
     Action,
+    Direction,
     OrderType,
     Side,
     Signal,
@@ -29,6 +30,7 @@ from trading.signals import (
     Verdict,
 )
 
+DIRECTIONS = Codes(Direction, "DIRECTION", dict(pb.Direction.items()))
 ACTIONS = Codes(Action, "ACTION", dict(pb.Action.items()))
 MOST_METADATA = 32
 
@@ -55,12 +57,19 @@ def signal_to_proto(signal: Signal) -> pb.Signal:
         closing=signal.closing,
         modifies=signal.modifies or "",
         post_only=signal.post_only,
+        direction=_direction_number(signal.direction),  # type: ignore[arg-type]  # as above
+        size=text_of(signal.size),
     )
+
+
+def _direction_number(direction: Direction | None) -> int:
+    return 0 if direction is None else DIRECTIONS.number(direction)
 
 
 def signal_from_proto(message: pb.Signal) -> Signal:
     action = ACTIONS.member("action", message.action)
     ordering = action is Action.ORDER
+    intends = ordering and bool(message.direction)  # the gateway finds the side
     priority = message.priority or DEFAULT_PRIORITY
     if priority > 10:
         raise InvalidMessage("priority", priority, "1 to 10")
@@ -72,9 +81,11 @@ def signal_from_proto(message: pb.Signal) -> Signal:
         cause=cause_from_proto(message.cause),
         at_ns=message.at_ns,
         action=action,
-        side=SIDES.member("side", message.side) if ordering else Side.BUY,
+        side=SIDES.member("side", message.side)
+        if ordering and (message.side or not intends)
+        else Side.BUY,
         order_type=ORDER_TYPES.member("order_type", message.order_type)
-        if ordering
+        if ordering and (message.order_type or not intends)
         else OrderType.MARKET,
         quantity=decimal_from("quantity", message.quantity or "0"),
         price=optional_decimal_from("price", message.price),
@@ -87,6 +98,8 @@ def signal_from_proto(message: pb.Signal) -> Signal:
         cancels=text_from("cancels", message.cancels) if action is Action.CANCEL else None,
         modifies=text_from("modifies", message.modifies) if action is Action.MODIFY else None,
         post_only=message.post_only,
+        direction=DIRECTIONS.member("direction", message.direction) if intends else None,
+        size=optional_decimal_from("size", message.size),
         closing=message.closing,
         metadata=MappingProxyType(dict(message.metadata)) if message.metadata else NO_METADATA,
     )

@@ -8,12 +8,20 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from time import perf_counter_ns, time_ns
 
-from handover.messages import Holdings, Mark, OrderEnd, OrderModified, Outcome, WorkingOrder
+from handover.messages import (
+    Holdings,
+    Mark,
+    OrderEnd,
+    OrderModified,
+    OrderSized,
+    Outcome,
+    WorkingOrder,
+)
 from market_data.intake import Intake
 from market_data.progress import origin
 from strategy_runner.guard import Guard
 from strategy_runner.histogram import AGE_US, Histogram
-from strategy_sdk.account import Ended, Fill, Modified, Working
+from strategy_sdk.account import Ended, Fill, Modified, Sized, Working
 from strategy_sdk.market import Event
 from strategy_sdk.seat import Seat
 from trading.signals import Signal
@@ -192,6 +200,8 @@ def _take(seat: Seat, outcome: Outcome) -> None:
     what = outcome.what
     if isinstance(what, OrderEnd):
         seat.end(Ended(outcome.signal_id, what.state, what.reason))
+    elif isinstance(what, OrderSized):
+        seat.sized(Sized(outcome.signal_id, what.symbol, what.side, what.quantity))
     elif isinstance(what, OrderModified):
         seat.modified(Modified(outcome.signal_id, what.order, what.remaining, what.price))
     else:

@@ -12,18 +12,19 @@ class BuyLow(Strategy):
                 self.buy(event.symbol, self.quantity)
 """
 
-from strategy_sdk.account import Ended, Fill, Modified, Position, Working
+from strategy_sdk.account import Ended, Fill, Modified, Position, Sized, Working
 from strategy_sdk.market import Book, Candle, Event, Tick, Trade
 from strategy_sdk.parameters import Bounds
 from strategy_sdk.strategy import Decision, Strategy
 from trading.instruments import Instrument
-from trading.signals import OrderType, Side, Signal, TimeInForce
+from trading.signals import Direction, OrderType, Side, Signal, TimeInForce
 
 __all__ = [
     "Book",
     "Bounds",
     "Candle",
     "Decision",
+    "Direction",
     "Ended",
     "Event",
     "Fill",
@@ -33,6 +34,7 @@ __all__ = [
     "Position",
     "Side",
     "Signal",
+    "Sized",
     "Strategy",
     "Tick",
     "TimeInForce",

@@ -51,6 +51,16 @@ class Modified:
 
 
 @dataclass(frozen=True, slots=True)
+class Sized:
+    """An intention was accepted: it is a market order of that side and quantity."""
+
+    signal_id: str
+    symbol: str
+    side: Side
+    quantity: Decimal
+
+
+@dataclass(frozen=True, slots=True)
 class Position:
     """What is filled, signed: more than zero is long."""
 
@@ -108,6 +118,12 @@ class Account:
             self._add(
                 Working(signal.id, signal.symbol, signal.side, signal.order_type, signal.quantity)
             )
+
+    def size(self, sized: Sized) -> None:
+        """Counts an order that was not known before how large it is."""
+        self._add(
+            Working(sized.signal_id, sized.symbol, sized.side, OrderType.MARKET, sized.quantity)
+        )
 
     def fill(self, fill: Fill) -> Position:
         self._settled[fill.symbol] = self.settled(fill.symbol) + fill.quantity * fill.side.sign

@@ -14,7 +14,7 @@ from strategy_sdk.market import Event
 from trading.ids import signal_id
 from trading.instruments import Instrument
 from trading.market import exact
-from trading.signals import Action, Cause, OrderType, Side, Signal
+from trading.signals import Action, Cause, Direction, OrderType, Side, Signal
 
 Number = Decimal | int | float | str
 
@@ -88,6 +88,11 @@ class Blotter:
             closing=closing,
             **more,
         )
+
+    def intention(
+        self, symbol: str, direction: Direction, expires_in_s: float | None, **more: Any
+    ) -> Signal:
+        return self._make(symbol, direction=direction, expires_in_s=expires_in_s, **more)
 
     def cancel(self, signal: Signal | str, symbol: str) -> Signal:
         id_ = signal if isinstance(signal, str) else signal.id

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 
 from strategy_sdk import keeping
-from strategy_sdk.account import Account, Ended, Fill, Modified, Position, Working
+from strategy_sdk.account import Account, Ended, Fill, Modified, Position, Sized, Working
 from strategy_sdk.blotter import Blotter
 from strategy_sdk.market import Event
 from strategy_sdk.strategy import Decision, Strategy
@@ -105,6 +105,11 @@ class Seat:
         self.account.end(ended)
         with self.blotter.closed():
             self.strategy.on_order_end(ended)
+
+    def sized(self, sized: Sized) -> None:
+        self.account.size(sized)
+        with self.blotter.closed():
+            self.strategy.on_order_sized(sized)
 
     def modified(self, modified: Modified) -> None:
         self.account.modify(modified)

@@ -8,12 +8,12 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from strategy_sdk.account import Ended, Fill, Modified, Position, Working
+from strategy_sdk.account import Ended, Fill, Modified, Position, Sized, Working
 from strategy_sdk.blotter import Number
 from strategy_sdk.market import Event
 from strategy_sdk.parameters import bind, declared
 from trading.instruments import Instrument
-from trading.signals import DEFAULT_PRIORITY, Side, Signal, TimeInForce
+from trading.signals import DEFAULT_PRIORITY, Direction, Side, Signal, TimeInForce
 
 if TYPE_CHECKING:
     from strategy_sdk.seat import Seat
@@ -72,6 +72,9 @@ class Strategy:
 
     def on_order_modified(self, modified: Modified) -> None:
         """An own order has the price and quantity that `modify` asked for."""
+
+    def on_order_sized(self, sized: Sized) -> None:
+        """An own intention is an order of that side and quantity; position() counts it."""
 
     def stop(self) -> None:
         """Called once, after the last message."""
@@ -191,6 +194,27 @@ class Strategy:
             Side.SELL, symbol, quantity, price, stop_price, expires_in_s, closing,
             time_in_force=time_in_force, priority=priority, max_slippage=max_slippage,
             confidence=confidence, post_only=post_only, metadata=metadata or {},
+        )  # fmt: skip
+
+    def intend(
+        self,
+        symbol: str,
+        direction: Direction,
+        *,
+        confidence: Decimal | None = None,
+        size: Decimal | None = None,
+        priority: int = DEFAULT_PRIORITY,
+        max_slippage: Decimal | None = None,
+        expires_in_s: float | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> Signal:
+        """To be LONG or SHORT by as much as the risk policy's sizing allows, times confidence and
+        `size` (both 0 to 1); CLOSE: to hold nothing; NONE: no opinion. One market order to get
+        there, or none. `on_order_sized` tells how large it is; position() counts it from then on.
+        """
+        return self._seated.blotter.intention(
+            symbol, direction, expires_in_s, confidence=confidence, size=size, priority=priority,
+            max_slippage=max_slippage, metadata=metadata or {},
         )  # fmt: skip
 
     def move(self, symbol: str, position: Number) -> Signal | None:

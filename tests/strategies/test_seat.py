@@ -10,12 +10,14 @@ from hypothesis import strategies as st
 
 from strategy_sdk import (
     Decision,
+    Direction,
     Event,
     Fill,
     Modified,
     OrderType,
     Position,
     Signal,
+    Sized,
     Strategy,
     Tick,
 )
@@ -274,3 +276,19 @@ def test_a_bust_moves_the_position_and_not_the_order() -> None:
     rehearsal.seat.fill(back)
     assert strategy.settled("BTCUSDT") == 0
     assert strategy.working()[0].quantity == 1
+
+
+def test_an_intention_counts_once_it_is_told_how_large_it_is() -> None:
+    strategy = Scripted(lambda s: s.intend("BTCUSDT", Direction.LONG, size=Decimal("0.5")))
+    rehearsal = Rehearsal(strategy)
+    (signal,) = rehearsal.tick(100, 101)
+    assert (signal.direction, signal.size) == (Direction.LONG, Decimal("0.5"))
+    assert strategy.position("BTCUSDT") == 0
+    assert not strategy.working()
+    rehearsal.seat.sized(Sized(signal.id, "BTCUSDT", Side.BUY, Decimal(3)))
+    assert strategy.position("BTCUSDT") == 3
+    rehearsal.seat.fill(
+        Fill(signal.id, "f", "BTCUSDT", Side.BUY, Decimal(101), Decimal(3), Decimal(0), 1)
+    )
+    assert strategy.settled("BTCUSDT") == 3
+    assert not strategy.working()

@@ -98,3 +98,31 @@ def test_a_full_tape_forgets_the_oldest_and_says_so() -> None:
     assert tape.place(cause_of(1)) == 0
     assert tape.place(cause_of(21)) == 21
     assert tape.quote("BTCUSDT", 10) is None
+
+
+def stood(tape: Tape, place: int, step_ns: int, count: int) -> list[int | None]:
+    """The sequences of what stood."""
+    quotes = tape.stood("BTCUSDT", place, step_ns, count)
+    return [None if quote is None else quote.sequence for quote in quotes]
+
+
+def test_what_stood_is_found_by_the_quotes_own_times() -> None:
+    tape = tape_of(1, 2, 3, 5, 8)  # at 10, 20, 30, 50, 80
+    assert stood(tape, 4, step_ns=20, count=3) == [1, 3, 5]
+    assert stood(tape, 5, step_ns=15, count=3) == [5, None, 8]  # at 50, 65, 80
+
+
+def test_what_came_later_did_not_stand() -> None:
+    assert stood(tape_of(1, 2, 3), 2, step_ns=10, count=2) == [1, 2]
+
+
+def test_before_the_tape_nothing_stood() -> None:
+    assert stood(tape_of(5, 6), 2, step_ns=10, count=3) == [None, 5, 6]
+    assert stood(Tape(), 0, step_ns=10, count=2) == [None, None]
+
+
+def test_another_run_that_began_earlier_is_no_past_of_this_one() -> None:
+    tape = tape_of(100, 101)
+    for sequence in (1, 2):
+        tape.append("BTCUSDT/book", sequence, quote_of("BTCUSDT", sequence))
+    assert stood(tape, 4, step_ns=10, count=4)[:2] == [None, None]

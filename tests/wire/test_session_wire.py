@@ -14,7 +14,7 @@ from stratops_wire import InvalidMessage, session
 from stratops_wire.signals import signal_from_proto, signal_to_proto
 from trading.orders import OrderState
 from trading.reasons import Reason
-from trading.signals import Cause, OrderType, Side, Signal, TimeInForce, Verdict
+from trading.signals import Cause, Direction, OrderType, Side, Signal, TimeInForce, Verdict
 
 U64 = st.integers(0, 2**64 - 1)
 U32 = st.integers(0, 2**32 - 1)
@@ -44,6 +44,8 @@ SIGNALS = st.builds(
     time_in_force=st.sampled_from(TimeInForce),
     closing=st.booleans(),
     post_only=st.booleans(),
+    direction=st.none() | st.sampled_from(Direction),
+    size=st.none() | DECIMALS,
 )
 VERDICTS = st.builds(Verdict, NAMES, st.none() | st.sampled_from(Reason), NAMES)
 TEXTS = st.just("") | NAMES
@@ -53,7 +55,8 @@ SIDES = st.sampled_from(Side)
 FILLS = st.builds(m.OrderFill, NAMES, NAMES, SIDES, DECIMALS, DECIMALS, DECIMALS, I64, TEXTS)
 ENDS = st.builds(m.OrderEnd, st.sampled_from(OrderState), st.none() | st.sampled_from(Reason))
 MODIFIED = st.builds(m.OrderModified, NAMES, DECIMALS, DECIMALS)
-OUTCOME = st.builds(m.Outcome, U64, NAMES, FILLS | ENDS | MODIFIED)
+SIZED = st.builds(m.OrderSized, NAMES, SIDES, DECIMALS)
+OUTCOME = st.builds(m.Outcome, U64, NAMES, FILLS | ENDS | MODIFIED | SIZED)
 OUTCOMES = st.lists(OUTCOME, max_size=2).map(tuple)
 TYPES = st.sampled_from(OrderType)
 WORKING = st.builds(m.WorkingOrder, NAMES, NAMES, SIDES, TYPES, DECIMALS, st.none() | DECIMALS)

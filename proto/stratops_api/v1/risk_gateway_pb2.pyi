@@ -71,6 +71,31 @@ ACTION_CANCEL: Action.ValueType  # 2
 ACTION_MODIFY: Action.ValueType  # 3
 Global___Action: _TypeAlias = Action  # noqa: Y015
 
+class _Direction:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _DirectionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Direction.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    DIRECTION_UNSPECIFIED: _Direction.ValueType  # 0
+    """no intention: an order that says side and quantity itself"""
+    DIRECTION_LONG: _Direction.ValueType  # 1
+    DIRECTION_SHORT: _Direction.ValueType  # 2
+    DIRECTION_CLOSE: _Direction.ValueType  # 3
+    DIRECTION_NONE: _Direction.ValueType  # 4
+    """wants nothing any more: takes its vote back"""
+
+class Direction(_Direction, metaclass=_DirectionEnumTypeWrapper): ...
+
+DIRECTION_UNSPECIFIED: Direction.ValueType  # 0
+"""no intention: an order that says side and quantity itself"""
+DIRECTION_LONG: Direction.ValueType  # 1
+DIRECTION_SHORT: Direction.ValueType  # 2
+DIRECTION_CLOSE: Direction.ValueType  # 3
+DIRECTION_NONE: Direction.ValueType  # 4
+"""wants nothing any more: takes its vote back"""
+Global___Direction: _TypeAlias = Direction  # noqa: Y015
+
 @_typing.final
 class RunnerMessage(_message.Message):
     """---- A runner's session --------------------------------------------------------------------"""
@@ -951,6 +976,7 @@ class Outcome(_message.Message):
     FILL_FIELD_NUMBER: _builtins.int
     END_FIELD_NUMBER: _builtins.int
     MODIFIED_FIELD_NUMBER: _builtins.int
+    SIZED_FIELD_NUMBER: _builtins.int
     number: _builtins.int
     signal_id: _builtins.str
     @_builtins.property
@@ -959,6 +985,8 @@ class Outcome(_message.Message):
     def end(self) -> Global___OrderEnd: ...
     @_builtins.property
     def modified(self) -> Global___OrderModified: ...
+    @_builtins.property
+    def sized(self) -> Global___OrderSized: ...
     def __init__(
         self,
         *,
@@ -967,12 +995,13 @@ class Outcome(_message.Message):
         fill: Global___OrderFill | None = ...,
         end: Global___OrderEnd | None = ...,
         modified: Global___OrderModified | None = ...,
+        sized: Global___OrderSized | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["end", b"end", "fill", b"fill", "modified", b"modified", "what", b"what"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end", b"end", "fill", b"fill", "modified", b"modified", "sized", b"sized", "what", b"what"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["end", b"end", "fill", b"fill", "modified", b"modified", "number", b"number", "signal_id", b"signal_id", "what", b"what"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end", b"end", "fill", b"fill", "modified", b"modified", "number", b"number", "signal_id", b"signal_id", "sized", b"sized", "what", b"what"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_what: _TypeAlias = _typing.Literal["fill", "end", "modified"]  # noqa: Y015
+    _WhichOneofReturnType_what: _TypeAlias = _typing.Literal["fill", "end", "modified", "sized"]  # noqa: Y015
     _WhichOneofArgType_what: _TypeAlias = _typing.Literal["what", b"what"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_what) -> _WhichOneofReturnType_what | None: ...
 
@@ -1049,6 +1078,33 @@ class OrderModified(_message.Message):
 Global___OrderModified: _TypeAlias = OrderModified  # noqa: Y015
 
 @_typing.final
+class OrderSized(_message.Message):
+    """An intention was accepted, and is an order of that side and quantity."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SYMBOL_FIELD_NUMBER: _builtins.int
+    SIDE_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    symbol: _builtins.str
+    side: _types_pb2.Side.ValueType
+    quantity: _builtins.str
+    def __init__(
+        self,
+        *,
+        symbol: _builtins.str = ...,
+        side: _types_pb2.Side.ValueType = ...,
+        quantity: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["quantity", b"quantity", "side", b"side", "symbol", b"symbol"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OrderSized: _TypeAlias = OrderSized  # noqa: Y015
+
+@_typing.final
 class OrderEnd(_message.Message):
     """The order will be filled no further: refused, rejected, cancelled, expired, or filled."""
 
@@ -1116,6 +1172,8 @@ class Signal(_message.Message):
     CLOSING_FIELD_NUMBER: _builtins.int
     MODIFIES_FIELD_NUMBER: _builtins.int
     POST_ONLY_FIELD_NUMBER: _builtins.int
+    DIRECTION_FIELD_NUMBER: _builtins.int
+    SIZE_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """UUID, deterministic (docs/contracts)"""
     action: Global___Action.ValueType
@@ -1145,6 +1203,10 @@ class Signal(_message.Message):
     """quantity (of the whole order) given here; empty: as they are
     a limit order that rests, or is not placed
     """
+    direction: Global___Direction.ValueType
+    """an intention: the gateway finds side and quantity, which are not given"""
+    size: _builtins.str
+    """of an intention: the share of what sizing allows, 0 to 1; empty: all of it"""
     @_builtins.property
     def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]: ...
     @_builtins.property
@@ -1172,10 +1234,12 @@ class Signal(_message.Message):
         closing: _builtins.bool = ...,
         modifies: _builtins.str = ...,
         post_only: _builtins.bool = ...,
+        direction: Global___Direction.ValueType = ...,
+        size: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["cause", b"cause"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "at_ns", b"at_ns", "cancels", b"cancels", "cause", b"cause", "closing", b"closing", "confidence", b"confidence", "expires_ns", b"expires_ns", "id", b"id", "max_slippage", b"max_slippage", "metadata", b"metadata", "modifies", b"modifies", "order_type", b"order_type", "post_only", b"post_only", "price", b"price", "priority", b"priority", "quantity", b"quantity", "side", b"side", "stop_price", b"stop_price", "symbol", b"symbol", "time_in_force", b"time_in_force"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "at_ns", b"at_ns", "cancels", b"cancels", "cause", b"cause", "closing", b"closing", "confidence", b"confidence", "direction", b"direction", "expires_ns", b"expires_ns", "id", b"id", "max_slippage", b"max_slippage", "metadata", b"metadata", "modifies", b"modifies", "order_type", b"order_type", "post_only", b"post_only", "price", b"price", "priority", b"priority", "quantity", b"quantity", "side", b"side", "size", b"size", "stop_price", b"stop_price", "symbol", b"symbol", "time_in_force", b"time_in_force"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -135,6 +135,7 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     REASON_MAX_OPEN_ORDERS: _Reason.ValueType  # 14
     REASON_MAX_PRICE_DEVIATION: _Reason.ValueType  # 15
     REASON_SELF_TRADE: _Reason.ValueType  # 16
+    REASON_NO_CONSENSUS: _Reason.ValueType  # 17
     REASON_MAX_VALUE_AT_RISK: _Reason.ValueType  # 18
     REASON_MAX_CORRELATION: _Reason.ValueType  # 19
     REASON_FENCED: _Reason.ValueType  # 20
@@ -159,6 +160,7 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     REASON_UNKNOWN_ORDER: _Reason.ValueType  # 40
     REASON_INVALID_SIGNAL: _Reason.ValueType  # 41
     REASON_TOO_FEW_SAMPLES: _Reason.ValueType  # 42
+    REASON_NOT_SIZED: _Reason.ValueType  # 43
     REASON_QUEUE_FULL: _Reason.ValueType  # 50
     """Who could not take it."""
     REASON_JOURNAL_UNAVAILABLE: _Reason.ValueType  # 51
@@ -187,6 +189,7 @@ REASON_MAX_CONCENTRATION: Reason.ValueType  # 13
 REASON_MAX_OPEN_ORDERS: Reason.ValueType  # 14
 REASON_MAX_PRICE_DEVIATION: Reason.ValueType  # 15
 REASON_SELF_TRADE: Reason.ValueType  # 16
+REASON_NO_CONSENSUS: Reason.ValueType  # 17
 REASON_MAX_VALUE_AT_RISK: Reason.ValueType  # 18
 REASON_MAX_CORRELATION: Reason.ValueType  # 19
 REASON_FENCED: Reason.ValueType  # 20
@@ -211,6 +214,7 @@ REASON_DUPLICATE: Reason.ValueType  # 39
 REASON_UNKNOWN_ORDER: Reason.ValueType  # 40
 REASON_INVALID_SIGNAL: Reason.ValueType  # 41
 REASON_TOO_FEW_SAMPLES: Reason.ValueType  # 42
+REASON_NOT_SIZED: Reason.ValueType  # 43
 REASON_QUEUE_FULL: Reason.ValueType  # 50
 """Who could not take it."""
 REASON_JOURNAL_UNAVAILABLE: Reason.ValueType  # 51
