@@ -4,11 +4,22 @@ Pure. The policies are the namespace's RiskPolicy objects, as they were last see
 asked for (`stratops up`), nothing here bounds anybody.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from risk_gateway.content import Content, Mode, tighter
+from risk_gateway.policy_actions import (
+    NO_ACTIONS,
+    PolicyActions,
+    disagreement,
+    pooled_actions,
+    pooled_days,
+    read_actions,
+    sternest,
+)
+from trading.breaches import Actions
+from trading.days import UTC_DAYS, Days
 from trading.limits import UNBOUNDED, InvalidLimits, Limits, parse_bounds
 from trading.limits import tighter as tighter_limits
 from trading.limits import written as written_limits
@@ -29,6 +40,7 @@ class Policy:
     stands: Mapping[Scope, Stand] = field(default_factory=dict)
     self_trade: Mapping[Scope, bool] = field(default_factory=dict)  # whether it may be
     bypass: frozenset[str] = frozenset()
+    actions: PolicyActions = NO_ACTIONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +85,12 @@ class Policies:
     @property
     def stands(self) -> Mapping[Source, Stand]:
         """What they say that a symbol, an account or the desk may do."""
-        return {
+        found = {
             (scope, f"policy/{name}"): stand
             for name, policy in self._in_force.items()
             for scope, stand in policy.stands.items()
         }
+        return {**found, **disagreement(self._bounding)}
 
     @property
     def bounds(self) -> Mapping[Scope, Limits]:
@@ -87,6 +100,28 @@ class Policies:
             for scope, limits in policy.bounds.items():
                 found[scope] = tighter_limits(found.get(scope, UNBOUNDED), limits)
         return found
+
+    @property
+    def actions(self) -> Mapping[Scope, Actions]:
+        """What is done when an account or the desk exceeds a limit."""
+        return pooled_actions(each.actions for each in self._in_force.values())
+
+    def actions_of(self, contents: Iterable[Content]) -> Actions:
+        """Likewise a strategy of these contents."""
+        policies = (self._in_force.get(content.policy) for content in contents)
+        return sternest(policy.actions.own for policy in policies if policy is not None)
+
+    @property
+    def days(self) -> Days:
+        return pooled_days(self._bounding)
+
+    def days_of(self, content: Content) -> Days:
+        policy = self._in_force.get(content.policy)
+        return policy.actions.days or UTC_DAYS if policy else UTC_DAYS
+
+    @property
+    def _bounding(self) -> Mapping[str, PolicyActions]:
+        return {name: each.actions for name, each in self._in_force.items() if each.bounds}
 
     def allow_self_trade(self, account: str) -> bool:
         """Some policy says so, of the account or the desk, and none says otherwise."""
@@ -154,6 +189,7 @@ def parse_policy(spec: Mapping[str, Any]) -> Policy:
         found = {scope: _stand(scope, entry) for scope, entry in entries.items()}
         self_trade = _self_trade(entries)
         bypass = _bypass(spec.get("bypass"))
+        actions = read_actions(spec, entries, bounds)
     except (InvalidLimits, RecursionError) as error:
         unreadable = str(error)[:200]
         if not halted and any(spec.get(name) for name in ("desk", "accounts", "symbols")):
@@ -163,7 +199,7 @@ def parse_policy(spec: Mapping[str, Any]) -> Policy:
     stands = {scope: each for scope, each in found.items() if each != ACTIVE} | stands
     bounds = {scope: each for scope, each in bounds.items() if each != UNBOUNDED}
     allow_live = spec.get("allowLive") is True
-    return Policy(limits, allow_live, halted, "", bounds, stands, self_trade, bypass)
+    return Policy(limits, allow_live, halted, "", bounds, stands, self_trade, bypass, actions)
 
 
 def _entries(spec: Mapping[str, Any]) -> Mapping[Scope, Mapping[str, Any]]:
