@@ -102,6 +102,11 @@ class Policies:
         return found
 
     @property
+    def act(self) -> bool:
+        """Whether any of them says what a breach does."""
+        return any(each.actions != NO_ACTIONS for each in self._in_force.values())
+
+    @property
     def actions(self) -> Mapping[Scope, Actions]:
         """What is done when an account or the desk exceeds a limit."""
         return pooled_actions(each.actions for each in self._in_force.values())

@@ -20,6 +20,7 @@ from risk_gateway.records import (
     Flatten,
     Kind,
     Latch,
+    Marked,
     OrderEnded,
     OrderModified,
     Started,
@@ -161,8 +162,9 @@ class Restoration:
             strategy.account.watermarks = body.watermarks
         strategy.tally.decided(body)
         strategy.recent.append(body)
-        if strategy.flattening is not None and not body.epoch:
-            strategy.flattening.attempts[body.signal.symbol] += 1
+        closing = None if body.epoch else strategy.closing_of(body.signal)
+        if closing is not None:
+            closing.attempts[body.signal.symbol] += 1
         if body.order is not None:
             strategy.tally.orders += 1
             strategy.account.reserve(body.order)
@@ -240,6 +242,15 @@ class Restoration:
         if fill.busts and not self.state.archive.knows_fill(fill.busts, before=row.number):
             self.state.early_busts.setdefault(fill.busts, fill)
 
+    def _breached(self, row: Row) -> None:
+        self.state.take_breach(body_of(row))
+
+    def _marked(self, row: Row) -> None:
+        body: Marked = body_of(row)
+        for name, marks in body.strategies.items():
+            self.state.strategies[name].account.watermarks = marks
+        self.state.pools.restore(body.together)
+
     def _started(self, row: Row) -> None:
         self.state.started = body_of(row)
 
@@ -271,4 +282,6 @@ _STEPS: Mapping[str, Callable[[Any, Row], object]] = {
     Kind.STARTED: Restoration._started,
     Kind.SEALED: Restoration._nothing,
     Kind.TERMS: Restoration._nothing,
+    Kind.BREACHED: Restoration._breached,
+    Kind.MARKED: Restoration._marked,
 }

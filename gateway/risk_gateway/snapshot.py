@@ -7,7 +7,7 @@ repeated here: it is read when it is asked for.
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from types import MappingProxyType
 from typing import Any, get_origin
@@ -21,7 +21,7 @@ from handover.timing import Timing
 from risk_gateway.callers import Runners
 from risk_gateway.content import Mode, parse_content
 from risk_gateway.policies import PolicyChange
-from risk_gateway.records import Decided, Deployed, Latch, Started
+from risk_gateway.records import Breached, Decided, Deployed, Latch, Started
 from risk_gateway.state import State
 from risk_gateway.strategy import Deployment, Flattening, LastTrade, Strategy, Tally
 from risk_gateway.told import Told
@@ -57,6 +57,7 @@ class StrategySnapshot:
     session: str
     last_batch: Batch | None
     grants: Record
+    lowered: dict[str, int] = field(default_factory=dict)  # closing orders for breaches, by symbol
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,7 @@ class Snapshot:
     busted: dict[str, str]
     early_busts: dict[str, Fill]
     strategies: tuple[StrategySnapshot, ...]
+    breaches: tuple[Breached, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +98,7 @@ def taken(state: State, grants: Mapping[str, Record]) -> Snapshot:
             _taken(strategy, grants.get(strategy.name, Record()))
             for strategy in state.strategies.values()
         ),
+        breaches=tuple(state.breaches.values()),
     )
 
 
@@ -109,6 +112,8 @@ def put_back(snapshot: Snapshot, state: State, timing: Timing) -> dict[str, Reco
         state.take_policy(PolicyChange(name, spec))
     if snapshot.policies_known:
         state.take_policy(PolicyChange())
+    for breach in snapshot.breaches:
+        state.take_breach(breach)
     for latch in snapshot.latches:
         state.latch(latch.scope, latch.source, latch.stand)
     for each in snapshot.strategies:
@@ -154,6 +159,7 @@ def _taken(strategy: Strategy, grants: Record) -> StrategySnapshot:
         session=strategy.session,
         last_batch=strategy.told.newest_batch,
         grants=grants,
+        lowered=dict(strategy.lowering.attempts),
     )
 
 
@@ -176,8 +182,9 @@ def _put_back(each: StrategySnapshot, state: State, timing: Timing) -> Strategy:
     strategy.closing_only = each.closing_only
     if each.flattening:
         attempts = Counter(each.flattening.attempts)
-        strategy.flattening = Flattening(each.flattening.number, attempts)
+        strategy.flattening = Flattening(each.flattening.number, attempts=attempts)
     strategy.flattenings = each.flattenings
+    strategy.lowering.attempts.update(each.lowered)
     strategy.account = remembered(each.name, each.account, state.instruments, state.pools)
     strategy.tally = each.tally
     strategy.recent.extend(each.recent)
