@@ -69,7 +69,7 @@ class Closer:
         now: float,
     ) -> str:
         """So much of what is held, signed like it, as soon as that can be; answers what is left."""
-        why = self.obstacle(strategy, symbol, quantity)
+        why = self._obstacle(strategy, symbol, quantity)
         if not why and now >= closing.next_at.get(symbol, now):
             nth, tried = closing.attempts[symbol], closing.tries[symbol]
             closing.attempts[symbol] += 1
@@ -79,13 +79,14 @@ class Closer:
         why = why or closing.told.get(symbol, "")
         return f"{symbol} {text_of(quantity)}" + (f" ({why})" if why else "")
 
-    def obstacle(self, strategy: Strategy, symbol: str, quantity: Decimal) -> str:
+    def _obstacle(self, strategy: Strategy, symbol: str, quantity: Decimal) -> str:
         """Why no order would do now."""
+        instrument = strategy.account.instruments.get(symbol)
+        if remainder := self._remainder(instrument, symbol, quantity):
+            return remainder
         if halted := self._state.halted_for(strategy, symbol):
             return halted
-        if not self._state.outside.venue_available():
-            return "the venue does not answer"
-        return self._remainder(strategy.account.instruments.get(symbol), symbol, quantity)
+        return "" if self._state.outside.venue_available() else "the venue does not answer"
 
     def is_remainder(self, strategy: Strategy, symbol: str, quantity: Decimal) -> bool:
         """Whether no order ever would do."""
