@@ -1,21 +1,25 @@
 """What a breach does, as a policy says: on a real journal, with prices and fills in hand."""
 
+import asyncio
 import json
+import tempfile
 from collections.abc import Mapping
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from desk_driver import SECOND_NS, DeskDriver, Runner, buy, content, fill, tick
+from fateful_venue import FATES, FatefulVenue, answer
 from risk_gateway.explanation import explained
 from risk_gateway.explanation_text import to_text
-from risk_gateway.lanes import Leaving
 from risk_gateway.metrics import DeskCollector, exposition
 from risk_gateway.records import Breached, Kind, body_of
 from risk_gateway.report import Surroundings, desk_to_proto, levels
 from risk_gateway.verification import verified
-from stratops_api.v1 import order_execution_pb2 as pb
 from stratops_api.v1 import risk_gateway_pb2 as gateway_pb
 from stratops_api.v1 import types_pb2 as types
 from stratops_wire import InvalidMessage
@@ -69,12 +73,6 @@ async def fill_own(desk: DeskDriver, quantity: str, number: int = 1, name: str =
         order.signal_id, number, quantity, side=order.side, strategy=name, price=Decimal(60)
     )
     await desk.filled(done)
-
-
-def answer(desk: DeskDriver, client_order_id: str, state: str, **fields: Any) -> None:
-    number = types.OrderState.Value(f"ORDER_STATE_{state}")
-    stated = pb.OrderResponse(client_order_id=client_order_id, state=number, **fields)
-    desk.desk.execution.answered(Leaving("s", client_order_id, None), stated)
 
 
 def acted(desk: DeskDriver) -> list[Breached]:
@@ -240,7 +238,11 @@ async def test_it_acts_once_however_often_it_is_looked_at(bound_desk: DeskDriver
     for bid in (LOW, CALM, 40.0, 30.0):
         await falls(bound_desk, bid)
     (once,) = acted(bound_desk)
-    assert (once.limit, once.found, once.allowed) == ("max_daily_loss", Decimal("81.1"), 50)
+    assert (once.limit, once.found, once.allowed) == (
+        "max_daily_loss",
+        Decimal("81.1"),
+        Decimal(50),
+    )
     assert bound_desk.state.counts.breaches["strategy", "max_daily_loss", "pause"] == 1
 
 
@@ -510,3 +512,57 @@ async def test_what_reduce_leaves_is_known_after_a_restart(bound_desk: DeskDrive
     bound_desk.feed_next(LOW)
     await bound_desk.settled(1)
     assert closing(bound_desk) == [Decimal("-0.5")]
+
+
+# ---- whatever the venue does, whenever it restarts
+
+
+def is_left(desk: DeskDriver, quantity: Decimal) -> bool:
+    """But for what no order may be worth."""
+    instrument = desk.state.instruments["BTCUSDT"]
+    over = desk.strategy.account.positions["BTCUSDT"].quantity - quantity
+    return 0 <= over * Decimal(str(LOW + 0.5)) < instrument.min_notional
+
+
+async def brought_down(folder: Path, action: Any, fates: list[str], seed: int) -> DeskDriver:
+    desk = DeskDriver(folder, asks_for_policies=True)
+    await holding(desk, "3", p=action)
+    venue = FatefulVenue(desk, seed)
+    venue.held, venue.met = Decimal(3), set()
+    await falls(desk)
+    for fate in [*fates, "fill", "fill"]:
+        await venue.give(fate)
+        desk.feed_next(LOW)
+        await desk.settled(40)
+    assert venue.held == desk.strategy.account.positions["BTCUSDT"].quantity
+    return desk
+
+
+@given(FATES, st.integers(0, 2**16))
+@settings(max_examples=10)
+def test_whatever_happens_a_stop_ends_flat_and_halted_and_never_flips(
+    fates: list[str], seed: int
+) -> None:
+    async def ends() -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            desk = await brought_down(Path(folder), acting("stop"), fates, seed)
+            assert is_left(desk, Decimal(0))
+            assert standing(desk) is Standing.HALTED
+            assert len(acted(desk)) == 1
+            desk.close()
+
+    asyncio.run(ends())
+
+
+@given(FATES, st.integers(0, 2**16))
+@settings(max_examples=10)
+def test_whatever_happens_reduce_leaves_what_it_said(fates: list[str], seed: int) -> None:
+    async def ends() -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            desk = await brought_down(Path(folder), acting("reduce", share="0.4"), fates, seed)
+            (breach,) = acted(desk)
+            assert breach.kept == {"s": {"BTCUSDT": Decimal("1.8")}}
+            assert is_left(desk, Decimal("1.8"))
+            desk.close()
+
+    asyncio.run(ends())
