@@ -5,6 +5,8 @@ import json
 import random
 import signal
 import sqlite3
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable
 from decimal import Decimal
 from pathlib import Path
@@ -16,7 +18,6 @@ from chance import SEED
 from desk_driver import OPERATOR, buy, content
 from gateway_driver import Stack, until
 from stratops_api.v1 import order_execution_pb2 as venue_pb
-from stratops_api.v1 import risk_gateway_pb2 as pb
 from stratops_api.v1 import types_pb2 as types
 from trading.signals import OrderType
 
@@ -84,6 +85,18 @@ def breaches(stack: Stack) -> int:
     return int(count)
 
 
+async def stratops(stack: Stack, *arguments: str) -> str:
+    """What the command says."""
+    token = stack.gateway.folder.parent / "token"
+    token.write_text(OPERATOR)
+    where = ("--gateway", stack.gateway.address, "--token-file", str(token))
+    command = (sys.executable, "-m", "stratops", *arguments, *where)
+    done = await asyncio.to_thread(
+        subprocess.run, command, capture_output=True, text=True, timeout=60, check=True
+    )
+    return done.stdout
+
+
 async def is_on_disk(stack: Stack) -> bool:
     return breaches(stack) == 1
 
@@ -103,8 +116,8 @@ async def test_a_person_takes_it_back_by_its_source(guarded: Stack) -> None:
     await holding(guarded)
     await guarded.market.next(LOW)
     await until(lambda: is_stopped(guarded))
-    asked = pb.ResumeRequest(token=OPERATOR, strategy="s", reason="seen", source="breach")
-    await guarded.stub().Resume(asked)
+    assert "strategy s BREACH of max_daily_loss: equity" in await stratops(guarded, "status")
+    await stratops(guarded, "resume", "--strategy", "s", "--source", "breach")
     desk = await guarded.desk()
     assert (list(desk.breaches), list(desk.standings)) == ([], [])
 
