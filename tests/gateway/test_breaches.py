@@ -417,6 +417,23 @@ async def test_each_limit_of_the_desk_can_be_breached_by_the_market(
     assert standing(bound_desk, DESK) is Standing.REDUCING
 
 
+# ---- written first
+
+
+async def test_nothing_is_cancelled_or_closed_before_the_breach_is_on_disk(
+    bound_desk: DeskDriver,
+) -> None:
+    runner = await holding(bound_desk, p=acting("stop"))
+    low: dict[str, Any] = {"order_type": OrderType.LIMIT, "price": Decimal(50)}
+    assert await said(runner, "rests", **low) == "accepted"
+    bound_desk.feed_next(LOW)
+    bound_desk.tick(1)  # the journal's answer comes to the loop, which does not run meanwhile
+    assert standing(bound_desk) is Standing.REDUCING
+    assert bound_desk.strategy.cancelling == set()
+    await bound_desk.settled()
+    assert bound_desk.strategy.cancelling == {"rests-0"}
+
+
 # ---- what is not known
 
 
@@ -497,7 +514,7 @@ async def test_a_restart_goes_on_and_sends_nothing_twice(bound_desk: DeskDriver)
     assert closing(bound_desk) == []
     assert bound_desk.strategy.account.orders[sent].state is OrderState.UNKNOWN
     answer(bound_desk, sent, "EXPIRED")
-    await bound_desk.settled(1)
+    await bound_desk.settled(0.3)  # at once: by an id that was not used before
     assert closing(bound_desk) == [Decimal(-2)]
     assert bound_desk.orders != [sent]
 
@@ -512,6 +529,17 @@ async def test_what_reduce_leaves_is_known_after_a_restart(bound_desk: DeskDrive
     bound_desk.feed_next(LOW)
     await bound_desk.settled(1)
     assert closing(bound_desk) == [Decimal("-0.5")]
+
+
+async def test_a_restart_knows_what_was_acted_upon(bound_desk: DeskDriver) -> None:
+    await holding(bound_desk, p=acting("reduce", share="0.25"))
+    await falls(bound_desk)
+    await fill_own(bound_desk, "0.5")
+    bound_desk.left.clear()
+    bound_desk.again()
+    await falls(bound_desk)
+    assert (closing(bound_desk), len(acted(bound_desk))) == ([], 1)
+    assert standing(bound_desk) is Standing.REDUCING
 
 
 # ---- whatever the venue does, whenever it restarts
