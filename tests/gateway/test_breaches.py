@@ -351,6 +351,15 @@ async def test_the_day_is_the_policys(bound_desk: DeskDriver) -> None:
     assert standing(bound_desk) is Standing.ACTIVE
 
 
+async def test_the_day_of_a_policy_holds_without_any_action(bound_desk: DeskDriver) -> None:
+    day = {"timeZone": "Pacific/Auckland", "hour": 17}
+    runner = await holding(bound_desk, p={"limits": {"max_daily_loss": "50"}, "day": day})
+    await falls(bound_desk)
+    assert (await said(runner, "today")).startswith("max_daily_loss")
+    bound_desk.feed(at_s(5 * 3_600, LOW))
+    assert await said(runner, "tomorrow") == "accepted"
+
+
 async def test_a_day_that_began_while_nobody_asked_survives_a_restart(
     bound_desk: DeskDriver,
 ) -> None:
