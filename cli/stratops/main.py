@@ -153,17 +153,20 @@ def resume(
     strategy: OfStrategy = "",
     symbol: OfSymbol = "",
     account: OfAccount = "",
+    source: Annotated[
+        str, typer.Option("--source", help="Take back what a breach did: breach; operator.")
+    ] = "",
     state: State = STATE,
     gateway: Gateway = "",
     token_file: TokenFile = None,
     ca_file: CaFile = None,
 ) -> None:
-    """Let orders leave again: takes back what `halt` set of the same part."""
+    """Let orders leave again: takes back what `halt`, or a breach, set of the same part."""
     from stratops.asker import Asker
     from stratops.operate import resume as ask
 
     asker = Asker(state, gateway, token_file, ca_file)
-    raise typer.Exit(ask(asker, reason, _scope(strategy, symbol, account)))
+    raise typer.Exit(ask(asker, reason, _scope(strategy, symbol, account), source))
 
 
 def _scope(strategy: str, symbol: str, account: str) -> dict[str, str]:

@@ -24,9 +24,9 @@ def halt(asker: Asker, reason: str, scope: Mapping[str, str], *, reducing: bool 
     return _asked(asker, ask)
 
 
-def resume(asker: Asker, reason: str, scope: Mapping[str, str]) -> int:
+def resume(asker: Asker, reason: str, scope: Mapping[str, str], source: str = "") -> int:
     async def ask(gateway: GatewayClient, address: str) -> str:
-        await gateway.resume(reason, **scope)
+        await gateway.resume(reason, source, **scope)
         return f"resumed{_of(scope)}: orders leave {address} again"
 
     return _asked(asker, ask)

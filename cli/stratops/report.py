@@ -101,6 +101,7 @@ def _gateway(desk: pb.Desk) -> Document:
     return {
         "halted": desk.halted or None,
         "standings": {each.scope: f"{each.standing}: {each.why}" for each in desk.standings},
+        "breaches": [_breach(each) for each in desk.breaches],
         "signals": desk.signals,
         "accepted": desk.accepted,
         "rejected": dict(desk.rejected),
@@ -108,6 +109,16 @@ def _gateway(desk: pb.Desk) -> Document:
         "fills": desk.fills,
         "working": desk.working,
         "unpublished": desk.unpublished,
+    }
+
+
+def _breach(breach: pb.Breach) -> Document:
+    return {
+        "scope": breach.scope,
+        "limit": breach.limit,
+        "action": breach.action,
+        "why": breach.why,
+        "left": breach.left or None,
     }
 
 

@@ -47,7 +47,7 @@ def draw(view: View) -> RenderableType:
     desk = view.desk
     parts: list[RenderableType] = [_headline(view), *_problems(view.problems)]
     if desk is not None:
-        parts += _standings(desk)
+        parts += [*_standings(desk), *_breaches(desk)]
         parts += [
             _strategy(one, view.starting.get(one.strategy, ()))
             for one in desk.strategies
@@ -139,6 +139,15 @@ def _standings(desk: pb.Desk) -> Iterable[Text]:
     for each in desk.standings:
         if each.scope != "desk" or each.standing != "halted":
             yield Text(f" {each.scope} {each.standing.upper()}: {each.why} ", "bold white on red")
+
+
+def _breaches(desk: pb.Desk) -> Iterable[Text]:
+    """What is done about each, and what that has still to do."""
+    for each in desk.breaches:
+        left = f"; left: {each.left}" if each.left else ""
+        until = "the next day" if each.until_next_day else "resumed from source breach"
+        done = f"{each.action} until {until}{left}"
+        yield Text(f" {each.scope} BREACH of {each.limit}: {each.why}: {done} ", "bold red")
 
 
 def _strategy(status: pb.StrategyStatus, starting: Sequence[str]) -> Panel:

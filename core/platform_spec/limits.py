@@ -31,7 +31,7 @@ class Limits(Resource):
         None, description="Most units of one symbol, long or short, fills and working orders."
     )
     max_daily_loss: Positive | None = Field(
-        None, description="Loss since the day began (UTC) at which only closing goes on."
+        None, description="Loss since the day began at which only closing goes on."
     )
     max_drawdown: Share | None = Field(
         None, description="Loss from the highest equity, as a share of it, capital included."
@@ -93,7 +93,7 @@ class SymbolLimits(Resource):
         None, description="Most units of one symbol that all together may be long, or short."
     )
     max_daily_loss: Positive | None = Field(
-        None, description="Loss of all together since the day began (UTC); no limit."
+        None, description="Loss of all together since the day began; no limit."
     )
     max_orders_per_second: Rate | None = Field(
         None, description="Most orders of all together in a second; no limit."

@@ -5,10 +5,11 @@ the whole desk, its accounts and its symbols.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, StrictBool
+from pydantic import Field, StrictBool, model_validator
 
+from platform_spec.actions import Actions, Day
 from platform_spec.decimals import spelling
 from platform_spec.documents import Path
 from platform_spec.limits import AT_LEAST, NUMBERS, Limits, PooledLimits, SymbolLimits
@@ -56,6 +57,15 @@ class PooledRule(Rule):
         None, description="Orders of one account that could trade with each other; refuse."
     )
     limits: PooledLimits | None = Field(None, description="The most of all strategies together.")
+    actions: Actions | None = Field(
+        None, description="What is done when they exceed one of these limits; nothing."
+    )
+
+    @model_validator(mode="after")
+    def _actions_have_limits(self) -> Self:
+        if self.actions is not None:
+            self.actions.check_beside(self.limits)
+        return self
 
 
 class DeskRule(PooledRule):
@@ -78,6 +88,12 @@ class PolicySpec(Resource):
     bypass: Annotated[tuple[Bypass, ...], Field(max_length=18), EachOnce()] | None = Field(
         None,
         description="Checks that a strategy naming this policy leaves out; refused in mode live.",
+    )
+    actions: Actions | None = Field(
+        None, description="What is done when a strategy naming this policy exceeds a limit."
+    )
+    day: Day | None = Field(
+        None, description="When the day begins, of such strategies and of what stands below."
     )
     aggregation: Aggregation | None = Field(
         None,

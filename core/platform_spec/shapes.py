@@ -118,6 +118,10 @@ Version = Annotated[
 ]
 Symbol = Annotated[str, Shape(r"[A-Z0-9][A-Z0-9._-]*", "a symbol in upper case, as in BTCUSDT", 32)]
 Currency = Annotated[str, Shape(r"[A-Z][A-Z0-9]*", "a currency in upper case, as in USDT", 12)]
+TimeZone = Annotated[
+    str,
+    Shape(r"[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*", "the name of a time zone, as in Europe/London"),
+]
 RedisUrl = Annotated[
     str, Shape(rf"rediss?://{_HOST}(/[0-9]+)?", "redis://host:port, no user, no password", 512)
 ]
@@ -194,6 +198,7 @@ def _no_text(value: object) -> object:
 Seconds = Annotated[int, Whole(0, 86_400)]
 DeadlineSeconds = Annotated[int, Whole(1, 3_600)]
 HistoryLimit = Annotated[int, Whole(0, 100)]
+Hour = Annotated[int, Whole(0, 23)]
 
 
 @dataclass(frozen=True, slots=True)

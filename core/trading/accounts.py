@@ -14,6 +14,8 @@ from decimal import Decimal
 
 from trading.admission import LARGEST
 from trading.aggregation import Aggregation
+from trading.breaches import Stock, Worth
+from trading.days import UTC_DAYS
 from trading.exposure import Exposure, Stake, exposure
 from trading.fills import Fill
 from trading.ids import client_order_id
@@ -82,6 +84,7 @@ class StrategyAccount:
         self.judged: Request | None = None  # by which the last review decided
         self.poll: Poll | None = None  # how strategies that vote together stood to it
         self.is_funded = True  # or its capital is no money: it only observes
+        self.days = UTC_DAYS  # by which a loss is a day's
         self._reservations = Reservations()
         self._at_work: Counter[str] = Counter()  # orders by symbol
         self._told: dict[str, Line] = {}  # by symbol, what the pools know
@@ -411,8 +414,28 @@ class StrategyAccount:
         most = self.terms.max_quote_age_ns
         equity = self.ledger.equity(lambda symbol: fresh_mid(market(symbol), most))
         if equity is not None:
-            self.watermarks = self.watermarks.after(equity, now_ns)
+            self.watermarks = self.watermarks.after(equity, now_ns, self.days)
         return equity
+
+    def worth(self, market: Market, now_ns: int) -> Worth:
+        """As it stands; its equity is noted in `watermarks`."""
+        equity = self.mark(market, now_ns)
+        marks, held = self.watermarks, self._held(market)
+        return Worth(equity, self.ledger.balance, held, marks.day_start, marks.peak)
+
+    def worth_of_funds(self, worth: Worth) -> Worth:
+        """Of what its pools have of it."""
+        paid = EXACT.subtract(self.funds, self.terms.capital)
+        equity = None if worth.equity is None else EXACT.add(worth.equity, paid)
+        return Worth(equity, EXACT.add(worth.balance, paid), worth.held)
+
+    def _held(self, market: Market) -> Mapping[str, Stock]:
+        most = self.terms.max_quote_age_ns
+        return {
+            symbol: Stock.of(position.quantity, position.unit(fresh_mid(market(symbol), most)))
+            for symbol, position in self.ledger.positions.items()
+            if position.quantity
+        }
 
     # ---- what it tells the pools
 

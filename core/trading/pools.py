@@ -13,6 +13,7 @@ from dataclasses import replace
 from decimal import Decimal, localcontext
 from typing import Protocol
 
+from trading.days import UTC_DAYS, Days
 from trading.exposure import Exposure, exposure
 from trading.instruments import Instrument
 from trading.limits import UNBOUNDED, UNLIMITED, Limits, written
@@ -185,13 +186,13 @@ class _Bound:
         if self.watermarks is not None:
             self.watermarks = self.watermarks.shifted(amount)
 
-    def note(self, equity: Decimal | None, now_ns: int) -> Watermarks:
+    def note(self, equity: Decimal | None, now_ns: int, days: Days) -> Watermarks:
         """What was known of its equity, this included."""
         before = self.watermarks
         if equity is None:
             return before or Watermarks.begun(_ZERO, now_ns)
         self.watermarks = (
-            before.after(equity, now_ns) if before else Watermarks.begun(equity, now_ns)
+            before.after(equity, now_ns, days) if before else Watermarks.begun(equity, now_ns)
         )
         return self.watermarks
 
@@ -200,6 +201,7 @@ class Pools:
     """Mutable; one for a desk. Each of its strategies' accounts tells it what moves."""
 
     def __init__(self, instruments: Mapping[str, Instrument]) -> None:
+        self.days = UTC_DAYS  # by which a loss is a day's
         self._instruments = instruments
         self._members: dict[str, Member] = {}
         self._bounds: dict[Scope, _Bound] = {}
@@ -239,7 +241,7 @@ class Pools:
     def _begun(self, scope: Scope) -> Watermarks | None:
         """What its strategies know of the day, so that a loss from before the limit counts."""
         members = [each for each in self._members.values() if _is_in(each, scope)]
-        return Watermarks.together([each.marks_of_funds for each in members])
+        return Watermarks.together([each.marks_of_funds for each in members], self.days)
 
     def _recount(self) -> None:
         self._sums = {}
@@ -345,7 +347,7 @@ class Pools:
         balance = self._balance(bound.scope, held)
         change = Change(symbol, request.quantity * side.sign)
         equity = _equity(balance, held, mids) if bound.asks_for_equity else None
-        marks = bound.note(equity, request.now_ns)
+        marks = bound.note(equity, request.now_ns, self.days)
         return replace(
             request,
             limits=bound.limits,
@@ -422,6 +424,24 @@ class Pools:
             for scope, bound in found
             if bound.asks_for_equity and bound.watermarks is not None
         }
+
+    @property
+    def all_watermarks(self) -> Mapping[str, Watermarks]:
+        """Likewise, of every scope."""
+        return {
+            str(scope): bound.watermarks
+            for scope, bound in self._bounds.items()
+            if bound.asks_for_equity and bound.watermarks is not None
+        }
+
+    def note(self, scope: Scope, equity: Decimal | None, now_ns: int) -> Watermarks | None:
+        """What is known of its equity, this included; None: nothing bounds it."""
+        bound = self._bounds.get(scope)
+        return bound.note(equity, now_ns, self.days) if bound else None
+
+    def limits(self, scope: Scope) -> Limits:
+        bound = self._bounds.get(scope)
+        return bound.limits if bound else UNBOUNDED
 
     def restore(self, watermarks: Mapping[str, Watermarks]) -> None:
         for text, marks in watermarks.items():

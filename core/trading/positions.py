@@ -48,6 +48,10 @@ class Position:
         """What `quantity` is worth, signed like it."""
         return EXACT.multiply(EXACT.multiply(self.quantity, price), self.multiplier)
 
+    def unit(self, price: Decimal | None) -> Decimal | None:
+        """What one is worth."""
+        return None if price is None else EXACT.multiply(price, self.multiplier)
+
     def unrealized_pnl(self, price: Decimal) -> Decimal:
         return EXACT.subtract(self.value(price), self.cost)
 

@@ -28,7 +28,9 @@ from handover.messages import Alive, Batch, Hello, Outcome, RunnerMessage, Troub
 from handover.timing import Timing
 from risk_gateway.admission import Admission
 from risk_gateway.bounds import Bounds
+from risk_gateway.breaches import BreachWatch
 from risk_gateway.callers import Caller, NotWanted, Refusal, Runners, UnknownCaller
+from risk_gateway.closing import Closer
 from risk_gateway.content import Mode, parse_content
 from risk_gateway.execution import Execution
 from risk_gateway.fill_book import FillBook
@@ -38,6 +40,7 @@ from risk_gateway.queue import PriorityQueue
 from risk_gateway.records import Deployed, Flatten, Kind, Term, Withdrawn, record
 from risk_gateway.state import State
 from risk_gateway.strategy import (
+    BREACH,
     CANCELS_ONLY,
     Deployment,
     Flattening,
@@ -52,6 +55,7 @@ from stratops_wire.scalars import text_from
 from trading.reasons import Reason
 from trading.scopes import DESK, Level, Scope
 from trading.signals import Signal, Verdict
+from trading.standings import OPERATOR
 
 log = structlog.get_logger()
 _TIMING = Timing()
@@ -87,8 +91,10 @@ class Desk:
         self.admission = Admission(state, loop, PriorityQueue())
         self.execution = Execution(state)
         self.fill_book = FillBook(state, self.execution)
-        self.flattener = Flattener(state, self.admission)
+        closer = Closer(state, self.admission)
+        self.flattener = Flattener(state, closer)
         self.bounds = Bounds(state)
+        self.breaches = BreachWatch(state, self.bounds, closer)
         self.allow_live = allow_live
         self.timing = timing
         self._loop = loop
@@ -161,6 +167,7 @@ class Desk:
         for strategy in self.state.strategies.values():
             self.carry_out(strategy, strategy.grants.tick(now))
         self.flattener.tick(now)
+        self.breaches.tick(now)
         self.admission.tick(now)
 
     def _count_refused(self, strategy: Strategy, signals: int) -> None:
@@ -271,6 +278,15 @@ class Desk:
         elif known.flattening is None:
             known.flattening = Flattening(CANCELS_ONLY)
             self._note(Kind.WITHDRAWN, Withdrawn(reason), strategy)
+
+    def resume(self, reason: str, scope: Scope, source: str, by: str) -> None:
+        """Takes back what that source set of that scope. Raises InvalidMessage."""
+        if source in ("", OPERATOR):
+            self.bounds.resume(reason, scope, by=by)
+        elif source != BREACH:
+            raise InvalidMessage("source", source, f"{OPERATOR} or {BREACH}")
+        elif not self.breaches.lift(scope, reason, by):
+            raise InvalidMessage("source", source, f"a breach in force of the {scope}")
 
     def check_known(self, scope: Scope) -> None:
         """Raises InvalidMessage."""

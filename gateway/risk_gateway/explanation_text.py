@@ -72,6 +72,8 @@ def _signal(found: Explanation) -> Iterator[str]:
     meant = f"{signal.direction}: " if signal.direction else ""
     yield f"{signal.action}: {meant}{what}"
     yield f"caused by {cause.stream} {cause.sequence}, {_time(cause.at_ns)}"
+    if not found.epoch:
+        yield _pairs(signal.metadata)
     age = "" if found.age_ns is None else f", {found.age_ns / 1e6:.3f} ms old"
     yield f"bid {found.bid}, ask {found.ask}{age}"
 

@@ -50,6 +50,7 @@ class MarketView:
         self.received = 0
         self.age = Log2Histogram() if clock is Clock.WALL else None  # of messages, on arrival
         self._counted: dict[str, int] = {}  # by stream
+        self._newest_ns: int | None = None  # the market's own time of what came last
         self._clock = clock
         self._wall_ns = wall_ns
         self._monotonic_ns = monotonic_ns
@@ -66,6 +67,7 @@ class MarketView:
         if event is not None:
             stream = self._stream(event)
             self._counted[stream] += 1
+            self._newest_ns = event.at_ns
             quote = self._quote(event)
             self.tape.append(stream, event.sequence, quote)
             if self.sampler is not None:
@@ -90,6 +92,11 @@ class MarketView:
         if not cause.type:
             return True
         return self.tape.place(cause) is not None
+
+    def now(self) -> View | None:
+        """What stands is looked at by; None: the market's time is not known yet."""
+        now_ns = self._wall_ns() if self._clock is Clock.WALL else self._newest_ns
+        return None if now_ns is None else View(now_ns, self.latest)
 
     def at(self, cause: Cause) -> View:
         """What a signal of that cause is judged by. Of a cause that has not arrived, nothing is;

@@ -57,6 +57,7 @@ class Counts:
     held_back: Counter[Labels] = field(default_factory=Counter)  # strategy
     deployments: Counter[Labels] = field(default_factory=Counter)  # strategy
     deployment_errors: int = 0
+    breaches: Counter[Labels] = field(default_factory=Counter)  # level, type, action
     strays: int = 0
     order_latency: Log2Histogram = field(default_factory=Log2Histogram)
     fill_latency: Log2Histogram = field(default_factory=Log2Histogram)
@@ -74,6 +75,7 @@ _FAMILIES: tuple[tuple[str, str, Labels, str], ...] = (
     ("checks", "risk_checks", ("type", "result"), "Risk decisions"),
     ("violations", "risk_violations", ("type", "strategy"), "Limits met"),
     ("levels", "risk_refusals", ("level", "type"), "Signals refused, by the level of the limit"),
+    ("breaches", "limit_breaches", ("level", "type", "action"), "Breaches acted upon"),
     ("errors", "strategy_errors", ("strategy", "type"), "Troubles that its runners told of"),
 )
 _TRUTHS = {"true": "success", "false": "failure"}
@@ -109,6 +111,7 @@ class Levels:
     journal_bytes: int | None = None  # None: the disk is a database's
     journal_free_bytes: int | None = None
     bypassed: Collection[Labels] = ()  # strategy, type
+    breaches: Collection[Labels] = ()  # scope, type, action; in force
     policies_followed: bool | None = None  # None: there are none to follow
     positions: Mapping[Labels, float] = field(default_factory=dict)  # strategy, symbol
     money: Mapping[str, Money] = field(default_factory=dict)  # by strategy
@@ -160,6 +163,13 @@ class DeskCollector(Collector):
         for bypass in levels.bypassed:
             bypassed.add_metric(bypass, 1)
         yield bypassed
+        text = "1: what was done about this breach was not taken back"
+        breaches = GaugeMetricFamily(
+            PREFIX + "breaches_in_force", text, labels=("scope", "type", "action")
+        )
+        for breach in levels.breaches:
+            breaches.add_metric(breach, 1)
+        yield breaches
         if levels.policies_followed is not None:
             text = "1: a change of a risk policy would be heard now"
             yield GaugeMetricFamily(PREFIX + "policies_followed", text, levels.policies_followed)

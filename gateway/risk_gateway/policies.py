@@ -4,15 +4,26 @@ Pure. The policies are the namespace's RiskPolicy objects, as they were last see
 asked for (`stratops up`), nothing here bounds anybody.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
 from typing import Any
 
 from risk_gateway.content import Content, Mode, tighter
+from risk_gateway.policy_actions import (
+    NO_ACTIONS,
+    PolicyActions,
+    disagreement,
+    pooled_actions,
+    pooled_days,
+    read_actions,
+    sternest,
+)
 from risk_gateway.sizing_rules import parse_sizing
 from risk_gateway.voting import parse_aggregation
 from trading.aggregation import Aggregation
+from trading.breaches import Actions
+from trading.days import UTC_DAYS, Days
 from trading.limits import UNBOUNDED, InvalidLimits, Limits, parse_bounds
 from trading.limits import tighter as tighter_limits
 from trading.limits import written as written_limits
@@ -38,6 +49,7 @@ class Policy:
     sampling: Sampling | None = None
     aggregation: Aggregation | None = None
     sizing: Sizing | None = None
+    actions: PolicyActions = NO_ACTIONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +94,12 @@ class Policies:
     @property
     def stands(self) -> Mapping[Source, Stand]:
         """What they say that a symbol, an account or the desk may do."""
-        return {
+        found = {
             (scope, f"policy/{name}"): stand
             for name, policy in self._in_force.items()
             for scope, stand in policy.stands.items()
         }
+        return {**found, **disagreement(self._bounding)}
 
     @property
     def bounds(self) -> Mapping[Scope, Limits]:
@@ -102,6 +115,33 @@ class Policies:
         """The strictest of what they write; None: nobody does."""
         written = [each.sampling for each in self._in_force.values() if each.sampling is not None]
         return reduce(Sampling.stricter, written) if written else None
+
+    @property
+    def act(self) -> bool:
+        """Whether any of them says what a breach does."""
+        return any(each.actions != NO_ACTIONS for each in self._in_force.values())
+
+    @property
+    def actions(self) -> Mapping[Scope, Actions]:
+        """What is done when an account or the desk exceeds a limit."""
+        return pooled_actions(each.actions for each in self._in_force.values())
+
+    def actions_of(self, contents: Iterable[Content]) -> Actions:
+        """Likewise a strategy of these contents."""
+        policies = (self._in_force.get(content.policy) for content in contents)
+        return sternest(policy.actions.own for policy in policies if policy is not None)
+
+    @property
+    def days(self) -> Days:
+        return pooled_days(self._bounding)
+
+    def days_of(self, content: Content) -> Days:
+        policy = self._in_force.get(content.policy)
+        return policy.actions.days or UTC_DAYS if policy else UTC_DAYS
+
+    @property
+    def _bounding(self) -> Mapping[str, PolicyActions]:
+        return {name: each.actions for name, each in self._in_force.items() if each.bounds}
 
     def allow_self_trade(self, account: str) -> bool:
         """Some policy says so, of the account or the desk, and none says otherwise."""
@@ -190,6 +230,7 @@ def parse_policy(spec: Mapping[str, Any]) -> Policy:
         sampling = _sampling(entries)
         aggregation = parse_aggregation(spec.get("aggregation"))
         sizing = parse_sizing(spec.get("sizing"))
+        actions = read_actions(spec, entries, bounds)
     except (InvalidLimits, RecursionError) as error:
         unreadable = str(error)[:200]
         if not halted and any(spec.get(name) for name in ("desk", "accounts", "symbols")):
@@ -200,17 +241,17 @@ def parse_policy(spec: Mapping[str, Any]) -> Policy:
     bounds = {scope: each for scope, each in bounds.items() if each != UNBOUNDED}
     allow_live = spec.get("allowLive") is True
     return Policy(
-        limits,
-        allow_live,
-        halted,
-        "",
-        bounds,
-        stands,
-        self_trade,
-        bypass,
-        sampling,
-        aggregation,
-        sizing,
+        limits=limits,
+        allow_live=allow_live,
+        halted=halted,
+        bounds=bounds,
+        stands=stands,
+        self_trade=self_trade,
+        bypass=bypass,
+        sampling=sampling,
+        aggregation=aggregation,
+        sizing=sizing,
+        actions=actions,
     )
 
 

@@ -20,6 +20,7 @@ from risk_gateway.judged import Judged
 from risk_gateway.policies import PolicyChange
 from risk_gateway.settings import Clock
 from trading.accounts import Terms
+from trading.breaches import Action
 from trading.fills import Fill
 from trading.ids import signal_of
 from trading.instruments import Instrument
@@ -36,6 +37,7 @@ from trading.watermarks import Watermarks
 
 T = TypeVar("T")
 _LONGEST_ID = 200
+_BREACH = "breach/"
 _MOST = 999_999_999  # modifications of an order
 
 
@@ -59,6 +61,8 @@ class Kind(StrEnum):
     SEALED = "sealed"
     TERMS = "terms"
     SAMPLED = "sampled"
+    BREACHED = "breached"
+    MARKED = "marked"
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +186,35 @@ class OrderEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class Breached:
+    """A limit was exceeded by what stands, and what is done about it until it is taken back."""
+
+    limit: str
+    action: Action
+    found: Decimal
+    allowed: Decimal
+    message: str
+    now_ns: int  # by the desk's clock
+    level: Level = Level.DESK
+    name: str = ""
+    until_next_day: bool = False
+    share: Decimal | None = None
+    kept: Mapping[str, Mapping[str, Decimal]] = field(default_factory=dict)  # strategy, symbol
+
+    @property
+    def scope(self) -> Scope:
+        return Scope(self.level, self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """What losses are measured from, where no order has moved it."""
+
+    strategies: Mapping[str, Watermarks]
+    together: Mapping[str, Watermarks] = field(default_factory=dict)  # by scope
+
+
+@dataclass(frozen=True, slots=True)
 class Stray:
     """A fill that could be counted nowhere."""
 
@@ -239,6 +272,8 @@ _BODIES: Mapping[str, type] = {
     Kind.SEALED: Sealed,
     Kind.TERMS: Terms,
     Kind.SAMPLED: Sample,
+    Kind.BREACHED: Breached,
+    Kind.MARKED: Marked,
 }
 _decoders: Mapping[str, Callable[[str], Any]] = {
     kind: msgspec.json.Decoder(body).decode for kind, body in _BODIES.items()
@@ -252,6 +287,16 @@ def body_of(row: Row) -> Any:
 
 def record(kind: Kind, body: object, at_ns: int, strategy: str = "", **more: Any) -> Record:
     return Record(kind, _encode(body).decode(), at_ns, strategy, **more)
+
+
+def breach_source(limit: str) -> str:
+    """Who set what a breach of that limit has set."""
+    return f"{_BREACH}{limit}"
+
+
+def breached_limit(source: str) -> str:
+    """Empty: it was no breach."""
+    return source.removeprefix(_BREACH) if source.startswith(_BREACH) else ""
 
 
 def batch_key(strategy: str, epoch: int, number: int) -> str:

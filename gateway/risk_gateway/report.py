@@ -60,7 +60,23 @@ def desk_to_proto(desk: Desk, surroundings: Surroundings) -> pb.Desk:
             pb.Standing(scope=str(scope), standing=stand.standing, why=stand.why)
             for scope, stand in state.standings.by_scope.items()
         ],
+        breaches=_breaches(desk),
     )
+
+
+def _breaches(desk: Desk) -> Sequence[pb.Breach]:
+    return [
+        pb.Breach(
+            scope=str(scope),
+            limit=limit,
+            action=breach.action,
+            why=breach.message,
+            at_ns=breach.now_ns,
+            until_next_day=breach.until_next_day,
+            left=desk.breaches.left.get((scope, limit), ""),
+        )
+        for (scope, limit), breach in desk.state.breaches.items()
+    ]
 
 
 def _start(differences: Sequence[str] | None) -> pb.Reconciliation | None:
@@ -92,6 +108,9 @@ def levels(
             (name, check)
             for name, strategy in strategies.items()
             for check in strategy.account.terms.bypass
+        },
+        breaches={
+            (str(scope), limit, breach.action) for (scope, limit), breach in state.breaches.items()
         },
         policies_followed=policies_followed,
         samples=len(state.pools.prospects.samples.kept),

@@ -20,6 +20,7 @@ from risk_gateway.records import (
     Flatten,
     Kind,
     Latch,
+    Marked,
     OrderEnded,
     OrderModified,
     Started,
@@ -163,8 +164,9 @@ class Restoration:
         strategy.recent.append(body)
         if body.poll is not None:
             self.state.pools.votes.put(body.signal.symbol, body.poll.vote)
-        if strategy.flattening is not None and not body.epoch:
-            strategy.flattening.attempts[body.signal.symbol] += 1
+        closing = None if body.epoch else strategy.closing_of(body.signal)
+        if closing is not None:
+            closing.attempts[body.signal.symbol] += 1
         if body.order is not None:
             strategy.tally.orders += 1
             strategy.account.reserve(body.order)
@@ -245,6 +247,15 @@ class Restoration:
     def _sampled(self, row: Row) -> None:
         self.state.pools.prospects.samples.take(body_of(row))
 
+    def _breached(self, row: Row) -> None:
+        self.state.take_breach(body_of(row))
+
+    def _marked(self, row: Row) -> None:
+        body: Marked = body_of(row)
+        for name, marks in body.strategies.items():
+            self.state.strategies[name].account.watermarks = marks
+        self.state.pools.restore(body.together)
+
     def _started(self, row: Row) -> None:
         self.state.started = body_of(row)
 
@@ -277,4 +288,6 @@ _STEPS: Mapping[str, Callable[[Any, Row], object]] = {
     Kind.SEALED: Restoration._nothing,
     Kind.TERMS: Restoration._nothing,
     Kind.SAMPLED: Restoration._sampled,
+    Kind.BREACHED: Restoration._breached,
+    Kind.MARKED: Restoration._marked,
 }

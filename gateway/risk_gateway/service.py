@@ -265,7 +265,7 @@ class Service(RiskGatewayServicer):
 
     async def _resume(self, request: pb.ResumeRequest, caller: Caller) -> pb.ResumeResponse:
         reason, scope = request.reason[:MOST_REASON], self._scope(request)
-        self._desk.bounds.resume(reason, scope, by=caller.name)
+        self._desk.resume(reason, scope, request.source, caller.name)
         await self._desk.state.journal.durable()
         return pb.ResumeResponse(at_ns=self._desk.state.wall_ns())
 

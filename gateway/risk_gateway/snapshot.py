@@ -7,7 +7,7 @@ repeated here: it is read when it is asked for.
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from types import MappingProxyType
 from typing import Any, get_origin
@@ -21,7 +21,7 @@ from handover.timing import Timing
 from risk_gateway.callers import Runners
 from risk_gateway.content import Mode, parse_content
 from risk_gateway.policies import PolicyChange
-from risk_gateway.records import Decided, Deployed, Latch, Started
+from risk_gateway.records import Breached, Decided, Deployed, Latch, Started
 from risk_gateway.state import State
 from risk_gateway.strategy import Deployment, Flattening, LastTrade, Strategy, Tally
 from risk_gateway.told import Told
@@ -59,6 +59,7 @@ class StrategySnapshot:
     session: str
     last_batch: Batch | None
     grants: Record
+    lowered: dict[str, int] = field(default_factory=dict)  # closing orders for breaches, by symbol
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,7 @@ class Snapshot:
     samples: tuple[Sample, ...]
     strategies: tuple[StrategySnapshot, ...]
     votes: tuple[BoxMemory, ...] = ()  # no gateway whose snapshots lack them had any
+    breaches: tuple[Breached, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +104,7 @@ def taken(state: State, grants: Mapping[str, Record]) -> Snapshot:
             for strategy in state.strategies.values()
         ),
         votes=memory_of_votes(state.pools.votes),
+        breaches=tuple(state.breaches.values()),
     )
 
 
@@ -115,6 +118,8 @@ def put_back(snapshot: Snapshot, state: State, timing: Timing) -> dict[str, Reco
         state.take_policy(PolicyChange(name, spec))
     if snapshot.policies_known:
         state.take_policy(PolicyChange())
+    for breach in snapshot.breaches:
+        state.take_breach(breach)
     for latch in snapshot.latches:
         state.latch(latch.scope, latch.source, latch.stand)
     for each in snapshot.strategies:
@@ -163,6 +168,7 @@ def _taken(strategy: Strategy, grants: Record) -> StrategySnapshot:
         session=strategy.session,
         last_batch=strategy.told.newest_batch,
         grants=grants,
+        lowered=dict(strategy.lowering.attempts),
     )
 
 
@@ -185,8 +191,9 @@ def _put_back(each: StrategySnapshot, state: State, timing: Timing) -> Strategy:
     strategy.closing_only = each.closing_only
     if each.flattening:
         attempts = Counter(each.flattening.attempts)
-        strategy.flattening = Flattening(each.flattening.number, attempts)
+        strategy.flattening = Flattening(each.flattening.number, attempts=attempts)
     strategy.flattenings = each.flattenings
+    strategy.lowering.attempts.update(each.lowered)
     strategy.account = remembered(each.name, each.account, state.instruments, state.pools)
     strategy.tally = each.tally
     strategy.recent.extend(each.recent)

@@ -14,8 +14,16 @@ from risk_gateway.market_view import MarketView
 from risk_gateway.metrics import Counts
 from risk_gateway.policies import Policies, PolicyChange
 from risk_gateway.positions import PositionUpdate
-from risk_gateway.records import Kind, Started, record
+from risk_gateway.records import (
+    Breached,
+    Kind,
+    Started,
+    breach_source,
+    breached_limit,
+    record,
+)
 from risk_gateway.strategy import Strategy
+from trading.breaches import Action
 from trading.fills import Fill
 from trading.instruments import Instrument
 from trading.pools import Pools
@@ -54,6 +62,7 @@ class State:
     sampler: Sampler = field(init=False)
     latches: dict[Source, Stand] = field(default_factory=dict)  # stay until they are taken back
     standings: Standings = NONE_SET  # these, and the policies'
+    breaches: dict[tuple[Scope, str], Breached] = field(default_factory=dict)  # by limit, in force
     no_room: str = ""  # why the journal takes no orders that open
     term: int = 0
     started: Started | None = None  # what the last gateway began with; None: nobody noted it
@@ -90,7 +99,16 @@ class State:
         self.latches.pop((scope, source), None)
         if stand.standing is not Standing.ACTIVE:
             self.latches[scope, source] = stand
+        else:
+            self.breaches.pop((scope, breached_limit(source)), None)
         self._stand()
+
+    def take_breach(self, breach: Breached) -> None:
+        """In force at once: it acts until it is taken back."""
+        self.breaches[breach.scope, breach.limit] = breach
+        if breach.action is not Action.ALERT:
+            stand = Stand(Standing.REDUCING, breach.message)
+            self.latch(breach.scope, breach_source(breach.limit), stand)
 
     def _stand(self) -> None:
         self.standings = Standings.of({**self.latches, **self.policies.stands})
@@ -103,6 +121,7 @@ class State:
         """In force at once."""
         self.policies.take(change)
         self._stand()
+        self.pools.days = self.policies.days
         self.pools.obey(self.policies.bounds)
         self.pools.prospects.obey(self.policies.sampling)
         for strategy in self.strategies.values():

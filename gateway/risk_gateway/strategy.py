@@ -18,6 +18,7 @@ from risk_gateway.policies import Policies
 from risk_gateway.records import Decided, OrderEnded
 from risk_gateway.told import Told
 from trading.accounts import StrategyAccount, Terms
+from trading.breaches import Actions
 from trading.instruments import Instrument
 from trading.ledger import Booking
 from trading.orders import Order
@@ -27,6 +28,7 @@ from trading.signals import Signal
 
 RECENT = 10
 SubmissionDone = Callable[[Decided], None]
+BREACH = "breach"  # in a closing order's metadata: which one, and by how much
 CANCELS_ONLY = 0  # as a flattening's number
 _ENDED_KEPT = 4_096  # orders whose late fills are still met in memory
 
@@ -90,15 +92,28 @@ class LastTrade:
     at_ns: int
 
 
-@dataclass(slots=True)
-class Flattening:
-    """How far a withdrawn strategy is on its way to no orders and, if it closes, no positions."""
+@dataclass(slots=True, kw_only=True)
+class Closing:
+    """The gateway's own closing orders of one strategy, for one purpose."""
 
-    number: int
     attempts: Counter[str] = field(default_factory=Counter)  # by symbol, as in the journal
+    tries: Counter[str] = field(default_factory=Counter)  # likewise, in this life
     next_at: dict[str, float] = field(default_factory=dict)  # by symbol, monotonic
     told: dict[str, str] = field(default_factory=dict)  # by symbol: why the last one was refused
     placed_at: dict[str, float] = field(default_factory=dict)  # by order
+
+    def begin_anew(self) -> None:
+        """What was tried for another cause delays nothing."""
+        self.tries.clear()
+        self.next_at.clear()
+        self.told.clear()
+
+
+@dataclass(slots=True)
+class Flattening(Closing):
+    """How far a withdrawn strategy is on its way to no orders and, if it closes, no positions."""
+
+    number: int
     left: str = "just withdrawn"  # what there is still to do; empty: nothing
 
     @property
@@ -190,6 +205,8 @@ class Strategy:
         self.closing_only = ""  # why it may open nothing
         self.flattening: Flattening | None = None
         self.flattenings = 0  # so far
+        self.lowering = Closing()  # for breaches, ever
+        self.actions: Actions = {}  # what is done when it exceeds a limit
         self.account = StrategyAccount(
             name, first.content.terms, instruments, pools, first.content.account
         )
@@ -263,6 +280,8 @@ class Strategy:
         self.closing_only = next(filter(None, map(self._policies.objection, contents)), "")
         self.mode = content.mode
         self.account.fund(not self.observes)
+        self.account.days = self._policies.days_of(contents[0])
+        self.actions = self._policies.actions_of(contents)
         bypass = frozenset.intersection(*map(self._policies.bypass, contents))
         aggregations = self._policies.aggregations(contents, self.mode)
         sizings = self._policies.sizings(contents)
@@ -313,6 +332,10 @@ class Strategy:
         self.ended[order.client_order_id] = order
         if len(self.ended) > _ENDED_KEPT:
             self.ended.popitem(last=False)
+
+    def closing_of(self, signal: Signal) -> Closing | None:
+        """What an order of the gateway's own was made for."""
+        return self.lowering if BREACH in signal.metadata else self.flattening
 
     @property
     def observes(self) -> bool:

@@ -133,9 +133,9 @@ class GatewayClient:
         request = pb.HaltRequest(token=self._token(), reason=reason, reducing=reducing, **scope)
         await _asked(self._gateway.Halt(request, timeout=CALL_S))
 
-    async def resume(self, reason: str, **scope: str) -> None:
-        """Ends what `halt` began of the same; a policy that halts goes on halting."""
-        request = pb.ResumeRequest(token=self._token(), reason=reason, **scope)
+    async def resume(self, reason: str, source: str = "", **scope: str) -> None:
+        """Ends what `halt` began of the same, or another source; a policy goes on halting."""
+        request = pb.ResumeRequest(token=self._token(), reason=reason, source=source, **scope)
         await _asked(self._gateway.Resume(request, timeout=CALL_S))
 
     async def cancel_orders(self, strategy: str, reason: str) -> int:

@@ -13,6 +13,7 @@ from trading.accounts import (
     Terms,
     UnknownOrder,
 )
+from trading.days import DAY_NS
 from trading.fills import Fill, ForeignFill
 from trading.limits import Limits
 from trading.market import Touch
@@ -22,7 +23,6 @@ from trading.reasons import Reason
 from trading.reservations import Working
 from trading.risk import Approved, Rejection
 from trading.signals import Action, Cause, OrderType, Side, Signal
-from trading.watermarks import DAY_NS
 
 NOW = 100 * DAY_NS
 BTC = replace(LISTED, min_quantity=Decimal("0.2"), min_notional=Decimal(5))

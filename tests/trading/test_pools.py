@@ -11,6 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from btc import BTC, ETH
 from trading.accounts import StrategyAccount, Terms
+from trading.days import DAY_NS
 from trading.fills import Fill
 from trading.limits import UNBOUNDED, UNLIMITED, Limits, parse_bounds
 from trading.market import Touch
@@ -20,7 +21,7 @@ from trading.rates import SECOND_NS
 from trading.risk import Approved, Rejection
 from trading.scopes import DESK, Level, Scope
 from trading.signals import Cause, OrderType, Side, Signal
-from trading.watermarks import DAY_NS, Watermarks
+from trading.watermarks import Watermarks
 
 NOW = 100 * DAY_NS
 INSTRUMENTS = {"BTCUSDT": BTC, "ETHUSDT": ETH}

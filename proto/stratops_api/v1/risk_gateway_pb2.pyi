@@ -1536,7 +1536,7 @@ Global___HaltResponse: _TypeAlias = HaltResponse  # noqa: Y015
 
 @_typing.final
 class ResumeRequest(_message.Message):
-    """Takes back what Halt set of the same."""
+    """Takes back what Halt set of the same; or, with a source, what that set of it."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1545,11 +1545,14 @@ class ResumeRequest(_message.Message):
     STRATEGY_FIELD_NUMBER: _builtins.int
     SYMBOL_FIELD_NUMBER: _builtins.int
     ACCOUNT_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
     token: _builtins.str
     reason: _builtins.str
     strategy: _builtins.str
     symbol: _builtins.str
     account: _builtins.str
+    source: _builtins.str
+    """"operator", the default, or "breach": of every limit of it"""
     def __init__(
         self,
         *,
@@ -1558,10 +1561,11 @@ class ResumeRequest(_message.Message):
         strategy: _builtins.str = ...,
         symbol: _builtins.str = ...,
         account: _builtins.str = ...,
+        source: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "reason", b"reason", "strategy", b"strategy", "symbol", b"symbol", "token", b"token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "reason", b"reason", "source", b"source", "strategy", b"strategy", "symbol", b"symbol", "token", b"token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1722,6 +1726,7 @@ class Desk(_message.Message):
     TERM_FIELD_NUMBER: _builtins.int
     START_FIELD_NUMBER: _builtins.int
     STANDINGS_FIELD_NUMBER: _builtins.int
+    BREACHES_FIELD_NUMBER: _builtins.int
     halted: _builtins.str
     """why, empty: it is not"""
     queued: _builtins.int
@@ -1759,6 +1764,10 @@ class Desk(_message.Message):
     def standings(self) -> _containers.RepeatedCompositeFieldContainer[Global___Standing]:
         """of what is not active, the whole desk included"""
 
+    @_builtins.property
+    def breaches(self) -> _containers.RepeatedCompositeFieldContainer[Global___Breach]:
+        """that are in force"""
+
     def __init__(
         self,
         *,
@@ -1780,14 +1789,59 @@ class Desk(_message.Message):
         term: _builtins.int = ...,
         start: Global___Reconciliation | None = ...,
         standings: _abc.Iterable[Global___Standing] | None = ...,
+        breaches: _abc.Iterable[Global___Breach] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["feed", b"feed", "reconciliation", b"reconciliation", "start", b"start"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "feed", b"feed", "fills", b"fills", "halt_sources", b"halt_sources", "halted", b"halted", "handovers", b"handovers", "orders", b"orders", "queue_limit", b"queue_limit", "queued", b"queued", "reconciliation", b"reconciliation", "rejected", b"rejected", "signals", b"signals", "standings", b"standings", "start", b"start", "strategies", b"strategies", "term", b"term", "unpublished", b"unpublished", "working", b"working"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "breaches", b"breaches", "feed", b"feed", "fills", b"fills", "halt_sources", b"halt_sources", "halted", b"halted", "handovers", b"handovers", "orders", b"orders", "queue_limit", b"queue_limit", "queued", b"queued", "reconciliation", b"reconciliation", "rejected", b"rejected", "signals", b"signals", "standings", b"standings", "start", b"start", "strategies", b"strategies", "term", b"term", "unpublished", b"unpublished", "working", b"working"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Desk: _TypeAlias = Desk  # noqa: Y015
+
+@_typing.final
+class Breach(_message.Message):
+    """A limit that was exceeded by what stands, and what is done about it until it is taken back."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCOPE_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    ACTION_FIELD_NUMBER: _builtins.int
+    WHY_FIELD_NUMBER: _builtins.int
+    AT_NS_FIELD_NUMBER: _builtins.int
+    UNTIL_NEXT_DAY_FIELD_NUMBER: _builtins.int
+    LEFT_FIELD_NUMBER: _builtins.int
+    scope: _builtins.str
+    """as of a Standing"""
+    limit: _builtins.str
+    action: _builtins.str
+    """alert, pause, reduce, or stop"""
+    why: _builtins.str
+    """with the numbers"""
+    at_ns: _builtins.int
+    """by the desk's clock"""
+    until_next_day: _builtins.bool
+    left: _builtins.str
+    """what there is still to close or cancel; empty: nothing"""
+    def __init__(
+        self,
+        *,
+        scope: _builtins.str = ...,
+        limit: _builtins.str = ...,
+        action: _builtins.str = ...,
+        why: _builtins.str = ...,
+        at_ns: _builtins.int = ...,
+        until_next_day: _builtins.bool = ...,
+        left: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "at_ns", b"at_ns", "left", b"left", "limit", b"limit", "scope", b"scope", "until_next_day", b"until_next_day", "why", b"why"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Breach: _TypeAlias = Breach  # noqa: Y015
 
 @_typing.final
 class Standing(_message.Message):
