@@ -29,6 +29,7 @@ from risk_gateway.strategy import Strategy, Submission, SubmissionDone, Waiting
 from risk_gateway.venue import order_request
 from trading.ids import client_order_id
 from trading.limits import NAMES as LIMIT_NAMES
+from trading.orders import Modification
 from trading.pools import Pools
 from trading.reasons import Reason
 from trading.risk import Rejection
@@ -188,7 +189,8 @@ class Admission:
         if signal.id in submission.judged:
             self._refuse(waiting, Rejection(Reason.DUPLICATE, "twice in one batch"))
         else:
-            view, situation = self._state.market.at(signal.cause), self._state.situation()
+            view = self._state.market.at(signal.cause)
+            situation = self._state.situation(waiting.strategy, signal.symbol)
             self._note(waiting, judge(waiting.strategy, submission, signal, view, situation))
         self._finish(waiting.strategy)
 
@@ -297,14 +299,21 @@ class Admission:
         if decision.order is not None:
             order = decision.order
             request = order_request(order)
-            self._state.outside.leave(Leaving(strategy.name, order.client_order_id, request))
-        elif decision.modification is not None and decision.signal.modifies:
-            target = client_order_id(decision.signal.modifies)
-            leaving = Leaving(strategy.name, target, None, decision.modification)
+            leaving = Leaving(strategy.name, order.client_order_id, request, venue=order.venue)
             self._state.outside.leave(leaving)
+        elif decision.modification is not None and decision.signal.modifies:
+            self._leave_again(strategy, decision.signal.modifies, decision.modification)
         elif decision.reason is None and decision.signal.cancels:
-            target = client_order_id(decision.signal.cancels)
-            self._state.outside.leave(Leaving(strategy.name, target, None))
+            self._leave_again(strategy, decision.signal.cancels)
+
+    def _leave_again(
+        self, strategy: Strategy, signal: str, modification: Modification | None = None
+    ) -> None:
+        """A cancel or modification goes where its order went; of one that has ended, nowhere."""
+        order = strategy.order(client_order_id(signal))
+        if order is not None:
+            leaving = Leaving(strategy.name, order.client_order_id, None, modification, order.venue)
+            self._state.outside.leave(leaving)
 
 
 def _ends(strategy: Strategy, decision: Decided) -> bool:

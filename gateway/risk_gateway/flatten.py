@@ -73,8 +73,11 @@ class Flattener:
         """Why no order would do now."""
         if halted := self._state.halted_for(strategy, symbol):
             return halted
-        if not self._state.outside.venue_available():
-            return "the venue does not answer"
+        to = self._state.destination(strategy, symbol)
+        if not to.venue:
+            return to.objection
+        if not self._state.outside.venue_available(to.venue):
+            return f"venue {to.venue} does not answer"
         if instrument is None:
             return "not in the catalogue"
         on_the_lot = instrument.quantity(abs(held))

@@ -1,6 +1,6 @@
 """The decision about one signal, from what the desk knows: no effects but the reservation."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from risk_gateway.judged import Judged, judged_by
 from risk_gateway.market_view import View
@@ -9,18 +9,19 @@ from risk_gateway.strategy import Strategy, Submission
 from trading.orders import Order
 from trading.reasons import Reason
 from trading.risk import Approved, Rejection
+from trading.routes import Destination
 from trading.signals import Action, Signal
 from trading.standings import NONE_SET, Stand, Standing, Standings
 
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """What holds for every signal of the desk at one moment."""
+    """What holds at one moment, for a signal of one strategy in one symbol."""
 
     standings: Standings = NONE_SET
     venue_available: bool = True
     no_room: str = ""  # why the journal takes no orders that open
-    venue: str = "the venue"
+    to: Destination = field(default_factory=Destination)
 
 
 def judge(
@@ -38,7 +39,8 @@ def judge(
         made = decided(submission, signal, view, None, judged=judged)
         return replace(made, modification=outcome.asked)
     if outcome is not None:
-        account.reserve(outcome.order)
+        outcome = replace(outcome, order=replace(outcome.order, venue=situation.to.venue))
+        strategy.reserve(outcome.order)
     return decided(submission, signal, view, None, outcome, judged)
 
 
@@ -83,20 +85,31 @@ def _decide(
     stand = _stand(strategy, submission, signal, situation)
     halted = stand.standing is Standing.HALTED
     if not (situation.venue_available or halted or observes):
-        return Rejection(Reason.VENUE_UNAVAILABLE, f"{situation.venue} does not answer")
+        message = f"venue {situation.to.venue} does not answer"
+        return Rejection(Reason.VENUE_UNAVAILABLE, message)
     if signal.action is Action.MODIFY:
         modified = strategy.account.review_modification(
             signal, view.market, view.now_ns, epoch=submission.batch.epoch, stand=stand
         )
-        if isinstance(modified, Rejection) or modified.asks_for_less or not situation.no_room:
+        if isinstance(modified, Rejection) or modified.asks_for_less:
             return modified
-        return Rejection(Reason.JOURNAL_UNAVAILABLE, situation.no_room)
+        return _obstacle(situation, closes=modified.closing) or modified
     reviewed = _review(strategy, submission, signal, view, stand)
     if isinstance(reviewed, Rejection):
         return reviewed
-    if situation.no_room and not reviewed.order.closing:
+    if observes:
+        return None
+    return _obstacle(situation, closes=reviewed.order.closing) or reviewed
+
+
+def _obstacle(situation: Situation, *, closes: bool) -> Rejection | None:
+    """What is in the way of an order that may leave by every other rule."""
+    to = situation.to
+    if not to.venue or (to.objection and not closes):
+        return Rejection(Reason.NO_VENUE, to.objection)
+    if situation.no_room and not closes:
         return Rejection(Reason.JOURNAL_UNAVAILABLE, situation.no_room)
-    return None if observes else reviewed
+    return None
 
 
 def _review(

@@ -115,7 +115,7 @@ class Levels:
     received: Mapping[Labels, int] = field(default_factory=dict)  # symbol, type
     market: Mapping[str, int] = field(default_factory=dict)  # dropped, by reason
     start_differences: Sequence[str] | None = None  # None: not compared yet
-    venue: VenueLevel | None = None  # None: there is none to call
+    venues: Sequence[VenueLevel] = ()
     market_age: Log2Histogram | None = None  # None: the market's time is a replay's
 
 
@@ -171,8 +171,7 @@ class DeskCollector(Collector):
             text = "Differences from the venue that the start found"
             count = len(levels.start_differences)
             yield GaugeMetricFamily(PREFIX + "start_differences", text, count)
-        if levels.venue is not None:
-            yield from _venue(levels.venue)
+        yield from _venues(levels.venues)
         yield from _market(levels)
         yield from _strategies(self._counts, levels)
 
@@ -187,15 +186,18 @@ def _journal(levels: Levels) -> Iterable[Metric]:
             yield GaugeMetricFamily(PREFIX + name, text, value)
 
 
-def _venue(venue: VenueLevel) -> Iterable[Metric]:
+def _venues(venues: Sequence[VenueLevel]) -> Iterable[Metric]:
     text = "1: the state that the venue's breaker is in"
     states = GaugeMetricFamily(PREFIX + "venue_breaker", text, labels=("venue", "state"))
-    for state in BreakerState:
-        states.add_metric((venue.name, state), state == venue.state)
+    for venue in venues:
+        for state in BreakerState:
+            states.add_metric((venue.name, state), state == venue.state)
     yield states
-    opened: dict[Labels, int] = {(venue.name,): venue.opened}
+    opened: dict[Labels, int] = {(venue.name,): venue.opened for venue in venues}
     yield _counter("venue_breaker_opened", "Times it opened", ("venue",), opened)
-    calls: dict[Labels, int] = {(venue.name, how): n for how, n in venue.calls.items()}
+    calls: dict[Labels, int] = {
+        (venue.name, how): n for venue in venues for how, n in venue.calls.items()
+    }
     yield _counter("venue_calls", "Calls ended", ("venue", "result"), calls)
 
 

@@ -9,9 +9,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from risk_gateway.content import Content, Mode, tighter
+from risk_gateway.route_modes import mode_objection
 from trading.limits import UNBOUNDED, InvalidLimits, Limits, parse_bounds
 from trading.limits import tighter as tighter_limits
 from trading.limits import written as written_limits
+from trading.routes import Routes
 from trading.rules import BYPASSABLE, TOGETHER
 from trading.scopes import DESK, Level, Scope
 from trading.standings import ACTIVE, Source, Stand, Standing
@@ -45,7 +47,7 @@ class Policies:
 
     asked_for: bool = False
     may_be_missing: bool = False  # who names one that is not there is bound by none
-    real_venue: bool = False  # where a simulation would cost money
+    routes: Routes = field(default_factory=Routes)  # of which venues modes speak
     known: bool = False  # were read once
     specs: dict[str, dict[str, Any]] = field(default_factory=dict)
     _policies: dict[str, Policy] = field(default_factory=dict)
@@ -105,8 +107,8 @@ class Policies:
 
     def objection(self, content: Content) -> str:
         """Why a strategy of that content may only close; empty: it may trade."""
-        if self.real_venue and content.mode is Mode.SIMULATION:
-            return "mode simulation, the venue is real"
+        if unsuited := mode_objection(self.routes, content):
+            return unsuited
         if not self.asked_for:
             return ""
         if not self.known:

@@ -25,6 +25,7 @@ from trading.ids import signal_of
 from trading.instruments import Instrument
 from trading.orders import Modification, Order, OrderState
 from trading.reasons import Reason
+from trading.routes import DEFAULT_VENUE, Route, Routes
 from trading.scopes import Level, Scope
 from trading.signals import Signal, Verdict
 from trading.standings import OPERATOR, Stand, Standing
@@ -195,6 +196,11 @@ class Started:
     real_venue: bool
     instruments: Mapping[str, Instrument]
     policies_may_be_missing: bool = False
+    routes: tuple[Route, ...] = ()  # none: one venue takes everything, as of an older gateway
+
+    @property
+    def table(self) -> Routes:
+        return Routes(self.routes or (Route(real=self.real_venue),))
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,6 +246,23 @@ _decoders: Mapping[str, Callable[[str], Any]] = {
 def body_of(row: Row) -> Any:
     """Of every kind but GRANT, whose body `handover.effects` reads."""
     return _decoders[row.kind](row.body)
+
+
+class _Sent(msgspec.Struct):
+    venue: str = DEFAULT_VENUE
+
+
+class _Made(msgspec.Struct):
+    order: _Sent | None = None
+
+
+_sent = msgspec.json.Decoder(_Made).decode
+
+
+def venue_of(made: Row) -> str:
+    """Where the order went that this record made; most of what it says is skipped."""
+    sent = _sent(made.body).order
+    return sent.venue if sent else DEFAULT_VENUE
 
 
 def record(kind: Kind, body: object, at_ns: int, strategy: str = "", **more: Any) -> Record:

@@ -1,6 +1,6 @@
 """The desk as tools and screens see it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from handover.grants import RunnerView
@@ -73,7 +73,7 @@ def levels(
     desk: Desk,
     room: Room | None,
     policies_followed: bool | None = None,
-    venue: Venue | None = None,
+    venues: Iterable[Venue] = (),
     opening: Opening | None = None,
 ) -> Levels:
     state = desk.state
@@ -94,7 +94,7 @@ def levels(
             for check in strategy.account.terms.bypass
         },
         policies_followed=policies_followed,
-        venue=venue_level(venue) if venue else None,
+        venues=tuple(map(venue_level, venues)),
         start_differences=opening.differences if opening else None,
         positions={
             (name, symbol): float(position.quantity)

@@ -165,7 +165,7 @@ class Restoration:
             strategy.flattening.attempts[body.signal.symbol] += 1
         if body.order is not None:
             strategy.tally.orders += 1
-            strategy.account.reserve(body.order)
+            strategy.reserve(body.order)
             strategy.told.order(body.order)
         elif body.modification is not None and body.signal.modifies:
             order = strategy.account.orders.get(client_order_id(body.signal.modifies))

@@ -29,7 +29,7 @@ from trading.account_memory import AccountMemory, memory_of, remembered
 from trading.fills import Fill
 from trading.pool_memory import PoolMemory, memory_of_pools, put_back_pools
 
-LAYOUT = 3  # another one is not read: what is added here is missing in an older snapshot
+LAYOUT = 4  # another one is not read: what is added here is missing in an older snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,7 @@ class StrategySnapshot:
     recent: tuple[Decided, ...]
     cancelling: tuple[str, ...]
     traded: dict[str, LastTrade]
+    placed: dict[str, str]
     last_outcome: int
     session: str
     last_batch: Batch | None
@@ -150,6 +151,7 @@ def _taken(strategy: Strategy, grants: Record) -> StrategySnapshot:
         recent=tuple(strategy.recent),
         cancelling=tuple(sorted(strategy.cancelling)),
         traded=dict(strategy.traded),
+        placed=dict(strategy.placed),
         last_outcome=strategy.last_outcome,
         session=strategy.session,
         last_batch=strategy.told.newest_batch,
@@ -183,6 +185,7 @@ def _put_back(each: StrategySnapshot, state: State, timing: Timing) -> Strategy:
     strategy.recent.extend(each.recent)
     strategy.cancelling = set(each.cancelling)
     strategy.traded = dict(each.traded)
+    strategy.placed = dict(each.placed)
     strategy.last_outcome = each.last_outcome
     strategy.session = each.session
     _tell(told, each, strategy)

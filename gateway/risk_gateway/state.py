@@ -19,6 +19,7 @@ from risk_gateway.strategy import Strategy
 from trading.fills import Fill
 from trading.instruments import Instrument
 from trading.pools import Pools
+from trading.routes import Destination
 from trading.scopes import DESK, Scope
 from trading.standings import NONE_SET, Source, Stand, Standing, Standings, told
 
@@ -33,8 +34,7 @@ class Outside:
     publish: Callable[[PositionUpdate], None] = lambda _: None
     effects: Callable[[Strategy, list[Effect]], None] = lambda _, __: None
     outcomes: Callable[[Strategy, Sequence[Outcome]], None] = lambda _, __: None
-    venue_available: Callable[[], bool] = lambda: True
-    venue: str = "the venue"
+    venue_available: Callable[[str], bool] = lambda _: True
 
 
 @dataclass(slots=True)
@@ -77,9 +77,15 @@ class State:
         stand = self.standings.covering(strategy.name, symbol, account)
         return stand.why if stand.standing is Standing.HALTED else ""
 
-    def situation(self) -> Situation:
-        outside = self.outside
-        return Situation(self.standings, outside.venue_available(), self.no_room, outside.venue)
+    def situation(self, strategy: Strategy, symbol: str) -> Situation:
+        to = self.destination(strategy, symbol)
+        available = not to.venue or self.outside.venue_available(to.venue)
+        return Situation(self.standings, available, self.no_room, to)
+
+    def destination(self, strategy: Strategy, symbol: str) -> Destination:
+        """Where an order of that strategy in that symbol goes."""
+        account, held_at = strategy.account.account, strategy.held_at(symbol)
+        return self.policies.routes.destination(account, symbol, held_at)
 
     def latch(self, scope: Scope, source: str, stand: Stand) -> None:
         """ACTIVE takes it back."""

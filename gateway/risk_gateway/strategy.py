@@ -207,6 +207,7 @@ class Strategy:
         self.cancelling: set[str] = set()  # the venue has not answered to their cancels
         self.modifying: set[str] = set()  # likewise, modifications of these orders
         self.traded: dict[str, LastTrade] = {}  # by symbol
+        self.placed: dict[str, str] = {}  # by symbol: the venue of its last order
         self.last_outcome = 0  # given out, durable or not
         self.armed_revision = ""
         self.wanted_revision = ""
@@ -297,6 +298,16 @@ class Strategy:
                 self._pools.begin_anew(session)
 
     # ---- orders
+
+    def reserve(self, order: Order) -> None:
+        """Counts an order that was approved, or adopted. Raises AlreadyReserved."""
+        self.account.reserve(order)
+        self.placed[order.symbol] = order.venue
+
+    def held_at(self, symbol: str) -> str:
+        """The venue where it has a position or orders in that symbol; empty: nowhere, or nobody
+        knows, for no order of ours made it."""
+        return self.placed.get(symbol, "") if self.account.is_in(symbol) else ""
 
     def next_outcome(self) -> int:
         self.last_outcome += 1

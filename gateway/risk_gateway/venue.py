@@ -21,6 +21,7 @@ from stratops_api.v1 import order_execution_pb2 as pb
 from stratops_api.v1.order_execution_pb2_grpc import OrderExecutionStub
 from stratops_wire.scalars import ORDER_TYPES, SIDES, TIMES_IN_FORCE, cause_to_proto, text_of
 from trading.orders import Modification, Order
+from trading.routes import DEFAULT_VENUE
 
 log = structlog.get_logger()
 
@@ -78,9 +79,11 @@ class Venue:
         may_resubmit: Callable[[], bool] = _always,
         clock: Callable[[], float] = time.monotonic,
         tls: VenueTls | None = None,
+        name: str = DEFAULT_VENUE,
     ) -> None:
         """`may_resubmit` is asked before a submit is repeated: a halted desk sends nothing."""
-        self.name = target
+        self.name = name
+        self._target = target
         self._tls = tls
         self.renewals = 0
         self._connect()
@@ -106,10 +109,10 @@ class Venue:
 
     def _connect(self) -> None:
         if self._tls is None:
-            self._channel = grpc.aio.insecure_channel(self.name, options=_OPTIONS)
+            self._channel = grpc.aio.insecure_channel(self._target, options=_OPTIONS)
         else:
             credentials = self._tls.pems.credentials
-            self._channel = grpc.aio.secure_channel(self.name, credentials, options=_OPTIONS)
+            self._channel = grpc.aio.secure_channel(self._target, credentials, options=_OPTIONS)
         self._stub = OrderExecutionStub(self._channel)
 
     async def follow_certificates(self) -> None:
