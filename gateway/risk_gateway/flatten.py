@@ -51,7 +51,8 @@ class Flattener:
     def _cancel(self, strategy: Strategy, flattening: Flattening, now: float) -> None:
         for order in strategy.account.orders.values():
             since = flattening.placed_at.setdefault(order.client_order_id, now)
-            if order.is_open and (order.epoch or now - since >= PATIENCE_S):
+            theirs = order.epoch or order.adopted
+            if order.is_open and (theirs or now - since >= PATIENCE_S):
                 strategy.cancelling.add(order.client_order_id)  # asked for until it is answered
 
     def _close(

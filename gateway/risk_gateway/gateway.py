@@ -116,6 +116,7 @@ class Gateway:
         self.opening = Opening(
             self.state,
             self.desk.bounds,
+            self.desk.fill_book,
             self.venues,
             settings.on_difference,
             lambda: self.bus.connected,

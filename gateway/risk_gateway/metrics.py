@@ -45,6 +45,7 @@ class Counts:
     rejected: Counter[Labels] = field(default_factory=Counter)  # strategy, reason
     orders: Counter[Labels] = field(default_factory=Counter)  # strategy, symbol
     fills: Counter[Labels] = field(default_factory=Counter)  # strategy, symbol, side
+    adopted: Counter[Labels] = field(default_factory=Counter)  # strategy, symbol
     busts: Counter[Labels] = field(default_factory=Counter)  # strategy, symbol
     checks: Counter[Labels] = field(default_factory=Counter)  # type, result
     violations: Counter[Labels] = field(default_factory=Counter)  # type, strategy
@@ -69,6 +70,7 @@ _FAMILIES: tuple[tuple[str, str, Labels, str], ...] = (
     ("rejected", "orders_rejected", ("strategy", "reason"), "Signals and orders refused"),
     ("held_back", "streams_held_back", ("strategy",), "Batches that waited for room"),
     ("orders", "orders_submitted", ("strategy", "symbol"), "Orders on their way to the venue"),
+    ("adopted", "orders_adopted", ("strategy", "symbol"), "Orders of somebody else taken over"),
     ("fills", "fills_received", ("strategy", "symbol", "side"), "Fills counted"),
     ("busts", "fills_busted", ("strategy", "symbol"), "Fills that the venue took back"),
     ("checks", "risk_checks", ("type", "result"), "Risk decisions"),

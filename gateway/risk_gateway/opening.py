@@ -11,11 +11,14 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 import structlog
 
+from risk_gateway.adoption import Adoption
 from risk_gateway.bounds import Bounds
+from risk_gateway.claims import NotOurs
+from risk_gateway.fill_book import FillBook
 from risk_gateway.reconcile import Difference, differences_at, differences_in_books
 from risk_gateway.settings import OnDifference
 from risk_gateway.state import State
-from risk_gateway.venue import Venue
+from risk_gateway.venue import Venue, VenueRefused, VenueUnavailable
 from trading.scopes import DESK
 
 RECONCILE = "reconcile"  # a source of halts
@@ -33,6 +36,7 @@ class Opening:
         self,
         state: State,
         bounds: Bounds,
+        fill_book: FillBook,
         venues: Iterable[Venue],
         policy: OnDifference,
         bus_is_up: Callable[[], bool],
@@ -42,6 +46,9 @@ class Opening:
         self._found.update((_name(venue), None) for venue in venues)
         self._state = state
         self._bounds = bounds
+        self._fill_book = fill_book
+        self._adoption = Adoption(state, fill_book)
+        fill_book.may_be_placed = policy is OnDifference.ADOPT
         self._venues = tuple(venues)
         self._policy = policy
         self._bus_is_up = bus_is_up
@@ -63,6 +70,8 @@ class Opening:
             for venue in self._venues:
                 tasks.create_task(self._compare_venue(venue))
             tasks.create_task(self._compare_books())
+        self._fill_book.may_be_placed = False
+        self._fill_book.unplaced.clear()
         found = self.differences
         if found and self._policy is OnDifference.HALT:
             self._bounds.halt(f"{len(found)} differences, the first: {found[0]}", source=RECONCILE)
@@ -73,8 +82,24 @@ class Opening:
         def is_there() -> bool:
             return venue.available and self._bus_is_up()
 
-        found = await self._settled(lambda: differences_at(self._state, venue), is_there)
+        found = await self._settled(lambda: self._look(venue), is_there)
         self._note(_name(venue), found)
+
+    async def _look(self, venue: Venue) -> Sequence[Difference]:
+        """What differs, after what can be adopted was."""
+        found = await differences_at(self._state, venue)
+        if self._policy is not OnDifference.ADOPT:
+            return found
+        return [await self._adopted(each, venue) if each.foreign else each for each in found]
+
+    async def _adopted(self, difference: Difference, venue: Venue) -> Difference:
+        """It differs until the next look, which finds it in the journal."""
+        assert difference.foreign is not None
+        try:
+            await self._adoption.adopt(difference.foreign.client_order_id, venue)
+        except (NotOurs, VenueUnavailable, VenueRefused) as why:
+            return Difference(f"{difference.what}, not adopted: {why}")
+        return difference
 
     async def _compare_books(self) -> None:
         found = await self._settled(lambda: differences_in_books(self._state), self._bus_is_up)

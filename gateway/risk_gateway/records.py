@@ -55,6 +55,7 @@ class Kind(StrEnum):
     STARTED = "started"
     SEALED = "sealed"
     TERMS = "terms"
+    ADOPTED = "adopted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +144,13 @@ class Decided:
     @property
     def verdict(self) -> Verdict:
         return Verdict(self.signal.id, self.reason, self.message)
+
+
+@dataclass(frozen=True, slots=True)
+class Adopted:
+    """An order that somebody else sent, taken over as it was found, on its venue's terms."""
+
+    order: Order
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,6 +245,7 @@ _BODIES: Mapping[str, type] = {
     Kind.STARTED: Started,
     Kind.SEALED: Sealed,
     Kind.TERMS: Terms,
+    Kind.ADOPTED: Adopted,
 }
 _decoders: Mapping[str, Callable[[str], Any]] = {
     kind: msgspec.json.Decoder(body).decode for kind, body in _BODIES.items()

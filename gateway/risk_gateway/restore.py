@@ -14,6 +14,7 @@ from risk_gateway.execution import EVENT_OF_END
 from risk_gateway.journal import Seal
 from risk_gateway.proof import chained, check_seal
 from risk_gateway.records import (
+    Adopted,
     BatchTaken,
     Decided,
     Deployed,
@@ -185,6 +186,12 @@ class Restoration:
         strategy.told.order(order)
         self._outcome(strategy, row)
 
+    def _adopted(self, row: Row) -> None:
+        strategy = self.state.strategies[row.strategy]
+        body: Adopted = body_of(row)
+        strategy.reserve(body.order)
+        strategy.told.order(body.order)
+
     def _cancelled_all(self, row: Row) -> None:
         strategy = self.state.strategies[row.strategy]
         strategy.cancelling.update(strategy.account.orders)
@@ -214,6 +221,7 @@ class Restoration:
         order = strategy.order(fill.client_order_id)
         booking = strategy.account.on_fill(fill)
         assert booking is not None
+        strategy.filled(fill.symbol, of_order=row.order_id is not None)
         if fill.busts:
             self.state.busted[fill.busts] = fill.fill_id
             self.state.early_busts.pop(fill.busts, None)
@@ -271,4 +279,5 @@ _STEPS: Mapping[str, Callable[[Any, Row], object]] = {
     Kind.STARTED: Restoration._started,
     Kind.SEALED: Restoration._nothing,
     Kind.TERMS: Restoration._nothing,
+    Kind.ADOPTED: Restoration._adopted,
 }

@@ -35,6 +35,7 @@ class OnDifference(StrEnum):
     """What a start does when ledger and venue differ; it names it either way."""
 
     NAME = "name"
+    ADOPT = "adopt"  # besides, open orders of somebody else, where they are ours to look after
     HALT = "halt"
 
 
@@ -263,7 +264,9 @@ class _Reader:
     def on_difference(self) -> OnDifference:
         value = self.text("ON_DIFFERENCE", OnDifference.NAME)
         if value not in set(OnDifference):
-            raise InvalidSettings(f"STRATOPS_ON_DIFFERENCE: {value!r}, expected name or halt")
+            raise InvalidSettings(
+                f"STRATOPS_ON_DIFFERENCE: {value!r}, expected name, adopt or halt"
+            )
         return OnDifference(value)
 
     def flag(self, name: str) -> bool:

@@ -54,6 +54,7 @@ class StrategySnapshot:
     cancelling: tuple[str, ...]
     traded: dict[str, LastTrade]
     placed: dict[str, str]
+    elsewhere: tuple[str, ...]
     last_outcome: int
     session: str
     last_batch: Batch | None
@@ -152,6 +153,7 @@ def _taken(strategy: Strategy, grants: Record) -> StrategySnapshot:
         cancelling=tuple(sorted(strategy.cancelling)),
         traded=dict(strategy.traded),
         placed=dict(strategy.placed),
+        elsewhere=tuple(sorted(strategy.elsewhere)),
         last_outcome=strategy.last_outcome,
         session=strategy.session,
         last_batch=strategy.told.newest_batch,
@@ -186,6 +188,7 @@ def _put_back(each: StrategySnapshot, state: State, timing: Timing) -> Strategy:
     strategy.cancelling = set(each.cancelling)
     strategy.traded = dict(each.traded)
     strategy.placed = dict(each.placed)
+    strategy.elsewhere = set(each.elsewhere)
     strategy.last_outcome = each.last_outcome
     strategy.session = each.session
     _tell(told, each, strategy)
