@@ -23,6 +23,7 @@ from trading.reasons import Reason
 from trading.signals import OrderType, Side
 
 pytestmark = pytest.mark.servers
+D = Decimal
 
 
 @pytest.fixture
@@ -30,7 +31,7 @@ async def adopting(
     tmp_path: Path, port: Callable[[], int], redis_server: Any, nats_server: Any
 ) -> AsyncIterator[Stack]:
     settings = {"OPERATOR_TOKEN": OPERATOR, "ON_DIFFERENCE": "adopt"}
-    started = Stack(tmp_path, port, redis_server, nats_server, **settings)
+    started = Stack(tmp_path, port, redis_server, nats_server, b"", **settings)
     yield started
     await started.hang_up()
     started.close()
@@ -88,13 +89,14 @@ async def test_an_order_of_ours_to_look_after_is_adopted_and_the_others_are_name
     assert row is not None
     adopted: Adopted = body_of(row)
     order = adopted.order
-    assert (order.quantity, order.price, order.filled_quantity) == (10, 50, 5)
+    assert (order.quantity, order.price, order.filled_quantity) == (D(10), D(50), D(5))
     assert (order.state, order.adopted) == (OrderState.PARTIALLY_FILLED, True)
 
     await adopting.market.next(49)
     await until(lambda: has_position(adopting, "10"))
     assert (found := kept.order("somebody-0")) is not None
-    assert (found.state, found.filled_quantity, found.filled_notional) == ("filled", 10, 500)
+    assert found.state == "filled"
+    assert (found.filled_quantity, found.filled_notional) == (D(10), D(500))
     kept.close()
 
     await cancel_all(adopting)
@@ -139,7 +141,7 @@ async def test_a_resting_close_cannot_turn_a_position_round(stack: Stack) -> Non
     await runner.decide(buy("in", await stack.market.next(), "2"))
     assert isinstance((await runner.outcome(1)).what, OrderFill)
     out = {"side": Side.SELL, "order_type": OrderType.LIMIT, "price": Decimal(200)}
-    await runner.decide(buy("out", await stack.market.next(), "2", **out))  # type: ignore[arg-type]  # by name
+    await runner.decide(buy("out", await stack.market.next(), "2", **out))
     await until(lambda: is_there(stack, "out-0"))
     assert (await stack.venue_orders())["out-0"].reduce_only
 
