@@ -5,7 +5,6 @@ Both move while they are compared: what differs is looked at again until it has 
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TypeVar
@@ -75,14 +74,10 @@ async def differences(state: State, venues: Iterable[Venue]) -> Sequence[Differe
 async def differences_at(state: State, venue: Venue) -> Sequence[Difference]:
     if not venue.may_be_asked:
         return [Difference(f"venue {venue.name} does not answer: it is left alone for a while")]
-    why = f"nothing within {_ANSWER_S:.0f} s"
     try:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_ANSWER_S):
-                return await _differences_at(state, venue)
+        return await _differences_at(state, venue)
     except (VenueUnavailable, VenueRefused) as error:
-        why = str(error)
-    return [Difference(f"venue {venue.name} does not answer: {why}")]
+        return [Difference(f"venue {venue.name} does not answer: {error}")]
 
 
 async def differences_in_books(state: State) -> Sequence[Difference]:
@@ -95,7 +90,7 @@ async def differences_in_books(state: State) -> Sequence[Difference]:
 
 async def _differences_at(state: State, venue: Venue) -> Sequence[Difference]:
     await state.journal.durable()
-    theirs = {each.client_order_id: each async for each in venue.orders()}
+    theirs = await _listed(venue)
     ours = await in_thread(state.journal.home, lambda archive: _sent_to(archive, venue.name))
     suspects = {
         client_order_id
@@ -103,6 +98,19 @@ async def _differences_at(state: State, venue: Venue) -> Sequence[Difference]:
         if _difference(ours.get(client_order_id), theirs.get(client_order_id), venue) is not None
     }
     return (await _look_again(state, venue, suspects))[:_MOST_NAMED]
+
+
+async def _listed(venue: Venue) -> Mapping[str, pb.OrderResponse]:
+    """As long as it goes on answering. Raises VenueUnavailable, VenueRefused."""
+    loop, found = asyncio.get_running_loop(), {}
+    try:
+        async with asyncio.timeout(_ANSWER_S) as patience:
+            async for each in venue.orders():
+                found[each.client_order_id] = each
+                patience.reschedule(loop.time() + _ANSWER_S)
+    except TimeoutError as error:
+        raise VenueUnavailable(f"nothing within {_ANSWER_S:.0f} s") from error
+    return found
 
 
 async def _look_again(state: State, venue: Venue, suspects: set[str]) -> list[Difference]:

@@ -13,6 +13,7 @@ from desk_driver import OPERATOR, buy, content
 from gateway_driver import Stack, until
 from handover.messages import OrderEnd, OrderFill
 from risk_gateway.archive import Archive
+from risk_gateway.explanation import explained
 from risk_gateway.records import Adopted, Kind, body_of
 from risk_gateway.verification import verified
 from stratops_api.v1 import order_execution_pb2 as venue_pb
@@ -97,6 +98,10 @@ async def test_an_order_of_ours_to_look_after_is_adopted_and_the_others_are_name
     assert (found := kept.order("somebody-0")) is not None
     assert found.state == "filled"
     assert (found.filled_quantity, found.filled_notional) == (D(10), D(500))
+    told = explained(kept, "somebody-0")
+    assert (told.verdict, told.strategy, told.signal.quantity) == ("adopted", "s", D(10))
+    assert [each.kind for each in told.events] == ["adopted", "fill"]
+    assert told.message == "somebody else sent it; it was open at venue main"
     kept.close()
 
     await cancel_all(adopting)
