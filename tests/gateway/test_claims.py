@@ -105,7 +105,7 @@ async def test_an_order_that_is_not_known_whole_is_left(
             "order_type": st.integers(0, 9),
             "modification": st.integers(0, 2**32 - 1),
         },
-    )  # fmt: skip
+    )
 )
 async def test_whatever_a_venue_says_is_an_order_or_a_reason(
     desk: DeskDriver, fields: dict[str, Any]
