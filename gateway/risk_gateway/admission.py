@@ -92,7 +92,7 @@ class Admission:
             revision=revision,
             decisions=[None] * len(batch.signals),
             left=len(batch.signals),
-            known=self._known(batch.signals),
+            known=self._known(strategy, batch.signals),
             done=done,
             taken_ns=perf_counter_ns(),
         )
@@ -175,14 +175,23 @@ class Admission:
 
     # ---- decisions
 
-    def _known(self, signals: Sequence[Signal]) -> frozenset[str]:
-        """Ids that were seen before, by the journal or on the way to it."""
+    def _known(self, strategy: Strategy, signals: Sequence[Signal]) -> frozenset[str]:
+        """Ids that were seen before, by the journal or on the way to it, or whose orders' ids
+        somebody else has used."""
         if not signals:
             return frozenset()
         ids = [signal.id for signal in signals]
         known = self._state.archive.known(Kind.DECIDED, ids)
         known.update(self._undurable.keys() & ids)
+        if self._state.has_adopted:
+            known.update(self._adopted(strategy, ids))
         return frozenset(known)
+
+    def _adopted(self, strategy: Strategy, ids: Sequence[str]) -> Iterable[str]:
+        orders = {client_order_id(each): each for each in ids}
+        taken = self._state.archive.known(Kind.ADOPTED, list(orders))
+        taken |= {order for order in orders if strategy.order(order)}
+        return (orders[order] for order in taken)
 
     def _judge(self, waiting: Waiting) -> None:
         signal, submission = waiting.signal, waiting.submission

@@ -39,13 +39,21 @@ class Adoption:
             raise NotOurs("it has ended meanwhile")
         found = Found(answer, venue.name, self._state.strategies, self._state.policies.routes)
         strategy = claimed(found)
+        if self._is_known(client_order_id):
+            raise NotOurs("another order of that id is known here")
         at_ns = self._state.market.latest_at_ns(answer.symbol) or self._state.wall_ns()
         booked = [*before, *self._fill_book.unplaced.get(client_order_id, ())]
         self._keep(adopted(found, strategy, booked, at_ns))
 
+    def _is_known(self, client_order_id: str) -> bool:
+        if self._state.archive.order(client_order_id) is not None:
+            return True
+        return any(each.order(client_order_id) for each in self._state.strategies.values())
+
     def _keep(self, order: Order) -> None:
         strategy = self._state.strategies[order.strategy]
         strategy.reserve(order)
+        self._state.has_adopted = True
         self._state.counts.adopted[order.strategy, order.symbol] += 1
         log.warning("order_adopted", order=order.client_order_id, strategy=order.strategy)
         written = record(

@@ -93,22 +93,27 @@ def _decide(
         )
         if isinstance(modified, Rejection) or modified.asks_for_less:
             return modified
-        return _obstacle(situation, closes=modified.closing) or modified
+        closes = modified.closing
+        return _no_room(situation, closes) or _no_venue(situation, closes) or modified
     reviewed = _review(strategy, submission, signal, view, stand)
     if isinstance(reviewed, Rejection):
         return reviewed
-    if observes:
-        return None
-    return _obstacle(situation, closes=reviewed.order.closing) or reviewed
+    closes = reviewed.order.closing
+    if refused := _no_room(situation, closes):
+        return refused
+    return None if observes else _no_venue(situation, closes) or reviewed
 
 
-def _obstacle(situation: Situation, *, closes: bool) -> Rejection | None:
-    """What is in the way of an order that may leave by every other rule."""
+def _no_room(situation: Situation, closes: bool) -> Rejection | None:  # it is what this is about
+    if situation.no_room and not closes:
+        return Rejection(Reason.JOURNAL_UNAVAILABLE, situation.no_room)
+    return None
+
+
+def _no_venue(situation: Situation, closes: bool) -> Rejection | None:  # as above
     to = situation.to
     if not to.venue or (to.objection and not closes):
         return Rejection(Reason.NO_VENUE, to.objection)
-    if situation.no_room and not closes:
-        return Rejection(Reason.JOURNAL_UNAVAILABLE, situation.no_room)
     return None
 
 

@@ -60,6 +60,8 @@ class Restoration:
     def read_all(self) -> Head:
         """Up to where the chain ends. Raises NotProven."""
         head = self.state.archive.head()
+        newest = self.state.archive.newest_before(Kind.ADOPTED, head.number + 1)
+        self.state.has_adopted = newest is not None
         self.read(self.begin(head.number), head)
         return head
 

@@ -53,6 +53,7 @@ class State:
     latches: dict[Source, Stand] = field(default_factory=dict)  # stay until they are taken back
     standings: Standings = NONE_SET  # these, and the policies'
     no_room: str = ""  # why the journal takes no orders that open
+    has_adopted: bool = False  # ever: their ids are taken
     term: int = 0
     started: Started | None = None  # what the last gateway began with; None: nobody noted it
     wall_ns: Callable[[], int] = time.time_ns

@@ -6,11 +6,12 @@ from typing import Any
 import pytest
 
 from desk_driver import DeskDriver, Runner, buy, cancel, content, fill, tick
+from risk_gateway.adoption import Adoption
 from risk_gateway.desk import NotAllowed
 from risk_gateway.settings import InvalidSettings
 from risk_gateway.venue_file import VenueTerms
 from risk_gateway.venues import check_orders
-from trading.orders import OrderState
+from trading.orders import Order, OrderEvent, OrderState
 from trading.reasons import Reason
 from trading.routes import Route, Routes
 from trading.signals import Action, OrderType, Side
@@ -132,3 +133,33 @@ async def test_a_mode_suits_the_venue_of_each_symbol(
         await desk.deploy(text=content(mode=mode))
     desk.again(routes=Routes((Route("a", symbols=BTC, real=not real),))).desk.allow_live = True
     await desk.deploy(text=content(mode=mode))
+
+
+async def test_an_id_that_somebody_else_has_used_is_taken(desk: DeskDriver) -> None:
+    runner = await desk.armed()
+    order = Order(
+        client_order_id="x-0",
+        signal_id="x",
+        strategy="s",
+        revision="",
+        epoch=0,
+        symbol="BTCUSDT",
+        side=Side.BUY,
+        order_type=OrderType.LIMIT,
+        quantity=Decimal(3),
+        price=Decimal(90),
+        cause=buy("x").cause,
+        at_ns=1,
+        state=OrderState.ACCEPTED,
+        adopted=True,
+    )
+    Adoption(desk.state, desk.desk.fill_book)._keep(order)
+    assert (await decided(runner, "x"))[0] == Reason.DUPLICATE
+    desk.again()
+    await desk.settled(3)
+    desk.feed(tick(20))
+    runner = await desk.armed(instance="b")
+    runner.count = 20
+    desk.strategy.account.on_event("x-0", OrderEvent.CANCEL)
+    assert (await decided(runner, "x"))[0] == Reason.DUPLICATE
+    assert (await decided(runner, "y"))[0] == "accepted"
