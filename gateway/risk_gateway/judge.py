@@ -104,13 +104,13 @@ def _decide(
     return None if observes else _no_venue(situation, closes) or reviewed
 
 
-def _no_room(situation: Situation, closes: bool) -> Rejection | None:  # it is what this is about
+def _no_room(situation: Situation, closes: bool) -> Rejection | None:
     if situation.no_room and not closes:
         return Rejection(Reason.JOURNAL_UNAVAILABLE, situation.no_room)
     return None
 
 
-def _no_venue(situation: Situation, closes: bool) -> Rejection | None:  # as above
+def _no_venue(situation: Situation, closes: bool) -> Rejection | None:
     to = situation.to
     if not to.venue or (to.objection and not closes):
         return Rejection(Reason.NO_VENUE, to.objection)

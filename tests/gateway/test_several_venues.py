@@ -1,5 +1,6 @@
 """Two real venues: each order goes to its own, and one that hangs holds up no other."""
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -14,6 +15,7 @@ import pytest
 
 from desk_driver import buy, cancel
 from gateway_driver import until
+from pages_reader import metric
 from stratops_api.v1 import types_pb2 as types
 from trading.signals import OrderType
 from venues_driver import BTC, ETH, TwoVenues, eth_order
@@ -25,7 +27,8 @@ pytestmark = pytest.mark.servers
 async def two(
     tmp_path: Path, port: Callable[[], int], redis_server: Any, nats_server: Any
 ) -> AsyncIterator[TwoVenues]:
-    started = TwoVenues(tmp_path, port, redis_server, nats_server)
+    pages = {"METRICS_PORT": str(port())}
+    started = TwoVenues(tmp_path, port, redis_server, nats_server, **pages)
     yield started
     started.venue.process.send_signal(signal.SIGCONT)
     await started.hang_up()
@@ -122,3 +125,30 @@ async def test_a_venue_with_orders_cannot_be_left_out(two: TwoVenues) -> None:
     assert ended.returncode == 1
     why = b"expected venue 'a' until they have ended, 1 orders of s are there: x-0"
     assert why in ended.stderr
+
+
+async def test_a_start_waits_for_one_venue_and_trades_at_the_other(two: TwoVenues) -> None:
+    two.b.kill()
+    two.gateway.kill()
+    two.market.subscribers = 2
+    await two.gateway.start_again()
+    runner = await two.trading()
+    await runner.decide(buy("x", await two.market.next()))
+    await until(lambda: held(two, {BTC: "1"}))
+    assert not (await two.desk()).HasField("start")
+    await until(lambda: is_open(two, "b"), 60)
+    assert not await is_open(two, "a")
+
+    await asyncio.to_thread(two.b.start)
+
+    async def agreed() -> bool:
+        desk = await two.desk()
+        return desk.HasField("start") and desk.start.equal
+
+    await until(agreed, 60)
+
+
+async def is_open(two: TwoVenues, name: str) -> bool:
+    found = metric(two.gateway, "strategy_engine_venue_breaker")
+    assert {labels["venue"] for labels, _ in found} == {"a", "b"}
+    return any(labels == {"venue": name, "state": "open"} and value == 1 for labels, value in found)
