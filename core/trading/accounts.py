@@ -405,6 +405,10 @@ class StrategyAccount:
         """What open orders, and fills announced but not yet here, can still buy and sell."""
         return self._reservations.working(symbol)
 
+    def is_in(self, symbol: str) -> bool:
+        """Whether it holds any, or has orders at work in it."""
+        return bool(self._at_work[symbol] or self.ledger.position(symbol).quantity)
+
     def pnl(self, market: Market) -> Pnl:
         """Unrealised at mid, at whatever prices are known, old ones too: for reading."""
         return self.ledger.pnl(lambda symbol: mid_of(market(symbol)))

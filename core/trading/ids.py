@@ -22,4 +22,5 @@ def client_order_id(signal_id: str, leg: int = 0) -> str:
 
 
 def signal_of(client_order_id: str) -> str:
-    return client_order_id.rpartition("-")[0]
+    """Of an order that somebody else made, a name for what might have been its signal."""
+    return client_order_id.rpartition("-")[0] or client_order_id

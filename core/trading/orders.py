@@ -13,6 +13,7 @@ from enum import StrEnum
 
 from trading.fills import Fill, ForeignFill
 from trading.money import EXACT
+from trading.routes import DEFAULT_VENUE
 from trading.signals import Cause, OrderType, Side, TimeInForce
 from trading.values import value
 
@@ -201,6 +202,8 @@ class Order:
     post_only: bool = False
     modification: int = 0  # number of the last one that the venue decided
     asked: Modification | None = None  # the one under way: either terms may be the venue's
+    venue: str = DEFAULT_VENUE  # where it was sent, for good: routes may change
+    adopted: bool = False  # found at its venue: somebody else sent it
 
     @property
     def is_open(self) -> bool:

@@ -56,3 +56,4 @@ class Reason(StrEnum):
     VENUE_UNAVAILABLE = "venue_unavailable"
     VENUE_REJECTED = "venue_rejected"
     NOT_WARM = "not_warm"
+    NO_VENUE = "no_venue"

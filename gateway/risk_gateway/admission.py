@@ -29,6 +29,7 @@ from risk_gateway.strategy import Strategy, Submission, SubmissionDone, Waiting
 from risk_gateway.venue import order_request
 from trading.ids import client_order_id
 from trading.limits import NAMES as LIMIT_NAMES
+from trading.orders import Modification
 from trading.pools import Pools
 from trading.reasons import Reason
 from trading.risk import Rejection
@@ -91,7 +92,7 @@ class Admission:
             revision=revision,
             decisions=[None] * len(batch.signals),
             left=len(batch.signals),
-            known=self._known(batch.signals),
+            known=self._known(strategy, batch.signals),
             done=done,
             taken_ns=perf_counter_ns(),
         )
@@ -174,21 +175,31 @@ class Admission:
 
     # ---- decisions
 
-    def _known(self, signals: Sequence[Signal]) -> frozenset[str]:
-        """Ids that were seen before, by the journal or on the way to it."""
+    def _known(self, strategy: Strategy, signals: Sequence[Signal]) -> frozenset[str]:
+        """Ids that were seen before, by the journal or on the way to it, or whose orders' ids
+        somebody else has used."""
         if not signals:
             return frozenset()
         ids = [signal.id for signal in signals]
         known = self._state.archive.known(Kind.DECIDED, ids)
         known.update(self._undurable.keys() & ids)
+        if self._state.has_adopted:
+            known.update(self._adopted(strategy, ids))
         return frozenset(known)
+
+    def _adopted(self, strategy: Strategy, ids: Sequence[str]) -> Iterable[str]:
+        orders = {client_order_id(each): each for each in ids}
+        taken = self._state.archive.known(Kind.ADOPTED, list(orders))
+        taken |= {order for order in orders if strategy.order(order)}
+        return (orders[order] for order in taken)
 
     def _judge(self, waiting: Waiting) -> None:
         signal, submission = waiting.signal, waiting.submission
         if signal.id in submission.judged:
             self._refuse(waiting, Rejection(Reason.DUPLICATE, "twice in one batch"))
         else:
-            view, situation = self._state.market.at(signal.cause), self._state.situation()
+            view = self._state.market.at(signal.cause)
+            situation = self._state.situation(waiting.strategy, signal.symbol)
             self._note(waiting, judge(waiting.strategy, submission, signal, view, situation))
         self._finish(waiting.strategy)
 
@@ -297,15 +308,23 @@ class Admission:
         """What was accepted is durable: now it may go."""
         if decision.order is not None:
             order = decision.order
-            request = order_request(order)
-            self._state.outside.leave(Leaving(strategy.name, order.client_order_id, request))
-        elif decision.modification is not None and decision.signal.modifies:
-            target = client_order_id(decision.signal.modifies)
-            leaving = Leaving(strategy.name, target, None, decision.modification)
+            account, reduces = strategy.account.account, strategy.only_reduces(order)
+            request = order_request(order, account, reduce_only=reduces)
+            leaving = Leaving(strategy.name, order.client_order_id, request, venue=order.venue)
             self._state.outside.leave(leaving)
+        elif decision.modification is not None and decision.signal.modifies:
+            self._leave_again(strategy, decision.signal.modifies, decision.modification)
         elif decision.reason is None and decision.signal.cancels:
-            target = client_order_id(decision.signal.cancels)
-            self._state.outside.leave(Leaving(strategy.name, target, None))
+            self._leave_again(strategy, decision.signal.cancels)
+
+    def _leave_again(
+        self, strategy: Strategy, signal: str, modification: Modification | None = None
+    ) -> None:
+        """A cancel or modification goes where its order went; of one that has ended, nowhere."""
+        order = strategy.order(client_order_id(signal))
+        if order is not None:
+            leaving = Leaving(strategy.name, order.client_order_id, None, modification, order.venue)
+            self._state.outside.leave(leaving)
 
 
 def _ends(strategy: Strategy, decision: Decided) -> bool:

@@ -170,6 +170,15 @@ class Archive:
         found = self._connection.execute(query, (after, strategy, strategy, most))
         return [_placed(values) for values in found]
 
+    def placed(self, client_order_id: str) -> OrderPlaced | None:
+        query = (
+            "SELECT orders.client_order_id, orders.strategy, orders.state,"  # noqa: S608  # constants
+            f" filled_quantity, filled_notional, fee, {_ROW}"
+            " FROM orders JOIN log USING (number) WHERE client_order_id = ?"
+        )
+        found = self._connection.execute(query, (client_order_id,)).fetchone()
+        return _placed(found) if found else None
+
     def order_rows(self, after: int = 0) -> Iterator[OrderRow]:
         """As they stand, of those that were made after that record."""
         query = (

@@ -55,7 +55,8 @@ class Closer:
             del closing.placed_at[gone]
         for order in orders.values():
             since = closing.placed_at.setdefault(order.client_order_id, now)
-            asked = which(order) if order.epoch else now - since >= PATIENCE_S
+            theirs = order.epoch or order.adopted
+            asked = which(order) if theirs else now - since >= PATIENCE_S
             if order.is_open and asked:
                 strategy.cancelling.add(order.client_order_id)  # asked for until it is answered
 
@@ -86,7 +87,11 @@ class Closer:
             return remainder
         if halted := self._state.halted_for(strategy, symbol):
             return halted
-        return "" if self._state.outside.venue_available() else "the venue does not answer"
+        to = self._state.destination(strategy, symbol)
+        if not to.venue:
+            return to.objection
+        available = self._state.outside.venue_available(to.venue)
+        return "" if available else f"venue {to.venue} does not answer"
 
     def is_remainder(self, strategy: Strategy, symbol: str, quantity: Decimal) -> bool:
         """Whether no order ever would do."""

@@ -38,6 +38,7 @@ from risk_gateway.flatten import Flattener
 from risk_gateway.journal import Record
 from risk_gateway.queue import PriorityQueue
 from risk_gateway.records import Deployed, Flatten, Kind, Term, Withdrawn, record
+from risk_gateway.route_modes import mode_objection
 from risk_gateway.state import State
 from risk_gateway.strategy import (
     BREACH,
@@ -237,9 +238,8 @@ class Desk:
         self._check_term(term)
         if deployment.content.mode is Mode.LIVE and not self.allow_live:
             raise NotAllowed(f"{strategy}: mode live, this desk allows observation and simulation")
-        if deployment.content.mode is Mode.SIMULATION and self.state.policies.real_venue:
-            expected = "observation or live" if self.allow_live else "observation"
-            raise NotAllowed(f"{strategy}: mode simulation, the venue is real: expected {expected}")
+        if unsuited := mode_objection(self.state.policies.routes, deployment.content):
+            raise NotAllowed(f"{strategy}: {unsuited}: expected another mode, or another venue")
         known = self.state.strategies.get(strategy) or self._new(strategy, deployment)
         account, stays = deployment.content.account, known.account.account
         if account != stays:

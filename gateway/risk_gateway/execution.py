@@ -121,19 +121,20 @@ class Execution:
     def cancel_all(self, strategy: Strategy, reason: str) -> int:
         """Cancels what the strategy has at work, and what is on its way out; passes a halt. How
         many orders that are."""
-        ids = [order.client_order_id for order in strategy.account.orders.values() if order.is_open]
-        if ids:
+        orders = [order for order in strategy.account.orders.values() if order.is_open]
+        if orders:
             body, at_ns = CancelledAll(reason), self._state.wall_ns()
-            log.warning("cancel_all", strategy=strategy.name, orders=len(ids), reason=reason)
+            log.warning("cancel_all", strategy=strategy.name, orders=len(orders), reason=reason)
             self._state.journal.append(
                 [record(Kind.CANCELLED_ALL, body, at_ns, strategy.name)],
-                lambda: self._cancel_each(strategy, ids),
+                lambda: self._cancel_each(strategy, orders),
             )
-        return len(ids)
+        return len(orders)
 
-    def _cancel_each(self, strategy: Strategy, ids: Sequence[str]) -> None:
-        for client_order_id in ids:
-            self._state.outside.leave(Leaving(strategy.name, client_order_id, None))
+    def _cancel_each(self, strategy: Strategy, orders: Sequence[Order]) -> None:
+        for order in orders:
+            leaving = Leaving(strategy.name, order.client_order_id, None, venue=order.venue)
+            self._state.outside.leave(leaving)
 
     # ---- modifications
 

@@ -16,7 +16,7 @@ from risk_gateway.archive import Archive, Row
 from risk_gateway.findings import Finding, findings
 from risk_gateway.judged import Decision, NotKept, request_of
 from risk_gateway.recollection import recollected
-from risk_gateway.records import Decided, Deployed, Kind, Started, body_of
+from risk_gateway.records import Adopted, Decided, Deployed, Kind, Started, body_of
 from trading.accounts import Terms
 from trading.fills import Fill
 from trading.ids import signal_of
@@ -104,6 +104,8 @@ class Explanation:
 def explained(archive: Archive, name: str) -> Explanation:
     """Of a client order id, or a signal id. Raises UnknownSignal."""
     row = archive.record(Kind.DECIDED, signal_of(name)) or archive.record(Kind.DECIDED, name)
+    if row is None and (foreign := archive.record(Kind.ADOPTED, name)):
+        return _adopted(archive, foreign)
     if row is None:
         raise UnknownSignal(f"{name}: neither an order nor a signal of this journal")
     decided: Decided = body_of(row)
@@ -134,6 +136,51 @@ def explained(archive: Archive, name: str) -> Explanation:
         terms=terms,
         code=_code(archive, row, decided.revision),
         grant=_grant(archive, row, decided.epoch),
+        events=tuple(map(_event, events)),
+        fills=tuple(_fills(archive, [each for each in events if each.kind == Kind.FILL])),
+    )
+
+
+def _adopted(archive: Archive, row: Row) -> Explanation:
+    """Nobody here decided it: there is no signal, but for what the order itself says."""
+    body: Adopted = body_of(row)
+    order = body.order
+    events = archive.of_order(order.client_order_id)
+    return Explanation(
+        record=row.number,
+        hash=row.hash.hex(),
+        strategy=row.strategy,
+        order_id=order.client_order_id,
+        verdict="adopted",
+        message=f"somebody else sent it; it was open at venue {order.venue}",
+        scope="",
+        decided_ns=order.at_ns,
+        written_ns=row.at_ns,
+        epoch=0,
+        batch=0,
+        signal=Signal(
+            id=order.signal_id,
+            symbol=order.symbol,
+            cause=order.cause,
+            at_ns=order.at_ns,
+            side=order.side,
+            order_type=order.order_type,
+            quantity=order.quantity,
+            price=order.price,
+            stop_price=order.stop_price,
+            time_in_force=order.time_in_force,
+            post_only=order.post_only,
+        ),
+        bid=None,
+        ask=None,
+        sized=(),
+        poll=None,
+        age_ns=None,
+        checks=(),
+        unchecked="an adopted order was not decided here",
+        terms=None,
+        code=None,
+        grant=None,
         events=tuple(map(_event, events)),
         fills=tuple(_fills(archive, [each for each in events if each.kind == Kind.FILL])),
     )

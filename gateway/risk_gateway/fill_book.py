@@ -17,6 +17,7 @@ from risk_gateway.execution import Execution
 from risk_gateway.journal import Record
 from risk_gateway.positions import PositionUpdate
 from risk_gateway.records import (
+    Adopted,
     Decided,
     Kind,
     Stray,
@@ -44,6 +45,9 @@ class FillBook:
         self._state = state
         self._execution = execution
         self._writing: dict[str, list[Callable[[], None]]] = {}  # by fill id: who waits for it
+        # Booked since the start for orders that are not ours, by these; until nobody adopts any.
+        self.unplaced: dict[str, list[Fill]] = {}
+        self.may_be_placed = False
 
     def take(self, fill: Fill, done: Callable[[], None]) -> None:
         """Calls `done` when the fill is on disk, also if it was there before."""
@@ -135,15 +139,16 @@ class FillBook:
 
     def _old_order(self, fill: Fill) -> Order:
         """An order that ended long ago, as it stood then."""
-        made = self._state.archive.record(Kind.DECIDED, signal_of(fill.client_order_id))
+        archive, name = self._state.archive, fill.client_order_id
+        made = archive.record(Kind.DECIDED, signal_of(name)) or archive.record(Kind.ADOPTED, name)
         row = self._state.archive.order(fill.client_order_id)
         assert made is not None
         assert row is not None
-        decided: Decided = body_of(made)
-        assert decided.order is not None
+        body: Decided | Adopted = body_of(made)
+        assert body.order is not None
         return replace(
-            decided.order,
-            quantity=self._old_quantity(decided.order),
+            body.order,
+            quantity=self._old_quantity(body.order),
             state=OrderState(row.state),
             filled_quantity=row.filled_quantity,
             filled_notional=row.filled_notional,
@@ -157,6 +162,9 @@ class FillBook:
     def _count(self, strategy: Strategy, fill: Fill, after: Order | None, received_ns: int) -> None:
         booking = strategy.account.on_fill(fill)
         assert booking is not None
+        strategy.filled(fill.symbol, of_order=after is not None)
+        if after is None and self.may_be_placed:
+            self.unplaced.setdefault(fill.client_order_id, []).append(fill)
         outcome = fill_outcome(strategy.next_outcome(), fill)
         if after is not None and not after.is_open:
             strategy.keep_ended(strategy.account.orders.get(after.client_order_id, after))

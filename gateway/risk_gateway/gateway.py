@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +21,6 @@ from risk_gateway.fills import FillReader
 from risk_gateway.halt_file import HaltFile
 from risk_gateway.home import Postgres
 from risk_gateway.journal import Journal
-from risk_gateway.lanes import Lanes
 from risk_gateway.market_view import MarketView
 from risk_gateway.metrics import DeskCollector, exposition
 from risk_gateway.opening import Opening
@@ -36,16 +35,16 @@ from risk_gateway.room import Room
 from risk_gateway.roster import Roster
 from risk_gateway.sealing import Sealer
 from risk_gateway.service import Service
-from risk_gateway.settings import InvalidSettings, Settings, VenueKind
-from risk_gateway.settle import Settler
+from risk_gateway.settings import InvalidSettings, Settings
 from risk_gateway.standby import led_journal
 from risk_gateway.state import State
 from risk_gateway.tls import server_credentials
-from risk_gateway.venue import Venue
-from risk_gateway.venue_tls import VenueTls
+from risk_gateway.venue_file import VenueKind, VenueTerms, routes_of
+from risk_gateway.venues import Venues, check_orders, check_symbols
 from stratops_api.v1.risk_gateway_pb2_grpc import add_RiskGatewayServicer_to_server
 from stratops_process import pages
 from trading.instruments import Instrument
+from trading.routes import Route, Routes
 
 if TYPE_CHECKING:
     from risk_gateway.cluster import ClusterSide
@@ -96,10 +95,12 @@ class Gateway:
         policies = Policies(
             asked_for=settings.cluster is not None or settings.policies is not None,
             may_be_missing=settings.cluster is None,
-            real_venue=settings.venue_kind is VenueKind.REAL,
+            routes=routes_of(settings.venues),
         )
         self.state = State(journal, archive, market, instruments, policies=policies)
         Restoration(self.state, timing).run()
+        check_symbols(settings.venues, instruments)
+        check_orders(settings.venues, self.state.strategies.values())
         self._note_start(settings)
         self.desk = Desk(self.state, loop, allow_live=settings.allow_live, timing=timing)
         self.halt_file = HaltFile(settings.state_dir, self.state, self.desk.bounds)
@@ -110,15 +111,13 @@ class Gateway:
             PolicyFile(settings.policies, self.desk.bounds) if settings.policies else None
         )
         self._look_at_policies()
-        venue_tls = VenueTls(settings.venue_tls_dir) if settings.venue_tls_dir else None
-        self.venue = Venue(
-            settings.venue, may_resubmit=lambda: not self.state.halted, tls=venue_tls
-        )
+        self.venues = Venues(settings.venues, may_resubmit=lambda: not self.state.halted)
         self.bus = Bus(settings.nats_url, settings.nats_dir)
         self.opening = Opening(
             self.state,
             self.desk.bounds,
-            self.venue,
+            self.desk.fill_book,
+            self.venues,
             settings.on_difference,
             lambda: self.bus.connected,
         )
@@ -140,9 +139,10 @@ class Gateway:
         now = Started(
             settings.clock,
             policies.asked_for,
-            policies.real_venue,
+            _is_real(settings.venues),
             instruments,
             policies.may_be_missing,
+            _routes_to_note(policies.routes),
         )
         if now != state.started:
             state.started = now
@@ -182,11 +182,9 @@ class Gateway:
         """Until cancelled. Raises what ended it, in a group."""
         outside = self.state.outside
         async with asyncio.TaskGroup() as tasks:
-            lanes = Lanes(self.venue, tasks, self.desk.execution)
-            outside.leave = lanes.put
+            outside.leave = self.venues.run(self.state, tasks, self.desk.execution)
             outside.publish = self.positions.publish
-            outside.venue_available = lambda: self.venue.available
-            outside.venue = f"venue {self.venue.name}"
+            outside.venue_available = self.venues.available
             self.desk.fill_book.resume()
             self.desk.fill_book.publish_positions()
             for work in (
@@ -195,8 +193,6 @@ class Gateway:
                 self.fills.run(),
                 self.positions.run(),
                 Sealer(self.state).run(),
-                Settler(self.state, self.venue, self.desk.execution).run(),
-                self.venue.follow_certificates(),
                 self.opening.run(),
                 self._tick(),
                 self._serve(),
@@ -244,7 +240,7 @@ class Gateway:
             interceptors=(ReadRequests(),),
         )
         service = Service(
-            self.desk, self.venue, self.callers, surroundings, self.on_fault, self.settings.most
+            self.desk, self.venues, self.callers, surroundings, self.on_fault, self.settings.most
         )
         add_RiskGatewayServicer_to_server(service, server)
         self.address = _listen(server, self.settings)
@@ -266,7 +262,7 @@ class Gateway:
                 self.desk,
                 self.room,
                 cluster.following if cluster else None,
-                self.venue,
+                self.venues,
                 self.opening,
             ),
         )
@@ -308,11 +304,22 @@ async def opened(
         try:
             gateway = Gateway(settings, instruments, journal, archive, timing)
             yield gateway
-            await gateway.venue.close()
+            await gateway.venues.close()
         finally:
             archive.close()
     finally:
         journal.close()
+
+
+def _routes_to_note(routes: Routes) -> tuple[Route, ...]:
+    """None of a desk with one venue for everything: that is what an older gateway would write."""
+    one_for_all = routes.all == (Route(real=routes.all[0].real),)
+    return () if one_for_all else routes.all
+
+
+def _is_real(venues: Sequence[VenueTerms]) -> bool:
+    """What an older gateway, which knows of one venue, has to keep simulations from."""
+    return any(venue.kind is VenueKind.REAL for venue in venues)
 
 
 def _room(journal: Journal, settings: Settings) -> Room | None:

@@ -1,6 +1,6 @@
 """The decision about one signal, from what the desk knows: no effects but the reservation."""
 
-from dataclasses import replace
+from dataclasses import field, replace
 
 from risk_gateway.judged import Judged, judged_by
 from risk_gateway.market_view import View
@@ -10,6 +10,7 @@ from trading.intentions import Intended, intended
 from trading.orders import Order
 from trading.reasons import Reason
 from trading.risk import Approved, Rejection
+from trading.routes import Destination
 from trading.signals import Action, Direction, Signal
 from trading.standings import NONE_SET, Stand, Standing, Standings
 from trading.values import value
@@ -18,12 +19,12 @@ from trading.votes import Poll
 
 @value(frozen=True, slots=True)
 class Situation:
-    """What holds for every signal of the desk at one moment."""
+    """What holds at one moment, for a signal of one strategy in one symbol."""
 
     standings: Standings = NONE_SET
     venue_available: bool = True
     no_room: str = ""  # why the journal takes no orders that open
-    venue: str = "the venue"
+    to: Destination = field(default_factory=Destination)
 
 
 def judge(
@@ -41,7 +42,7 @@ def judge(
         outcome = _meant(meant, outcome)
     judged = judged_by(account.judged, strategy.terms_digest) if account.judged else None
     rejection = outcome if isinstance(outcome, Rejection) else None
-    approved = outcome if isinstance(outcome, Approved) else None
+    approved = _sent_to(outcome, situation.to.venue) if isinstance(outcome, Approved) else None
     made = decided(submission, signal, view, rejection, approved, judged, account.poll)
     if meant is not None:
         made = replace(made, sized=meant.sized)
@@ -49,8 +50,14 @@ def judge(
         account.ask(outcome, view.now_ns)
         return replace(made, modification=outcome.asked)
     if approved is not None:
-        account.reserve(approved.order)
+        strategy.reserve(approved.order)
     return made
+
+
+def _sent_to(approved: Approved, venue: str) -> Approved:
+    if approved.order.venue == venue:
+        return approved
+    return replace(approved, order=replace(approved.order, venue=venue))
 
 
 def _meant(
@@ -106,20 +113,36 @@ def _decide(
     stand = _stand(strategy, submission, signal, situation)
     halted = stand.standing is Standing.HALTED
     if not (situation.venue_available or halted or observes):
-        return Rejection(Reason.VENUE_UNAVAILABLE, f"{situation.venue} does not answer")
+        message = f"venue {situation.to.venue} does not answer"
+        return Rejection(Reason.VENUE_UNAVAILABLE, message)
     if signal.action is Action.MODIFY:
         modified = strategy.account.review_modification(
             signal, view.market, view.now_ns, epoch=submission.batch.epoch, stand=stand
         )
-        if isinstance(modified, Rejection) or modified.asks_for_less or not situation.no_room:
+        if isinstance(modified, Rejection) or modified.asks_for_less:
             return modified
-        return Rejection(Reason.JOURNAL_UNAVAILABLE, situation.no_room)
+        closes = modified.closing
+        return _no_room(situation, closes) or _no_venue(situation, closes) or modified
     reviewed = _review(strategy, submission, signal, view, stand)
     if isinstance(reviewed, Rejection):
         return reviewed
-    if situation.no_room and not reviewed.order.closing:
+    closes = reviewed.order.closing
+    if refused := _no_room(situation, closes):
+        return refused
+    return None if observes else _no_venue(situation, closes) or reviewed
+
+
+def _no_room(situation: Situation, closes: bool) -> Rejection | None:
+    if situation.no_room and not closes:
         return Rejection(Reason.JOURNAL_UNAVAILABLE, situation.no_room)
-    return None if observes else reviewed
+    return None
+
+
+def _no_venue(situation: Situation, closes: bool) -> Rejection | None:
+    to = situation.to
+    if not to.venue or (to.objection and not closes):
+        return Rejection(Reason.NO_VENUE, to.objection)
+    return None
 
 
 def _review(

@@ -12,6 +12,7 @@ from typing import Protocol
 from risk_gateway.venue import Venue, VenueRefused, VenueUnavailable
 from stratops_api.v1 import order_execution_pb2 as pb
 from trading.orders import Modification
+from trading.routes import DEFAULT_VENUE
 from trading.values import value
 
 MOST_CALLS = 64
@@ -26,6 +27,7 @@ class Leaving:
     client_order_id: str
     request: pb.OrderRequest | None  # None: cancel or modify it
     modification: Modification | None = None
+    venue: str = DEFAULT_VENUE  # its order's
 
     @property
     def is_cancel(self) -> bool:
@@ -45,6 +47,8 @@ class Sender(Protocol):
 
 
 class Lanes:
+    """Of one venue."""
+
     def __init__(self, venue: Venue, tasks: asyncio.TaskGroup, sender: Sender) -> None:
         self._venue = venue
         self._tasks = tasks

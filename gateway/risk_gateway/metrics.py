@@ -45,6 +45,7 @@ class Counts:
     rejected: Counter[Labels] = field(default_factory=Counter)  # strategy, reason
     orders: Counter[Labels] = field(default_factory=Counter)  # strategy, symbol
     fills: Counter[Labels] = field(default_factory=Counter)  # strategy, symbol, side
+    adopted: Counter[Labels] = field(default_factory=Counter)  # strategy, symbol
     busts: Counter[Labels] = field(default_factory=Counter)  # strategy, symbol
     checks: Counter[Labels] = field(default_factory=Counter)  # type, result
     violations: Counter[Labels] = field(default_factory=Counter)  # type, strategy
@@ -70,6 +71,7 @@ _FAMILIES: tuple[tuple[str, str, Labels, str], ...] = (
     ("rejected", "orders_rejected", ("strategy", "reason"), "Signals and orders refused"),
     ("held_back", "streams_held_back", ("strategy",), "Batches that waited for room"),
     ("orders", "orders_submitted", ("strategy", "symbol"), "Orders on their way to the venue"),
+    ("adopted", "orders_adopted", ("strategy", "symbol"), "Orders of somebody else taken over"),
     ("fills", "fills_received", ("strategy", "symbol", "side"), "Fills counted"),
     ("busts", "fills_busted", ("strategy", "symbol"), "Fills that the venue took back"),
     ("checks", "risk_checks", ("type", "result"), "Risk decisions"),
@@ -119,7 +121,7 @@ class Levels:
     market: Mapping[str, int] = field(default_factory=dict)  # dropped, by reason
     samples: int = 0
     start_differences: Sequence[str] | None = None  # None: not compared yet
-    venue: VenueLevel | None = None  # None: there is none to call
+    venues: Sequence[VenueLevel] = ()
     market_age: Log2Histogram | None = None  # None: the market's time is a replay's
 
 
@@ -183,8 +185,7 @@ class DeskCollector(Collector):
             text = "Differences from the venue that the start found"
             count = len(levels.start_differences)
             yield GaugeMetricFamily(PREFIX + "start_differences", text, count)
-        if levels.venue is not None:
-            yield from _venue(levels.venue)
+        yield from _venues(levels.venues)
         yield from _market(levels)
         yield from _strategies(self._counts, levels)
 
@@ -199,15 +200,18 @@ def _journal(levels: Levels) -> Iterable[Metric]:
             yield GaugeMetricFamily(PREFIX + name, text, value)
 
 
-def _venue(venue: VenueLevel) -> Iterable[Metric]:
+def _venues(venues: Sequence[VenueLevel]) -> Iterable[Metric]:
     text = "1: the state that the venue's breaker is in"
     states = GaugeMetricFamily(PREFIX + "venue_breaker", text, labels=("venue", "state"))
-    for state in BreakerState:
-        states.add_metric((venue.name, state), state == venue.state)
+    for venue in venues:
+        for state in BreakerState:
+            states.add_metric((venue.name, state), state == venue.state)
     yield states
-    opened: dict[Labels, int] = {(venue.name,): venue.opened}
+    opened: dict[Labels, int] = {(venue.name,): venue.opened for venue in venues}
     yield _counter("venue_breaker_opened", "Times it opened", ("venue",), opened)
-    calls: dict[Labels, int] = {(venue.name, how): n for how, n in venue.calls.items()}
+    calls: dict[Labels, int] = {
+        (venue.name, how): n for venue in venues for how, n in venue.calls.items()
+    }
     yield _counter("venue_calls", "Calls ended", ("venue", "result"), calls)
 
 

@@ -19,6 +19,7 @@ from risk_gateway.policy_actions import (
     read_actions,
     sternest,
 )
+from risk_gateway.route_modes import mode_objection
 from risk_gateway.sizing_rules import parse_sizing
 from risk_gateway.voting import parse_aggregation
 from trading.aggregation import Aggregation
@@ -27,6 +28,7 @@ from trading.days import UTC_DAYS, Days
 from trading.limits import UNBOUNDED, InvalidLimits, Limits, parse_bounds
 from trading.limits import tighter as tighter_limits
 from trading.limits import written as written_limits
+from trading.routes import Routes
 from trading.rules import BYPASSABLE, TOGETHER
 from trading.sampling import Sampling, parse_sampling
 from trading.scopes import DESK, Level, Scope
@@ -66,7 +68,7 @@ class Policies:
 
     asked_for: bool = False
     may_be_missing: bool = False  # who names one that is not there is bound by none
-    real_venue: bool = False  # where a simulation would cost money
+    routes: Routes = field(default_factory=Routes)  # of which venues modes speak
     known: bool = False  # were read once
     specs: dict[str, dict[str, Any]] = field(default_factory=dict)
     _policies: dict[str, Policy] = field(default_factory=dict)
@@ -160,8 +162,8 @@ class Policies:
 
     def objection(self, content: Content) -> str:
         """Why a strategy of that content may only close; empty: it may trade."""
-        if self.real_venue and content.mode is Mode.SIMULATION:
-            return "mode simulation, the venue is real"
+        if unsuited := mode_objection(self.routes, content):
+            return unsuited
         if not self.asked_for:
             return ""
         if not self.known:

@@ -31,7 +31,7 @@ def recollected(archive: Archive) -> Restoration:
     policies = Policies(
         asked_for=started.asks_for_policies,
         may_be_missing=started.policies_may_be_missing,
-        real_venue=started.real_venue,
+        routes=started.table,
     )
     market = MarketView(Intake(()), started.clock)
     journal = cast(Journal, _Unwritten())

@@ -1,4 +1,4 @@
-"""Whether the ledger and the venue agree, order by order, to the last digit.
+"""Whether the ledger and the venues agree, order by order, to the last digit.
 
 Both move while they are compared: what differs is looked at again until it has settled.
 """
@@ -12,7 +12,7 @@ from typing import TypeVar
 from risk_gateway.archive import Archive
 from risk_gateway.home import Home
 from risk_gateway.journal import OrderRow
-from risk_gateway.records import Kind, Stray, body_of
+from risk_gateway.records import Kind, Stray, body_of, venue_of
 from risk_gateway.state import State
 from risk_gateway.venue import Venue, VenueRefused, VenueUnavailable
 from stratops_api.v1 import order_execution_pb2 as pb
@@ -24,6 +24,7 @@ from trading.orders import OrderState
 
 SETTLE_S = 3.0
 _LOOK_S = 0.1
+_ANSWER_S = 10.0
 _MOST_NAMED = 100
 _ZERO = Decimal(0)
 T = TypeVar("T")
@@ -54,33 +55,68 @@ async def in_thread(home: Home, read: Callable[[Archive], T]) -> T:
     return await asyncio.to_thread(work)
 
 
-async def differences(state: State, venue: Venue) -> Sequence[str]:
-    """Each difference in words; empty: they agree."""
+@dataclass(frozen=True, slots=True)
+class Difference:
+    what: str
+    foreign: pb.OrderResponse | None = None  # the order, where it is not in the journal
+
+    def __str__(self) -> str:
+        return self.what
+
+
+async def differences(state: State, venues: Iterable[Venue]) -> Sequence[Difference]:
+    """Of the whole desk; empty: all agree. One venue that says nothing keeps no other waiting."""
+    looks = [asyncio.create_task(differences_at(state, venue)) for venue in venues]
+    found = [each for look in looks for each in await look]
+    return [*found, *await differences_in_books(state)][:_MOST_NAMED]
+
+
+async def differences_at(state: State, venue: Venue) -> Sequence[Difference]:
+    if not venue.may_be_asked:
+        return [Difference(f"venue {venue.name} does not answer: it is left alone for a while")]
     try:
-        return await _differences(state, venue)
+        return await _differences_at(state, venue)
     except (VenueUnavailable, VenueRefused) as error:
-        return [f"the venue does not answer: {error}"]
+        return [Difference(f"venue {venue.name} does not answer: {error}")]
 
 
-async def _differences(state: State, venue: Venue) -> Sequence[str]:
+async def differences_in_books(state: State) -> Sequence[Difference]:
+    """What the journal says, beside what it makes."""
     await state.journal.durable()
-    theirs = {each.client_order_id: each async for each in venue.orders()}
-    ours = await in_thread(state.journal.home, _all_orders)
+    held = _held(state)
+    named = await in_thread(state.journal.home, lambda archive: _books(archive, held))
+    return [Difference(what) for what in named[:_MOST_NAMED]]
+
+
+async def _differences_at(state: State, venue: Venue) -> Sequence[Difference]:
+    await state.journal.durable()
+    theirs = await _listed(venue)
+    ours = await in_thread(state.journal.home, lambda archive: _sent_to(archive, venue.name))
     suspects = {
         client_order_id
         for client_order_id in theirs.keys() | ours.keys()
-        if _difference(ours.get(client_order_id), theirs.get(client_order_id)) is not None
+        if _difference(ours.get(client_order_id), theirs.get(client_order_id), venue) is not None
     }
-    named = await _look_again(state, venue, suspects)
-    held = _held(state)
-    named += await in_thread(state.journal.home, lambda archive: _books(archive, held))
-    return named[:_MOST_NAMED]
+    return (await _look_again(state, venue, suspects))[:_MOST_NAMED]
 
 
-async def _look_again(state: State, venue: Venue, suspects: set[str]) -> list[str]:
+async def _listed(venue: Venue) -> Mapping[str, pb.OrderResponse]:
+    """As long as it goes on answering. Raises VenueUnavailable, VenueRefused."""
+    loop, found = asyncio.get_running_loop(), {}
+    try:
+        async with asyncio.timeout(_ANSWER_S) as patience:
+            async for each in venue.orders():
+                found[each.client_order_id] = each
+                patience.reschedule(loop.time() + _ANSWER_S)
+    except TimeoutError as error:
+        raise VenueUnavailable(f"nothing within {_ANSWER_S:.0f} s") from error
+    return found
+
+
+async def _look_again(state: State, venue: Venue, suspects: set[str]) -> list[Difference]:
     """What still differs after everything that is under way had its time."""
     left_s = SETTLE_S
-    found: dict[str, str] = {}
+    found: dict[str, Difference] = {}
     while suspects and left_s > 0:
         await asyncio.sleep(_LOOK_S)
         left_s -= _LOOK_S
@@ -88,25 +124,32 @@ async def _look_again(state: State, venue: Venue, suspects: set[str]) -> list[st
         found = {}
         for client_order_id in suspects:
             theirs = await venue.order(client_order_id)
-            difference = _difference(state.archive.order(client_order_id), theirs)
-            if difference is not None:
-                found[client_order_id] = difference
+            placed = state.archive.placed(client_order_id)
+            there = venue_of(placed.made) if placed else ""
+            ours = placed.order if placed and there == venue.name else None
+            what = _difference(ours, theirs, venue, there)
+            if what is not None:
+                foreign = None if placed else theirs
+                found[client_order_id] = Difference(f"order {client_order_id}: {what}", foreign)
         suspects = set(found)
-    return [f"order {client_order_id}: {what}" for client_order_id, what in sorted(found.items())]
+    return [found[client_order_id] for client_order_id in sorted(found)]
 
 
-def _difference(ours: OrderRow | None, theirs: pb.OrderResponse | None) -> str | None:
+def _difference(
+    ours: OrderRow | None, theirs: pb.OrderResponse | None, venue: Venue, there: str = ""
+) -> str | None:
+    """`there`: another venue, to which it was sent."""
     if ours is None:
         if theirs is None or (_totals(theirs) == Totals() and not _is_open(theirs)):
             return None
-        return f"at the venue for {theirs.strategy_id!r}, not in the journal"
+        known = f"sent to venue {there}" if there else "not in the journal"
+        return f"at venue {venue.name} for {theirs.strategy_id!r}, {known}"
     mine = Totals(ours.filled_quantity, ours.filled_notional, ours.fee)
     if theirs is None:
-        return (
-            None if mine == Totals() and _is_over(ours) else f"not at the venue, here {ours.state}"
-        )
+        gone = f"not at venue {venue.name}, here {ours.state}"
+        return None if mine == Totals() and _is_over(ours) else gone
     if mine != _totals(theirs):
-        return f"ledger has {mine}, venue has {_totals(theirs)}"
+        return f"ledger has {mine}, venue {venue.name} has {_totals(theirs)}"
     return None
 
 
@@ -129,12 +172,13 @@ def _totals(order: pb.OrderResponse | None) -> Totals:
         return Totals(Decimal(-1))
 
 
-def _all_orders(archive: Archive) -> Mapping[str, OrderRow]:
+def _sent_to(archive: Archive, venue: str) -> Mapping[str, OrderRow]:
     orders: dict[str, OrderRow] = {}
     after = ""
     while True:
         page = archive.orders(after)
-        orders.update((placed.order.client_order_id, placed.order) for placed in page)
+        here = (placed.order for placed in page if venue_of(placed.made) == venue)
+        orders.update((order.client_order_id, order) for order in here)
         if not page:
             return orders
         after = page[-1].order.client_order_id

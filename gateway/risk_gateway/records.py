@@ -26,6 +26,7 @@ from trading.ids import signal_of
 from trading.instruments import Instrument
 from trading.orders import Modification, Order, OrderState
 from trading.reasons import Reason
+from trading.routes import DEFAULT_VENUE, Route, Routes
 from trading.samples import Sample
 from trading.scopes import Level, Scope
 from trading.signals import Signal, Verdict
@@ -63,6 +64,7 @@ class Kind(StrEnum):
     SAMPLED = "sampled"
     BREACHED = "breached"
     MARKED = "marked"
+    ADOPTED = "adopted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +158,13 @@ class Decided:
 
 
 @dataclass(frozen=True, slots=True)
+class Adopted:
+    """An order that somebody else sent, taken over as it was found, on its venue's terms."""
+
+    order: Order
+
+
+@dataclass(frozen=True, slots=True)
 class CancelledAll:
     """Whatever a strategy has at work then is to be cancelled."""
 
@@ -235,6 +244,11 @@ class Started:
     real_venue: bool
     instruments: Mapping[str, Instrument]
     policies_may_be_missing: bool = False
+    routes: tuple[Route, ...] = ()  # none: one venue takes everything, as of an older gateway
+
+    @property
+    def table(self) -> Routes:
+        return Routes(self.routes or (Route(real=self.real_venue),))
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,6 +288,7 @@ _BODIES: Mapping[str, type] = {
     Kind.SAMPLED: Sample,
     Kind.BREACHED: Breached,
     Kind.MARKED: Marked,
+    Kind.ADOPTED: Adopted,
 }
 _decoders: Mapping[str, Callable[[str], Any]] = {
     kind: msgspec.json.Decoder(body).decode for kind, body in _BODIES.items()
@@ -283,6 +298,23 @@ _decoders: Mapping[str, Callable[[str], Any]] = {
 def body_of(row: Row) -> Any:
     """Of every kind but GRANT, whose body `handover.effects` reads."""
     return _decoders[row.kind](row.body)
+
+
+class _Sent(msgspec.Struct):
+    venue: str = DEFAULT_VENUE
+
+
+class _Made(msgspec.Struct):
+    order: _Sent | None = None
+
+
+_sent = msgspec.json.Decoder(_Made).decode
+
+
+def venue_of(made: Row) -> str:
+    """Where the order went that this record made; most of what it says is skipped."""
+    sent = _sent(made.body).order
+    return sent.venue if sent else DEFAULT_VENUE
 
 
 def record(kind: Kind, body: object, at_ns: int, strategy: str = "", **more: Any) -> Record:

@@ -1,6 +1,6 @@
 """The desk as tools and screens see it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from handover.grants import RunnerView
@@ -9,7 +9,7 @@ from risk_gateway.archive import Archive, OrderPlaced
 from risk_gateway.desk import Desk
 from risk_gateway.metrics import Levels, Money, VenueLevel
 from risk_gateway.opening import Opening
-from risk_gateway.records import Decided, body_of, last_modification
+from risk_gateway.records import Adopted, Decided, body_of, last_modification
 from risk_gateway.room import Room
 from risk_gateway.strategy import Strategy
 from risk_gateway.venue import Venue
@@ -89,7 +89,7 @@ def levels(
     desk: Desk,
     room: Room | None,
     policies_followed: bool | None = None,
-    venue: Venue | None = None,
+    venues: Iterable[Venue] = (),
     opening: Opening | None = None,
 ) -> Levels:
     state = desk.state
@@ -114,7 +114,7 @@ def levels(
         },
         policies_followed=policies_followed,
         samples=len(state.pools.prospects.samples.kept),
-        venue=venue_level(venue) if venue else None,
+        venues=tuple(map(venue_level, venues)),
         start_differences=opening.differences if opening else None,
         positions={
             (name, symbol): float(position.quantity)
@@ -143,8 +143,8 @@ def _money(desk: Desk, strategy: Strategy) -> Money:
 
 def order_to_proto(archive: Archive, placed: OrderPlaced) -> pb.DeskOrder:
     """On the terms that it has now."""
-    decided: Decided = body_of(placed.made)
-    order, now = decided.order, placed.order
+    made: Decided | Adopted = body_of(placed.made)
+    order, now = made.order, placed.order
     assert order is not None
     modified = last_modification(archive, order.client_order_id)
     return pb.DeskOrder(

@@ -14,6 +14,7 @@ from risk_gateway.execution import EVENT_OF_END
 from risk_gateway.journal import Seal
 from risk_gateway.proof import chained, check_seal
 from risk_gateway.records import (
+    Adopted,
     BatchTaken,
     Decided,
     Deployed,
@@ -60,6 +61,8 @@ class Restoration:
     def read_all(self) -> Head:
         """Up to where the chain ends. Raises NotProven."""
         head = self.state.archive.head()
+        newest = self.state.archive.newest_before(Kind.ADOPTED, head.number + 1)
+        self.state.has_adopted = newest is not None
         self.read(self.begin(head.number), head)
         return head
 
@@ -169,7 +172,7 @@ class Restoration:
             closing.attempts[body.signal.symbol] += 1
         if body.order is not None:
             strategy.tally.orders += 1
-            strategy.account.reserve(body.order)
+            strategy.reserve(body.order)
             strategy.told.order(body.order)
         elif body.modification is not None and body.signal.modifies:
             order = strategy.account.orders.get(client_order_id(body.signal.modifies))
@@ -188,6 +191,12 @@ class Restoration:
         strategy.keep_ended(order)
         strategy.told.order(order)
         self._outcome(strategy, row)
+
+    def _adopted(self, row: Row) -> None:
+        strategy = self.state.strategies[row.strategy]
+        body: Adopted = body_of(row)
+        strategy.reserve(body.order)
+        strategy.told.order(body.order)
 
     def _cancelled_all(self, row: Row) -> None:
         strategy = self.state.strategies[row.strategy]
@@ -218,6 +227,7 @@ class Restoration:
         order = strategy.order(fill.client_order_id)
         booking = strategy.account.on_fill(fill)
         assert booking is not None
+        strategy.filled(fill.symbol, of_order=row.order_id is not None)
         if fill.busts:
             self.state.busted[fill.busts] = fill.fill_id
             self.state.early_busts.pop(fill.busts, None)
@@ -290,4 +300,5 @@ _STEPS: Mapping[str, Callable[[Any, Row], object]] = {
     Kind.SAMPLED: Restoration._sampled,
     Kind.BREACHED: Restoration._breached,
     Kind.MARKED: Restoration._marked,
+    Kind.ADOPTED: Restoration._adopted,
 }

@@ -1,7 +1,7 @@
 """The RiskGateway service: proto at the edge, the desk behind it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import suppress
 from typing import TypeVar
 
@@ -60,14 +60,14 @@ class Service(RiskGatewayServicer):
     def __init__(
         self,
         desk: Desk,
-        venue: Venue,
+        venues: Iterable[Venue],
         callers: Callers,
         surroundings: Surroundings,
         on_fault: Callable[[BaseException], None],
         most: Most,
     ) -> None:
         self._desk = desk
-        self._venue = venue
+        self._venues = tuple(venues)
         self._callers = callers
         self._allowances = Allowances(most)
         self._lobby = Lobby()
@@ -310,7 +310,7 @@ class Service(RiskGatewayServicer):
         found: list[str] = []
         if request.reconcile:
             async with self._reconciling:
-                found = list(await differences(self._desk.state, self._venue))
+                found = list(map(str, await differences(self._desk.state, self._venues)))
         answer = desk_to_proto(self._desk, self._surroundings)
         await self._desk.state.journal.durable()  # what it says may still be on its way to disk
         if request.reconcile:

@@ -5,10 +5,12 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
+from risk_gateway import venue_file
 from risk_gateway.allowances import Most
 from risk_gateway.home import URLS, Postgres
 from risk_gateway.roles import Role
 from risk_gateway.room import LEAST_FREE_BYTES
+from risk_gateway.venue_file import VenueKind, VenueTerms
 
 
 class InvalidSettings(ValueError):
@@ -33,14 +35,8 @@ class OnDifference(StrEnum):
     """What a start does when ledger and venue differ; it names it either way."""
 
     NAME = "name"
+    ADOPT = "adopt"  # besides, open orders of somebody else, where they are ours to look after
     HALT = "halt"
-
-
-class VenueKind(StrEnum):
-    """What an order at the venue costs."""
-
-    PAPER = "paper"  # nothing
-    REAL = "real"
 
 
 _MOST_OF_A_BOUND = 1_000_000
@@ -72,7 +68,7 @@ class Settings:
     listen: str
     state_dir: Path
     operator_token: str  # empty on a cluster
-    venue: str
+    venues: tuple[VenueTerms, ...]
     redis_url: str
     nats_url: str
     symbols: tuple[str, ...]
@@ -81,12 +77,11 @@ class Settings:
     consumer: str = "gateway"
     catalogue: Path | None = None  # None: the one that ships with market_data
     allow_live: bool = False
-    venue_kind: VenueKind = VenueKind.PAPER
     metrics_port: int | None = None
     metrics_host: str = ""  # empty: where it listens
     on_difference: OnDifference = OnDifference.NAME  # of ledger and venue, at the start
-    venue_tls_dir: Path | None = None  # ca.crt, and for mTLS tls.crt and tls.key; None: plain
-    nats_dir: Path | None = None  # likewise, and username and password; None: by the url alone
+    # ca.crt, for mTLS tls.crt and tls.key, username and password; None: by the url alone
+    nats_dir: Path | None = None
     policies: Path | None = None  # a file of them, where no cluster has them
     tls_dir: Path | None = None  # tls.crt and tls.key; None: plain
     client_ca: Path | None = None  # PEM; whose certificates callers may be known by
@@ -112,7 +107,7 @@ class Settings:
             listen=read.text("LISTEN"),
             state_dir=Path(read.text("STATE_DIR")),
             operator_token="" if cluster else read.text("OPERATOR_TOKEN"),
-            venue=read.text("VENUE"),
+            venues=read.venues(),
             redis_url=read.text("REDIS_URL"),
             nats_url=read.nats_url(),
             symbols=symbols,
@@ -121,11 +116,9 @@ class Settings:
             consumer=read.text("CONSUMER", "gateway"),
             catalogue=read.path("CATALOGUE"),
             allow_live=read.flag("ALLOW_LIVE"),
-            venue_kind=read.venue_kind(),
             metrics_port=read.port("METRICS_PORT"),
             metrics_host=read.text("METRICS_HOST", ""),
             on_difference=read.on_difference(),
-            venue_tls_dir=read.path("VENUE_TLS_DIR"),
             nats_dir=read.path("NATS_DIR"),
             policies=None if cluster else read.path("POLICIES"),
             tls_dir=read.path("TLS_DIR"),
@@ -231,6 +224,21 @@ class _Reader:
             raise InvalidSettings(f"STRATOPS_CLOCK: {value!r}, expected market or wall")
         return Clock(value)
 
+    def venues(self) -> tuple[VenueTerms, ...]:
+        """By a file of them, or in the short form of one."""
+        if not self.has("VENUES"):
+            tls_dir = self.path("VENUE_TLS_DIR")
+            return (VenueTerms(self.text("VENUE"), kind=self.venue_kind(), tls_dir=tls_dir),)
+        for short in ("VENUE", "VENUE_KIND", "VENUE_TLS_DIR"):
+            if self.has(short):
+                value = self.text(short)
+                raise InvalidSettings(f"STRATOPS_{short}: {value!r}, expected STRATOPS_VENUES only")
+        path = self.text("VENUES")
+        try:
+            return venue_file.read(Path(path).read_bytes())
+        except (OSError, venue_file.InvalidVenues) as error:
+            raise InvalidSettings(f"STRATOPS_VENUES: {path}: {error}") from error
+
     def venue_kind(self) -> VenueKind:
         value = self.text("VENUE_KIND", VenueKind.PAPER)
         if value not in set(VenueKind):
@@ -256,7 +264,9 @@ class _Reader:
     def on_difference(self) -> OnDifference:
         value = self.text("ON_DIFFERENCE", OnDifference.NAME)
         if value not in set(OnDifference):
-            raise InvalidSettings(f"STRATOPS_ON_DIFFERENCE: {value!r}, expected name or halt")
+            raise InvalidSettings(
+                f"STRATOPS_ON_DIFFERENCE: {value!r}, expected name, adopt or halt"
+            )
         return OnDifference(value)
 
     def flag(self, name: str) -> bool:

@@ -28,7 +28,7 @@ log = structlog.get_logger()
 
 
 class Settler:
-    """`run()` it as a task."""
+    """Of one venue. `run()` it as a task."""
 
     def __init__(self, state: State, venue: Venue, execution: Execution) -> None:
         self._state = state
@@ -65,7 +65,7 @@ class Settler:
 
     def _note_away(self, error: str) -> None:
         if not self._away:  # once an outage
-            log.warning("venue_away", error=error)
+            log.warning("venue_away", venue=self._venue.name, error=error)
         self._away = True
 
     async def _settle_unknown(self) -> None:
@@ -102,7 +102,7 @@ class Settler:
 
     async def _cancel_again(self) -> None:
         for strategy in tuple(self._state.strategies.values()):
-            for client_order_id in tuple(strategy.cancelling):
+            for client_order_id in self._here(strategy, strategy.cancelling):
                 await self._alone(client_order_id, self._cancel(strategy, client_order_id))
 
     async def _cancel(self, strategy: Strategy, client_order_id: str) -> None:
@@ -112,7 +112,7 @@ class Settler:
 
     async def _settle_modifications(self) -> None:
         for strategy in tuple(self._state.strategies.values()):
-            for client_order_id in tuple(strategy.modifying):
+            for client_order_id in self._here(strategy, strategy.modifying):
                 order = strategy.account.orders.get(client_order_id)
                 if order is None or order.asked is None:
                     strategy.modifying.discard(client_order_id)
@@ -159,12 +159,18 @@ class Settler:
             log.error("order_lost_by_venue", order=client_order_id)
             strategy.account.on_event(client_order_id, OrderEvent.LOSE)
 
+    def _here(self, strategy: Strategy, waiting: set[str]) -> list[str]:
+        """Of these orders, those of this venue. What nobody remembers has ended long ago."""
+        orders = [(each, strategy.order(each)) for each in waiting]
+        waiting.difference_update(each for each, order in orders if order is None)
+        return [each for each, order in orders if order and order.venue == self._venue.name]
+
     def _orders(self, states: Iterable[OrderState]) -> list[tuple[Strategy, Order]]:
         return [
             (strategy, order)
             for strategy in self._state.strategies.values()
             for order in strategy.account.orders.values()
-            if order.state in states
+            if order.state in states and order.venue == self._venue.name
         ]
 
 

@@ -55,6 +55,8 @@ class StrategySnapshot:
     recent: tuple[Decided, ...]
     cancelling: tuple[str, ...]
     traded: dict[str, LastTrade]
+    placed: dict[str, str]
+    elsewhere: tuple[str, ...]
     last_outcome: int
     session: str
     last_batch: Batch | None
@@ -164,6 +166,8 @@ def _taken(strategy: Strategy, grants: Record) -> StrategySnapshot:
         recent=tuple(strategy.recent),
         cancelling=tuple(sorted(strategy.cancelling)),
         traded=dict(strategy.traded),
+        placed=dict(strategy.placed),
+        elsewhere=tuple(sorted(strategy.elsewhere)),
         last_outcome=strategy.last_outcome,
         session=strategy.session,
         last_batch=strategy.told.newest_batch,
@@ -199,6 +203,8 @@ def _put_back(each: StrategySnapshot, state: State, timing: Timing) -> Strategy:
     strategy.recent.extend(each.recent)
     strategy.cancelling = set(each.cancelling)
     strategy.traded = dict(each.traded)
+    strategy.placed = dict(each.placed)
+    strategy.elsewhere = set(each.elsewhere)
     strategy.last_outcome = each.last_outcome
     strategy.session = each.session
     if each.session and state.market.may_begin_again:

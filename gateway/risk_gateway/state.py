@@ -27,6 +27,7 @@ from trading.breaches import Action
 from trading.fills import Fill
 from trading.instruments import Instrument
 from trading.pools import Pools
+from trading.routes import Destination
 from trading.samples import Sample, Sampler
 from trading.scopes import DESK, Scope
 from trading.standings import NONE_SET, Source, Stand, Standing, Standings, told
@@ -42,8 +43,7 @@ class Outside:
     publish: Callable[[PositionUpdate], None] = lambda _: None
     effects: Callable[[Strategy, list[Effect]], None] = lambda _, __: None
     outcomes: Callable[[Strategy, Sequence[Outcome]], None] = lambda _, __: None
-    venue_available: Callable[[], bool] = lambda: True
-    venue: str = "the venue"
+    venue_available: Callable[[str], bool] = lambda _: True
 
 
 @dataclass(slots=True)
@@ -64,6 +64,7 @@ class State:
     standings: Standings = NONE_SET  # these, and the policies'
     breaches: dict[tuple[Scope, str], Breached] = field(default_factory=dict)  # by limit, in force
     no_room: str = ""  # why the journal takes no orders that open
+    has_adopted: bool = False  # ever: their ids are taken
     term: int = 0
     started: Started | None = None  # what the last gateway began with; None: nobody noted it
     wall_ns: Callable[[], int] = time.time_ns
@@ -90,9 +91,15 @@ class State:
         stand = self.standings.covering(strategy.name, symbol, account)
         return stand.why if stand.standing is Standing.HALTED else ""
 
-    def situation(self) -> Situation:
-        outside = self.outside
-        return Situation(self.standings, outside.venue_available(), self.no_room, outside.venue)
+    def situation(self, strategy: Strategy, symbol: str) -> Situation:
+        to = self.destination(strategy, symbol)
+        available = not to.venue or self.outside.venue_available(to.venue)
+        return Situation(self.standings, available, self.no_room, to)
+
+    def destination(self, strategy: Strategy, symbol: str) -> Destination:
+        """Where an order of that strategy in that symbol goes."""
+        account, held_at = strategy.account.account, strategy.held_at(symbol)
+        return self.policies.routes.destination(account, symbol, held_at)
 
     def latch(self, scope: Scope, source: str, stand: Stand) -> None:
         """ACTIVE takes it back."""

@@ -224,6 +224,8 @@ class Strategy:
         self.cancelling: set[str] = set()  # the venue has not answered to their cancels
         self.modifying: set[str] = set()  # likewise, modifications of these orders
         self.traded: dict[str, LastTrade] = {}  # by symbol
+        self.placed: dict[str, str] = {}  # by symbol: the venue of its last order
+        self.elsewhere: set[str] = set()  # symbols with fills, since flat, that no order made
         self.last_outcome = 0  # given out, durable or not
         self.armed_revision = ""
         self.wanted_revision = ""
@@ -319,6 +321,27 @@ class Strategy:
                 self._pools.begin_anew(session)
 
     # ---- orders
+
+    def reserve(self, order: Order) -> None:
+        """Counts an order that was approved, or adopted. Raises AlreadyReserved."""
+        self.account.reserve(order)
+        self.placed[order.symbol] = order.venue
+
+    def filled(self, symbol: str, *, of_order: bool) -> None:
+        """A fill was booked, of an order that the journal has or of another one."""
+        if not of_order:
+            self.elsewhere.add(symbol)
+        if not self.account.ledger.position(symbol).quantity:
+            self.elsewhere.discard(symbol)
+
+    def only_reduces(self, order: Order) -> bool:
+        """So that its venue can be told: it knows all of the position that the order closes."""
+        return order.closing and order.symbol not in self.elsewhere
+
+    def held_at(self, symbol: str) -> str:
+        """The venue where it has a position or orders in that symbol; empty: nowhere, or nobody
+        knows, for no order of ours made it."""
+        return self.placed.get(symbol, "") if self.account.is_in(symbol) else ""
 
     def next_outcome(self) -> int:
         self.last_outcome += 1

@@ -21,6 +21,7 @@ from stratops_api.v1 import order_execution_pb2 as pb
 from stratops_api.v1.order_execution_pb2_grpc import OrderExecutionStub
 from stratops_wire.scalars import ORDER_TYPES, SIDES, TIMES_IN_FORCE, cause_to_proto, text_of
 from trading.orders import Modification, Order
+from trading.routes import DEFAULT_VENUE
 
 log = structlog.get_logger()
 
@@ -78,9 +79,11 @@ class Venue:
         may_resubmit: Callable[[], bool] = _always,
         clock: Callable[[], float] = time.monotonic,
         tls: VenueTls | None = None,
+        name: str = DEFAULT_VENUE,
     ) -> None:
         """`may_resubmit` is asked before a submit is repeated: a halted desk sends nothing."""
-        self.name = target
+        self.name = name
+        self._target = target
         self._tls = tls
         self.renewals = 0
         self._connect()
@@ -89,6 +92,7 @@ class Venue:
         self._breaker = Breaker()
         self._clock = clock
         self.calls: Counter[str] = Counter()  # by how they ended
+        self._knows_reduce_only: bool | None = None  # None: it has not been asked
 
     @property
     def breaker(self) -> Breaker:
@@ -106,10 +110,10 @@ class Venue:
 
     def _connect(self) -> None:
         if self._tls is None:
-            self._channel = grpc.aio.insecure_channel(self.name, options=_OPTIONS)
+            self._channel = grpc.aio.insecure_channel(self._target, options=_OPTIONS)
         else:
             credentials = self._tls.pems.credentials
-            self._channel = grpc.aio.secure_channel(self.name, credentials, options=_OPTIONS)
+            self._channel = grpc.aio.secure_channel(self._target, credentials, options=_OPTIONS)
         self._stub = OrderExecutionStub(self._channel)
 
     async def follow_certificates(self) -> None:
@@ -129,6 +133,7 @@ class Venue:
     async def submit(self, orders: Sequence[pb.OrderRequest]) -> Sequence[pb.OrderResponse]:
         """How each order stands at the venue, in the order of the request."""
         may_repeat = self._may_resubmit
+        await self._leave_out_what_it_does_not_know(orders)
         if len(orders) == 1:
             return [await self._persistently("SubmitOrder", orders[0], may_repeat)]
         request = pb.BatchOrderRequest(orders=orders)
@@ -136,6 +141,25 @@ class Venue:
             "SubmitBatchOrders", request, may_repeat
         )
         return answer.orders
+
+    async def _leave_out_what_it_does_not_know(self, orders: Sequence[pb.OrderRequest]) -> None:
+        if not any(order.reduce_only for order in orders) or await self.knows_reduce_only():
+            return
+        for order in orders:
+            order.reduce_only = False
+
+    async def knows_reduce_only(self) -> bool:
+        """As it declares; asked once in each of its lives that we know of."""
+        if self._knows_reduce_only is None:
+            try:
+                answer: pb.VenueResponse = await self._persistently(
+                    "GetVenue", pb.GetVenueRequest(), self._may_resubmit
+                )
+            except VenueRefused:
+                self._knows_reduce_only = False
+            else:
+                self._knows_reduce_only = answer.reduce_only
+        return self._knows_reduce_only
 
     async def cancel(self, client_order_id: str, strategy: str) -> pb.OrderResponse:
         request = pb.CancelRequest(client_order_id=client_order_id, strategy_id=strategy)
@@ -215,6 +239,7 @@ class Venue:
         code, told = error.code(), f"{error.code().name}: {error.details()}"
         if code in _TRY_AGAIN:
             self.calls["unanswered"] += 1
+            self._knows_reduce_only = None  # another one may answer next
             self._breaker = self.breaker.unanswered(self._clock())
             raise _TryAgain(told) from error
         self._answered("refused")
@@ -223,7 +248,7 @@ class Venue:
         raise (VenueRefused if code in _NOTHING_HAPPENED else VenueUnavailable)(told) from error
 
 
-def order_request(order: Order) -> pb.OrderRequest:
+def order_request(order: Order, account: str = "", *, reduce_only: bool = False) -> pb.OrderRequest:
     return pb.OrderRequest(
         symbol=order.symbol,
         side=SIDES.number(order.side),  # type: ignore[arg-type]  # the stubs' own enum type
@@ -236,4 +261,6 @@ def order_request(order: Order) -> pb.OrderRequest:
         client_order_id=order.client_order_id,
         cause=cause_to_proto(order.cause) if order.cause.type else None,
         post_only=order.post_only,
+        reduce_only=reduce_only,
+        account=account,
     )

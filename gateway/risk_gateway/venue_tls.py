@@ -74,7 +74,7 @@ def _pems(folder: Path) -> Pems:
     try:
         ca = (folder / CA).read_bytes()
     except OSError as error:
-        raise InvalidCertificate(f"STRATOPS_VENUE_TLS_DIR: {error}") from error
+        raise InvalidCertificate(f"TLS of a venue: {error}") from error
     return Pems(ca, *(_bytes(folder / name) for name in (CERTIFICATE, KEY)))
 
 
@@ -84,4 +84,4 @@ def _bytes(path: Path) -> bytes:
     except FileNotFoundError:
         return b""
     except OSError as error:
-        raise InvalidCertificate(f"STRATOPS_VENUE_TLS_DIR: {error}") from error
+        raise InvalidCertificate(f"TLS of a venue: {error}") from error

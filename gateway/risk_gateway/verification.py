@@ -53,6 +53,9 @@ class _OrderBook:
             return
         known = self.rows.get(row.order_id) or OrderRow(row.order_id, row.strategy, "")
         known = replace(known, state=row.order_state)
+        if row.kind == Kind.ADOPTED:  # some of it may have been filled before it was found
+            self.begin_with(body_of(row).order)
+            known = self.rows[row.order_id]
         if row.kind == Kind.FILL:
             known = _filled(known, body_of(row))
         self.rows[row.order_id] = known

@@ -65,6 +65,12 @@ def order_to_proto(order: Order) -> pb.OrderResponse:
         filled_notional=text_of(order.notional),
         price=text_of(request.price),
         modification=order.modification,
+        account=request.account,
+        order_type=ORDER_TYPES.number(request.order_type),  # type: ignore[arg-type]  # as above
+        stop_price=text_of(request.stop_price),
+        time_in_force=TIMES_IN_FORCE.number(request.time_in_force),  # type: ignore[arg-type]  # as above
+        reduce_only=request.reduce_only,
+        post_only=request.post_only,
     )
 
 
@@ -89,6 +95,8 @@ def _request(
         time_in_force=_time_in_force(message.time_in_force),
         cause=cause_from_proto(message.cause) if message.HasField("cause") else None,
         post_only=message.post_only,
+        reduce_only=message.reduce_only,
+        account=text_from("account", message.account) if message.account else "",
     )
 
 

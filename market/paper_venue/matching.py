@@ -9,6 +9,8 @@ The rules, which docs/venue.md tells in full:
 - A quote fills an order by at most the size on that side, in whole lots. A size of 0 means that the
   feed does not tell it: no bound. Every quote offers its size anew, and to each order by itself.
 - IOC cancels what its first quote leaves over, FOK all of it unless that quote fills it whole.
+- A reduce_only order fills at most what its strategy holds on the other side, and ends when that is
+  nothing.
 - A post_only order that would take is rejected, or cancelled if a part of it is filled.
 - The fee is the maker's or taker's share of price * quantity * multiplier, rounded half-even to 8
   decimals.
@@ -40,8 +42,10 @@ class Terms:
     sizes: bool = True  # fills are bounded by the quoted size
 
 
-def match(order: Order, quote: Quote, terms: Terms) -> tuple[Order, Fill | None]:
-    """The order after it met `quote`, and its fill if there was one.
+def match(
+    order: Order, quote: Quote, terms: Terms, most: Decimal | None = None
+) -> tuple[Order, Fill | None]:
+    """The order after it met `quote`, and its fill if there was one; of `most`, if that is said.
 
     The same object comes back when nothing changed.
     """
@@ -52,7 +56,7 @@ def match(order: Order, quote: Quote, terms: Terms) -> tuple[Order, Fill | None]
         return order, None
     if not _reaches_limit(order, quote):
         return _unreached(order), None
-    return _taken(order, quote, terms)
+    return _taken(order, quote, terms, order.remaining if most is None else most)
 
 
 def _triggered(order: Order, quote: Quote) -> Order:
@@ -80,10 +84,18 @@ def _unreached(order: Order) -> Order:
     return order if order.resting else replace(order, resting=True)
 
 
-def _taken(order: Order, quote: Quote, terms: Terms) -> tuple[Order, Fill | None]:
+def nothing_left(order: Order) -> Order:
+    """Of a reduce_only order whose strategy holds nothing any more that it could reduce."""
+    message = f"reduce_only: {order.request.strategy} holds no {order.request.symbol} to reduce"
+    if order.filled:
+        return order.cancelled(message)
+    return order.rejected(Refusal(Reason.REDUCING_ONLY, message))
+
+
+def _taken(order: Order, quote: Quote, terms: Terms, most: Decimal) -> tuple[Order, Fill | None]:
     if order.request.post_only and not order.resting:
         return _would_take(order, quote), None
-    quantity = _offered(order, quote, terms)
+    quantity = min(_offered(order, quote, terms), most)
     if order.request.time_in_force is TimeInForce.FOK and quantity < order.remaining:
         return order.cancelled(f"FOK: {quantity} of {order.remaining} on offer"), None
     if not quantity:

@@ -34,6 +34,8 @@ class Request:
     time_in_force: TimeInForce = TimeInForce.GTC
     cause: Cause | None = None
     post_only: bool = False
+    reduce_only: bool = False
+    account: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,6 +101,9 @@ class OrderService(OrderExecutionServicer):
             next_after_order_id=page[-1].id if len(found) > limit else "",
         )
 
+    async def GetVenue(self, request: pb.GetVenueRequest, context: Context) -> pb.VenueResponse:  # noqa: N802  # as above
+        return pb.VenueResponse(reduce_only=True)
+
     async def _submitted(
         self, messages: Sequence[pb.OrderRequest], context: Context
     ) -> list[pb.OrderResponse]:

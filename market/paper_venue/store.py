@@ -7,8 +7,9 @@ jobs too: whoever asks sees everything recorded before, and only what is on disk
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Thread
@@ -17,6 +18,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from paper_venue.orders import Fill, Order, fill_id, fill_message
+from trading.money import EXACT
 
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], Any]
@@ -55,6 +57,8 @@ SELECT body FROM orders WHERE number > ? AND (open OR NOT ?) AND (strategy = ? O
 ORDER BY number LIMIT ?
 """
 
+_FILLED = "SELECT body FROM orders WHERE json_extract(body, '$.fills') > 0"
+
 _encode = msgspec.json.encode
 _decode_order = msgspec.json.Decoder(Order).decode
 
@@ -72,6 +76,7 @@ class Contents:
     buried: Collection[str]
     open_orders: Collection[Order]
     session: str  # of the feed, as last noted; "" before
+    held: Mapping[tuple[str, str], Decimal]  # by strategy and symbol, as all fills made it
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +122,7 @@ class Store:
             buried=[key for (key,) in rows("SELECT client_order_id FROM tombstones")],
             open_orders=_orders(rows("SELECT body FROM orders WHERE open ORDER BY number")),
             session=session,
+            held=_held(map(_decode_order, (b for (b,) in rows(_FILLED)))),
         )
 
     def start(self) -> None:
@@ -228,6 +234,15 @@ def _opened(path: Path) -> sqlite3.Connection:
     except sqlite3.Error as error:
         raise StoreUnavailable(f"book {path}: {error}") from error
     return rows
+
+
+def _held(orders: Iterable[Order]) -> Mapping[tuple[str, str], Decimal]:
+    held: dict[tuple[str, str], Decimal] = {}
+    for order in orders:
+        key = (order.request.strategy, order.request.symbol)
+        signed = order.filled * order.request.side.sign
+        held[key] = EXACT.add(held.get(key, Decimal(0)), signed)
+    return held
 
 
 def _put(rows: sqlite3.Connection, order: Order, fills: tuple[Fill, ...]) -> None:

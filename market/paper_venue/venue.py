@@ -12,7 +12,8 @@ from itertools import chain
 
 from paper_venue.admission import refusal
 from paper_venue.book import Book
-from paper_venue.matching import Terms, match
+from paper_venue.holdings import Holdings
+from paper_venue.matching import Terms, match, nothing_left
 from paper_venue.orders import Fill, Order, Refusal, Request
 from trading.instruments import Instrument
 from trading.market import Quote, Tape
@@ -49,6 +50,7 @@ class PaperVenue:
         record: Record,
         book: Book,
         tape: Tape,
+        holdings: Holdings,
     ) -> None:
         self._terms = {name: Terms(each, rules.sizes) for name, each in instruments.items()}
         self._instruments = instruments
@@ -56,6 +58,7 @@ class PaperVenue:
         self._record = record
         self._book = book
         self._tape = tape
+        self._holdings = holdings
         self._give_up_at: dict[str, float] = {}  # waiting orders, by client order id
         self._behind: set[str] = set()  # orders of an earlier life that have met no news yet
 
@@ -195,9 +198,10 @@ class PaperVenue:
 
     def _shown(self, order: Order, quotes: Iterable[Quote]) -> tuple[Order, tuple[Fill, ...]]:
         """The order after it met the quotes, up to its end, and its fills."""
-        terms, fills = self._terms[order.request.symbol], []
+        terms, fills = self._terms[order.request.symbol], list[Fill]()
         for quote in quotes:
-            after, fill = match(order, quote, terms)
+            most = self._most(order, fills)
+            after, fill = match(order, quote, terms, most) if most else (nothing_left(order), None)
             if after is not order:
                 order = replace(after, met=(quote.at_ns, quote.sequence))
             if fill is not None:
@@ -206,7 +210,14 @@ class PaperVenue:
                 break
         return order, tuple(fills)
 
+    def _most(self, order: Order, fills: Iterable[Fill]) -> Decimal:
+        """Of its rest, what may be filled now."""
+        if not order.request.reduce_only:
+            return order.remaining
+        return min(order.remaining, self._holdings.reducible(order.request, fills))
+
     def _keep(self, order: Order, fills: tuple[Fill, ...] = ()) -> None:
+        self._holdings.take(order.request, fills)
         self._book.put(order)
         if order.began or not order.is_open:
             self._give_up_at.pop(order.request.client_order_id, None)

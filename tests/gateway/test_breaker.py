@@ -115,7 +115,8 @@ async def test_a_venue_that_does_not_answer_is_left_alone_until_it_may(
     await venue.order("x")
     assert venue.available
     assert venue.calls == {"unanswered": 3, "answered": 1}
-    text = exposition(DeskCollector(Counts(), lambda: Levels(venue=venue_level(venue)))).decode()
+    levels = Levels(venues=(venue_level(venue),))
+    text = exposition(DeskCollector(Counts(), lambda: levels)).decode()
     assert f'strategy_engine_venue_breaker{{state="closed",venue="{venue.name}"}} 1.0' in text
     assert f'strategy_engine_venue_breaker_opened_total{{venue="{venue.name}"}} 1.0' in text
     assert (

@@ -169,7 +169,7 @@ async def test_a_lesser_mode_holds_at_once(desk: DeskDriver) -> None:
 async def test_a_simulation_is_refused_at_a_real_venue(desk: DeskDriver) -> None:
     desk.again(real_venue=True)
     with pytest.raises(
-        NotAllowed, match="mode simulation, the venue is real: expected observation"
+        NotAllowed, match="mode simulation, venue main of BTCUSDT is real: expected another mode"
     ):
         await desk.deploy()
     await desk.deploy(text=content("observation"))
@@ -182,7 +182,7 @@ async def test_a_simulation_deployed_before_may_only_close_at_a_real_venue(
     desk.again(real_venue=True)
     (verdict,) = await (await desk.armed()).decide(buy("x"))
     assert verdict.reason is Reason.REDUCING_ONLY
-    assert "the venue is real" in verdict.message
+    assert "venue main of BTCUSDT is real" in verdict.message
 
 
 async def test_live_is_refused_where_it_is_not_allowed(desk: DeskDriver) -> None:

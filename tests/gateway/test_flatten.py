@@ -168,7 +168,7 @@ async def test_a_venue_that_is_away_is_waited_for(desk: DeskDriver) -> None:
     await holding(desk)
     desk.venue_available = False
     await withdrawn(desk)
-    assert left(desk) == "BTCUSDT 2 (the venue does not answer)"
+    assert left(desk) == "BTCUSDT 2 (venue main does not answer)"
 
 
 async def test_what_the_venue_rejects_is_tried_again_by_another_id(desk: DeskDriver) -> None:

@@ -182,7 +182,7 @@ async def test_an_order_of_somebody_else_is_named_as_a_difference(stack: Stack) 
     )  # fmt: skip
     await stack.venue_stub().SubmitOrder(order)
     named = await until(lambda: differences(stack))
-    assert "order theirs: at the venue for 's', not in the journal" in named
+    assert "order theirs: at venue main for 's', not in the journal" in named
 
 
 async def differences(stack: Stack) -> list[str]:

@@ -1,9 +1,12 @@
 """The environment the gateway starts from."""
 
+from pathlib import Path
+
 import pytest
 
 from risk_gateway.roles import Role
-from risk_gateway.settings import ApiAccess, Clock, Cluster, InvalidSettings, Settings, VenueKind
+from risk_gateway.settings import ApiAccess, Clock, Cluster, InvalidSettings, Settings
+from risk_gateway.venue_file import VenueKind
 
 WHOLE = {
     "STRATOPS_LISTEN": "127.0.0.1:0",
@@ -24,13 +27,45 @@ def test_channels_are_made_of_symbols() -> None:
 
 
 def test_a_venue_is_paper_until_it_is_said_to_be_real() -> None:
-    assert Settings.from_environment(WHOLE).venue_kind is VenueKind.PAPER
+    (venue,) = Settings.from_environment(WHOLE).venues
+    assert (venue.name, venue.kind) == ("main", VenueKind.PAPER)
     real = WHOLE | {"STRATOPS_VENUE_KIND": "real"}
-    assert Settings.from_environment(real).venue_kind is VenueKind.REAL
+    (venue,) = Settings.from_environment(real).venues
+    assert venue.kind is VenueKind.REAL
     with pytest.raises(
         InvalidSettings, match="STRATOPS_VENUE_KIND: 'Real', expected paper or real"
     ):
         Settings.from_environment(WHOLE | {"STRATOPS_VENUE_KIND": "Real"})
+
+
+TWO_VENUES = """
+[spot]
+address = "spot-adapter:9000"
+kind = "real"
+symbols = ["BTCUSDT"]
+
+[paper]
+address = "127.0.0.1:9091"
+kind = "paper"
+symbols = ["ETHUSDT"]
+"""
+
+
+def test_the_short_form_and_the_file_exclude_one_another(tmp_path: Path) -> None:
+    path = tmp_path / "venues.toml"
+    path.write_text(TWO_VENUES)
+    several = {name: value for name, value in WHOLE.items() if name != "STRATOPS_VENUE"}
+    several["STRATOPS_VENUES"] = str(path)
+    assert [each.name for each in Settings.from_environment(several).venues] == ["spot", "paper"]
+    for short in ("VENUE", "VENUE_KIND", "VENUE_TLS_DIR"):
+        with pytest.raises(InvalidSettings, match=f"STRATOPS_{short}: 'real', expected"):
+            Settings.from_environment(several | {f"STRATOPS_{short}": "real"})
+    path.write_text(TWO_VENUES.replace("real", "live"))
+    with pytest.raises(InvalidSettings, match="'live', expected paper or real"):
+        Settings.from_environment(several)
+    path.unlink()
+    with pytest.raises(InvalidSettings, match="No such file"):
+        Settings.from_environment(several)
 
 
 def test_live_is_off_until_it_is_allowed() -> None:

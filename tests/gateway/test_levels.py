@@ -200,7 +200,7 @@ async def test_what_is_bypassed_for_a_strategy_still_bounds_the_desk(
 
 async def test_live_bypasses_nothing(bound_desk: DeskDriver) -> None:
     policy = {"bypass": ["max_order_value"], "allowLive": True}
-    bound_desk.desk.allow_live = True
+    bound_desk.again(real_venue=True).desk.allow_live = True
     one, _ = await crew(bound_desk, naming_main("live"), main=policy)
     why = "risk policy main bypasses max_order_value, which mode live forbids"
     assert (await said(one, "x")).endswith(why)

@@ -22,7 +22,7 @@ FOREIGN = venue_pb.OrderRequest(
     quantity="1",
     price="50",
 )
-NAMED = "order somebody-0: at the venue for 's', not in the journal"
+NAMED = "order somebody-0: at venue main for 's', not in the journal"
 
 
 @pytest.fixture(params=["name", "halt"])

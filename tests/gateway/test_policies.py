@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from desk_driver import DeskDriver, Runner, buy, content, fill
-from risk_gateway.content import parse_content
+from risk_gateway.content import Mode, parse_content
 from risk_gateway.policies import Policies, PolicyChange, parse_policy
 from risk_gateway.report import Surroundings, desk_to_proto
 from trading.limits import Limits
+from trading.routes import Route, Routes
 from trading.scopes import DESK
 from trading.signals import Side
 
@@ -87,7 +88,8 @@ async def test_a_desk_that_asks_for_none_is_bound_by_none(desk: DeskDriver) -> N
     ],
 )
 def test_why_only_closing_is_allowed(text: str, policy: dict[str, Any], why: str) -> None:
-    policies = Policies(asked_for=True)
+    real = parse_content(text).mode is Mode.LIVE
+    policies = Policies(asked_for=True, routes=Routes((Route(real=real),)))
     for change in policies.differences({"main": policy}):
         policies.take(change)
     assert policies.objection(parse_content(text)).startswith(why)

@@ -61,6 +61,10 @@ class MoodyVenue(OrderExecutionServicer):
     ) -> pb.ListOrdersResponse:
         return pb.ListOrdersResponse()
 
+    async def GetVenue(self, request: pb.GetVenueRequest, context: Any) -> pb.VenueResponse:  # noqa: N802
+        await self._mood(context)
+        return pb.VenueResponse(reduce_only=True)
+
     async def _mood(self, context: Any) -> None:
         mood = self.moods.pop(0) if self.moods else "well"
         if mood == "slow":

@@ -188,5 +188,5 @@ def test_what_cannot_be_used_is_refused_at_the_start(tmp_path: Path, name: str) 
     with pytest.raises(InvalidCertificate, match=r"expected ca\.crt"):
         VenueTls(folder)
     (folder / "ca.crt").unlink()
-    with pytest.raises(InvalidCertificate, match="STRATOPS_VENUE_TLS_DIR"):
+    with pytest.raises(InvalidCertificate, match="TLS of a venue: "):
         VenueTls(folder)

@@ -87,7 +87,7 @@ async def test_a_desk_is_remembered_with_its_policies_and_its_venue(desk: DeskDr
         desk.journal.append([written])
         await desk.settled()
         policies = recollected(desk.archive).state.policies
-        assert (policies.asked_for, policies.real_venue, policies.may_be_missing) == told
+        assert (policies.asked_for, policies.routes.all[0].real, policies.may_be_missing) == told
 
 
 async def play(steps: list[tuple[str, str]], folder: Path) -> None:

@@ -13,6 +13,7 @@ from stratops_api.v1 import order_execution_pb2 as pb
 from stratops_wire.scalars import ORDER_STATES, SIDES, text_of
 from trading.fills import Fill
 from trading.orders import OrderState
+from trading.routes import DEFAULT_VENUE
 from trading.signals import Side
 
 ZERO = Decimal(0)
@@ -44,6 +45,7 @@ class HostileVenue:
     orders_: dict[str, AtVenue] = field(default_factory=dict)
     buried: set[str] = field(default_factory=set)
     available: bool = True
+    name: str = DEFAULT_VENUE
     asked: list[tuple[str, str, pb.OrderResponse | None]] = field(default_factory=list)
 
     def take(self, request: pb.OrderRequest, state: OrderState = OrderState.ACCEPTED) -> None:

@@ -8,6 +8,7 @@ import pytest
 from market_data import Intake, catalogue
 from paper_venue.book import Book
 from paper_venue.feed import Feed, quote_of
+from paper_venue.holdings import Holdings
 from paper_venue.venue import PaperVenue, Rules
 from strategy_sdk.market import decode
 from trading.market import Tape
@@ -18,7 +19,9 @@ class Heard:
 
     def __init__(self, behind: str = "") -> None:
         self.tape = Tape()
-        venue = PaperVenue(catalogue.load(), Rules(), lambda *_: None, Book(), self.tape)
+        venue = PaperVenue(
+            catalogue.load(), Rules(), lambda *_: None, Book(), self.tape, Holdings()
+        )
         self.feed = Feed(Intake(["BTCUSDT"]), venue, behind)
 
     def hear(self, *sequences: int, session: str = "run-1") -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from market_data import catalogue
 from paper_venue.book import Book
+from paper_venue.holdings import Holdings
 from paper_venue.orders import Fill, Order, Request
 from paper_venue.venue import Clock, FillModel, PaperVenue, Rules
 from trading.fills import Liquidity
@@ -35,7 +36,7 @@ class Desk:
     fills: list[tuple[str, Fill]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.venue = PaperVenue(INSTRUMENTS, self.rules, self.record, Book(), self.tape)
+        self.venue = PaperVenue(INSTRUMENTS, self.rules, self.record, Book(), self.tape, Holdings())
 
     def record(self, order: Order, fills: tuple[Fill, ...]) -> None:
         self.orders[order.request.client_order_id] = order

@@ -38,6 +38,7 @@ from risk_gateway.state import Outside, State
 from risk_gateway.strategy import Strategy
 from trading.fills import Fill
 from trading.ids import client_order_id
+from trading.routes import Route, Routes
 from trading.signals import Action, Cause, Side, Signal, Verdict
 
 SYMBOLS = ("BTCUSDT", "ETHUSDT")
@@ -185,6 +186,7 @@ class DeskDriver:
         *,
         asks_for_policies: bool = False,
         real_venue: bool = False,
+        routes: Routes | None = None,
     ) -> None:
         loop = asyncio.get_running_loop()
         self.folder, self.clock, self.asks_for_policies = folder, clock, asks_for_policies
@@ -197,9 +199,10 @@ class DeskDriver:
         outside = Outside(
             leave=self.left.append,
             publish=self.published.append,
-            venue_available=lambda: self.venue_available,
+            venue_available=lambda _: self.venue_available,
         )
-        policies = Policies(asked_for=asks_for_policies, real_venue=real_venue)
+        routes = routes or Routes((Route(real=real_venue),))
+        policies = Policies(asked_for=asks_for_policies, routes=routes)
         self.state = State(
             self.journal, self.archive, self.market, catalogue.load(), outside, policies=policies
         )
@@ -212,10 +215,12 @@ class DeskDriver:
         self.archive.close()
         self.journal.close()
 
-    def again(self, *, real_venue: bool = False) -> "DeskDriver":
+    def again(self, *, real_venue: bool = False, routes: Routes | None = None) -> "DeskDriver":
         self.close()
         asks = self.asks_for_policies
-        self.__init__(self.folder, self.clock, asks_for_policies=asks, real_venue=real_venue)  # type: ignore[misc]  # the same object, a new life
+        self.__init__(  # type: ignore[misc]  # the same object, a new life
+            self.folder, self.clock, asks_for_policies=asks, real_venue=real_venue, routes=routes
+        )
         return self
 
     @property

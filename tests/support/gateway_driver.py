@@ -25,7 +25,7 @@ from stratops_api.v1.risk_gateway_pb2_grpc import RiskGatewayStub
 from stratops_wire.session import gateway_message_from_proto, runner_message_to_proto
 from trading.signals import Signal, Verdict
 
-READY_S = 20.0
+READY_S = 60.0
 _CHANNEL = (
     ("grpc.initial_reconnect_backoff_ms", 50),
     ("grpc.max_reconnect_backoff_ms", 200),
@@ -230,12 +230,16 @@ class Stack:
             folder / "gateway",
             ports(),
             ca,
-            VENUE=self.venue.address,
+            **self.venue_settings(),
             **urls,
             **(settings or {"OPERATOR_TOKEN": OPERATOR}),
         )
         self.market = Market(redis_.port)
         self._channels: list[grpc.aio.Channel] = []
+
+    def venue_settings(self) -> dict[str, str]:
+        """Of the gateway."""
+        return {"VENUE": self.venue.address}
 
     def operator(self) -> str:
         """A token of the operator's."""

@@ -54,6 +54,7 @@ class RudeOrder:
 
 class RudeVenue:
     def __init__(self) -> None:
+        self.name = "main"
         self.available = True
         self.books: dict[str, RudeOrder] = {}
         self.buried: set[str] = set()

@@ -35,7 +35,13 @@ spec:
 {{- end }}
 
 {{- define "stratops.to.venue" -}}
+{{- if .Values.gateway.venues }}
+{{- range .Values.gateway.venues }}
+{{- include "stratops.to" (dict "inside" "" "address" .address "port" 9091) }}
+{{- end }}
+{{- else }}
 {{- include "stratops.to" (dict "inside" (ternary "stratops-venue" "" (eq "true" (include "stratops.demo.venue" .))) "address" (include "stratops.venue.address" .) "port" 9091) }}
+{{- end }}
 {{- end }}
 
 {{- /* What the API server's address is, no selector can say. */}}

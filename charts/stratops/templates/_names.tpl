@@ -9,7 +9,7 @@
 {{- end }}
 
 {{- define "stratops.demo.venue" -}}
-{{- if and .Values.gateway.enabled .Values.demo.enabled (not .Values.venue.address) }}true{{ end -}}
+{{- if and .Values.gateway.enabled .Values.demo.enabled (not .Values.venue.address) (not .Values.gateway.venues) }}true{{ end -}}
 {{- end }}
 
 {{/* Fails with the values that are missing, all of them at once. */}}
@@ -18,7 +18,7 @@
 {{- if and (not .Values.demo.enabled) .Values.gateway.enabled -}}
 {{- if not .Values.feed.url }}{{ $missing = append $missing "feed.url (redis://host:port)" }}{{ end -}}
 {{- if not .Values.nats.url }}{{ $missing = append $missing "nats.url (nats://host:port)" }}{{ end -}}
-{{- if not .Values.venue.address }}{{ $missing = append $missing "venue.address (host:port)" }}{{ end -}}
+{{- if not (or .Values.venue.address .Values.gateway.venues) }}{{ $missing = append $missing "venue.address (host:port)" }}{{ end -}}
 {{- end -}}
 {{- if $missing -}}
 {{- fail (printf "%s: empty, expected an address each, or demo.enabled=true for a desk to try" (join ", " $missing)) -}}
@@ -51,6 +51,11 @@ stratops-venue.{{ .Release.Namespace }}.svc:9091
 
 {{/* paper or real. Nobody's orders reach a market because a word was left out. */}}
 {{- define "stratops.venue.kind" -}}
+{{- if .Values.gateway.venues -}}
+{{- $real := false -}}
+{{- range .Values.gateway.venues }}{{ $real = or $real (eq .kind "real") }}{{ end -}}
+{{- ternary "real" "paper" $real -}}
+{{- else -}}
 {{- $address := include "stratops.venue.address" . -}}
 {{- $kind := .Values.venue.kind -}}
 {{- if include "stratops.demo.venue" . -}}
@@ -64,6 +69,7 @@ stratops-venue.{{ .Release.Namespace }}.svc:9091
 {{- fail "venue.kind: real, but feed.url is empty, and the demo's feed replays recorded prices; expected a feed.url of its market" -}}
 {{- end -}}
 {{- $kind -}}
+{{- end -}}
 {{- end }}
 
 {{- define "stratops.gateway.address" -}}

@@ -20,6 +20,44 @@ else:
 DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
+class GetVenueRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetVenueRequest: _TypeAlias = GetVenueRequest  # noqa: Y015
+
+@_typing.final
+class VenueResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REDUCE_ONLY_FIELD_NUMBER: _builtins.int
+    reduce_only: _builtins.bool
+    """It knows `reduce_only`: an order that has it never makes what the venue holds for its
+    strategy_id in its symbol larger, nor turns it round; what would is not filled, and the order
+    ends. A venue that only knows the net of an account must not declare it.
+    """
+    def __init__(
+        self,
+        *,
+        reduce_only: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reduce_only", b"reduce_only"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___VenueResponse: _TypeAlias = VenueResponse  # noqa: Y015
+
+@_typing.final
 class OrderRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -34,6 +72,8 @@ class OrderRequest(_message.Message):
     CLIENT_ORDER_ID_FIELD_NUMBER: _builtins.int
     CAUSE_FIELD_NUMBER: _builtins.int
     POST_ONLY_FIELD_NUMBER: _builtins.int
+    REDUCE_ONLY_FIELD_NUMBER: _builtins.int
+    ACCOUNT_FIELD_NUMBER: _builtins.int
     symbol: _builtins.str
     side: _types_pb2.Side.ValueType
     order_type: _types_pb2.OrderType.ValueType
@@ -48,6 +88,10 @@ class OrderRequest(_message.Message):
     """the idempotency key"""
     post_only: _builtins.bool
     """limit: rejected when it would take from the book"""
+    reduce_only: _builtins.bool
+    """only to a venue that declares it"""
+    account: _builtins.str
+    """whose money it is"""
     @_builtins.property
     def cause(self) -> _types_pb2.Cause:
         """the market data that caused it; a replay is filled from there"""
@@ -66,10 +110,12 @@ class OrderRequest(_message.Message):
         client_order_id: _builtins.str = ...,
         cause: _types_pb2.Cause | None = ...,
         post_only: _builtins.bool = ...,
+        reduce_only: _builtins.bool = ...,
+        account: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["cause", b"cause"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cause", b"cause", "client_order_id", b"client_order_id", "order_type", b"order_type", "post_only", b"post_only", "price", b"price", "quantity", b"quantity", "side", b"side", "stop_price", b"stop_price", "strategy_id", b"strategy_id", "symbol", b"symbol", "time_in_force", b"time_in_force"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "cause", b"cause", "client_order_id", b"client_order_id", "order_type", b"order_type", "post_only", b"post_only", "price", b"price", "quantity", b"quantity", "reduce_only", b"reduce_only", "side", b"side", "stop_price", b"stop_price", "strategy_id", b"strategy_id", "symbol", b"symbol", "time_in_force", b"time_in_force"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -94,6 +140,12 @@ class OrderResponse(_message.Message):
     FILLED_NOTIONAL_FIELD_NUMBER: _builtins.int
     PRICE_FIELD_NUMBER: _builtins.int
     MODIFICATION_FIELD_NUMBER: _builtins.int
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    ORDER_TYPE_FIELD_NUMBER: _builtins.int
+    STOP_PRICE_FIELD_NUMBER: _builtins.int
+    TIME_IN_FORCE_FIELD_NUMBER: _builtins.int
+    REDUCE_ONLY_FIELD_NUMBER: _builtins.int
+    POST_ONLY_FIELD_NUMBER: _builtins.int
     order_id: _builtins.str
     """the venue's own"""
     client_order_id: _builtins.str
@@ -115,6 +167,13 @@ class OrderResponse(_message.Message):
     price: _builtins.str
     modification: _builtins.int
     """the last one decided, 0: none; whether it was taken, the terms say"""
+    account: _builtins.str
+    """Without these nobody can take over an order that somebody else sent."""
+    order_type: _types_pb2.OrderType.ValueType
+    stop_price: _builtins.str
+    time_in_force: _types_pb2.TimeInForce.ValueType
+    reduce_only: _builtins.bool
+    post_only: _builtins.bool
     def __init__(
         self,
         *,
@@ -133,10 +192,16 @@ class OrderResponse(_message.Message):
         filled_notional: _builtins.str = ...,
         price: _builtins.str = ...,
         modification: _builtins.int = ...,
+        account: _builtins.str = ...,
+        order_type: _types_pb2.OrderType.ValueType = ...,
+        stop_price: _builtins.str = ...,
+        time_in_force: _types_pb2.TimeInForce.ValueType = ...,
+        reduce_only: _builtins.bool = ...,
+        post_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["average_price", b"average_price", "client_order_id", b"client_order_id", "fee", b"fee", "filled_notional", b"filled_notional", "filled_quantity", b"filled_quantity", "message", b"message", "modification", b"modification", "order_id", b"order_id", "price", b"price", "quantity", b"quantity", "reason", b"reason", "side", b"side", "state", b"state", "strategy_id", b"strategy_id", "symbol", b"symbol"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "average_price", b"average_price", "client_order_id", b"client_order_id", "fee", b"fee", "filled_notional", b"filled_notional", "filled_quantity", b"filled_quantity", "message", b"message", "modification", b"modification", "order_id", b"order_id", "order_type", b"order_type", "post_only", b"post_only", "price", b"price", "quantity", b"quantity", "reason", b"reason", "reduce_only", b"reduce_only", "side", b"side", "state", b"state", "stop_price", b"stop_price", "strategy_id", b"strategy_id", "symbol", b"symbol", "time_in_force", b"time_in_force"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

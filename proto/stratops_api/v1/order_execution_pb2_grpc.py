@@ -64,6 +64,11 @@ class OrderExecutionStub(object):
                 request_serializer=stratops__api_dot_v1_dot_order__execution__pb2.ListOrdersRequest.SerializeToString,
                 response_deserializer=stratops__api_dot_v1_dot_order__execution__pb2.ListOrdersResponse.FromString,
                 _registered_method=True)
+        self.GetVenue = channel.unary_unary(
+                '/stratops_api.v1.OrderExecution/GetVenue',
+                request_serializer=stratops__api_dot_v1_dot_order__execution__pb2.GetVenueRequest.SerializeToString,
+                response_deserializer=stratops__api_dot_v1_dot_order__execution__pb2.VenueResponse.FromString,
+                _registered_method=True)
 
 
 class OrderExecutionServicer(object):
@@ -111,6 +116,13 @@ class OrderExecutionServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetVenue(self, request, context):
+        """What this venue can do. One that answers UNIMPLEMENTED can do nothing of it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_OrderExecutionServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -143,6 +155,11 @@ def add_OrderExecutionServicer_to_server(servicer, server):
                     servicer.ListOrders,
                     request_deserializer=stratops__api_dot_v1_dot_order__execution__pb2.ListOrdersRequest.FromString,
                     response_serializer=stratops__api_dot_v1_dot_order__execution__pb2.ListOrdersResponse.SerializeToString,
+            ),
+            'GetVenue': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetVenue,
+                    request_deserializer=stratops__api_dot_v1_dot_order__execution__pb2.GetVenueRequest.FromString,
+                    response_serializer=stratops__api_dot_v1_dot_order__execution__pb2.VenueResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -307,6 +324,33 @@ class OrderExecution(object):
             '/stratops_api.v1.OrderExecution/ListOrders',
             stratops__api_dot_v1_dot_order__execution__pb2.ListOrdersRequest.SerializeToString,
             stratops__api_dot_v1_dot_order__execution__pb2.ListOrdersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetVenue(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/stratops_api.v1.OrderExecution/GetVenue',
+            stratops__api_dot_v1_dot_order__execution__pb2.GetVenueRequest.SerializeToString,
+            stratops__api_dot_v1_dot_order__execution__pb2.VenueResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -44,6 +44,8 @@ class OrderExecutionStub:
     GetOrder: _grpc.UnaryUnaryMultiCallable[_order_execution_pb2.GetOrderRequest, _order_execution_pb2.OrderResponse]
     """NOT_FOUND for an id the venue has never seen."""
     ListOrders: _grpc.UnaryUnaryMultiCallable[_order_execution_pb2.ListOrdersRequest, _order_execution_pb2.ListOrdersResponse]
+    GetVenue: _grpc.UnaryUnaryMultiCallable[_order_execution_pb2.GetVenueRequest, _order_execution_pb2.VenueResponse]
+    """What this venue can do. One that answers UNIMPLEMENTED can do nothing of it."""
 
 @_typing.type_check_only
 class OrderExecutionAsyncStub(OrderExecutionStub):
@@ -61,6 +63,8 @@ class OrderExecutionAsyncStub(OrderExecutionStub):
     GetOrder: _aio.UnaryUnaryMultiCallable[_order_execution_pb2.GetOrderRequest, _order_execution_pb2.OrderResponse]  # type: ignore[assignment]
     """NOT_FOUND for an id the venue has never seen."""
     ListOrders: _aio.UnaryUnaryMultiCallable[_order_execution_pb2.ListOrdersRequest, _order_execution_pb2.ListOrdersResponse]  # type: ignore[assignment]
+    GetVenue: _aio.UnaryUnaryMultiCallable[_order_execution_pb2.GetVenueRequest, _order_execution_pb2.VenueResponse]  # type: ignore[assignment]
+    """What this venue can do. One that answers UNIMPLEMENTED can do nothing of it."""
 
 class OrderExecutionServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -111,5 +115,13 @@ class OrderExecutionServicer(metaclass=_abc_1.ABCMeta):
         request: _order_execution_pb2.ListOrdersRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_order_execution_pb2.ListOrdersResponse, _abc.Awaitable[_order_execution_pb2.ListOrdersResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def GetVenue(
+        self,
+        request: _order_execution_pb2.GetVenueRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_order_execution_pb2.VenueResponse, _abc.Awaitable[_order_execution_pb2.VenueResponse]]:
+        """What this venue can do. One that answers UNIMPLEMENTED can do nothing of it."""
 
 def add_OrderExecutionServicer_to_server(servicer: OrderExecutionServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

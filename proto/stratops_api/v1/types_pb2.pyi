@@ -167,6 +167,7 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     REASON_VENUE_UNAVAILABLE: _Reason.ValueType  # 52
     REASON_VENUE_REJECTED: _Reason.ValueType  # 53
     REASON_NOT_WARM: _Reason.ValueType  # 54
+    REASON_NO_VENUE: _Reason.ValueType  # 60
 
 class Reason(_Reason, metaclass=_ReasonEnumTypeWrapper):
     """Why something was refused. REASON_UNSPECIFIED in a verdict means: accepted."""
@@ -221,6 +222,7 @@ REASON_JOURNAL_UNAVAILABLE: Reason.ValueType  # 51
 REASON_VENUE_UNAVAILABLE: Reason.ValueType  # 52
 REASON_VENUE_REJECTED: Reason.ValueType  # 53
 REASON_NOT_WARM: Reason.ValueType  # 54
+REASON_NO_VENUE: Reason.ValueType  # 60
 Global___Reason: _TypeAlias = Reason  # noqa: Y015
 
 @_typing.final
