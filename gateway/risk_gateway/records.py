@@ -138,6 +138,7 @@ class Decided:
     judged: Judged | None = None  # None: no check was made
     watermarks: Watermarks | None = None  # of no batch: a tool's, or the gateway's own
     bypassed: tuple[Reason, ...] = ()  # what would have refused it, had a policy not said otherwise
+    session: str = ""  # of the feed; of no batch likewise
 
     @property
     def verdict(self) -> Verdict:

@@ -22,7 +22,6 @@ SECOND_NS = 10**9
 DAY_NS = 86_400 * SECOND_NS
 QUEUE = 1_000
 CAUSE_WAIT_S = 1.0
-UNWRITTEN = "unwritten"  # by no batch: the next life does not know it
 ENDS = ("rejected", "cancelled", "expired")
 
 DEFAULTS: Mapping[str, Decimal] = {
@@ -597,7 +596,7 @@ class DeskModel:
 
     def restart(self) -> None:
         """What was not told is forgotten; orders whose end is not known are asked for."""
-        unwritten = {UNWRITTEN, *(each.key for each in self.submissions)}
+        unwritten = {each.key for each in self.submissions}
         facts, self.facts = self.facts, []
         self.by_kind.clear()
         for each in facts:

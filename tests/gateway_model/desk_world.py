@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from desk_driver import HASH, TOKEN, DeskDriver, Runner
-from desk_model import UNWRITTEN, DeskModel, Fact, outstanding
+from desk_model import DeskModel, Fact, outstanding
 from handover.messages import (
     Ack,
     Alive,
@@ -429,7 +429,7 @@ class DeskWorld:
             self.reasons[str(refused.reason)] += 1
             return refused.reason
         if session := self.strategy(seat).grants.mark.session:  # of the armed one's last batch
-            self.model.decides_in(seat.name, session, UNWRITTEN)
+            self.model.decides_in(seat.name, session, key)
         self.model.take(seat.name, key, [signal])
         return None
 
