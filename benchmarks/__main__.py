@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from benchmarks import decision, desk, journal, kill_switch, operator, reconcile, start
+from benchmarks import decision, desk, journal, kill_switch, nautilus, operator, reconcile, start
 from benchmarks.table import show, write
 
 BENCHMARKS = {
@@ -14,6 +14,7 @@ BENCHMARKS = {
     "desk": desk,
     "kill_switch": kill_switch,
     "operator": operator,
+    "nautilus": nautilus,
 }
 
 names = sys.argv[1:] or list(BENCHMARKS)
