@@ -548,6 +548,10 @@ class DeskModel:
         self.note("sent", id=order_id)
         return True
 
+    def cancels(self, strategy: str, order_id: str) -> bool:
+        """Whether there is still something to cancel."""
+        return is_open(self.orders(strategy)[order_id])
+
     def says(self, strategy: str, order_id: str, state: str, filled: Decimal, reason: str) -> None:
         """The venue, of an order. Without a reason a rejection is `venue_rejected`."""
         order = self.orders(strategy).get(order_id)

@@ -99,7 +99,7 @@ NAMES = list(HAPPENINGS)
 _WEIGHTS = [weight for _, weight in HAPPENINGS.values()]
 # For who chooses evenly, or nearly so: what is rare is never met in 50,000 steps. A flood takes
 # a second: it is left to the seeded stories.
-_LEAST = 8
+_LEAST = 6
 WEIGHED = [
     name
     for name in NAMES

@@ -465,9 +465,8 @@ class DeskWorld:
         """The next one on the way out; None when it may not go any more."""
         leaving = self.leaving.popleft()
         may = self.driver.desk.execution.may_leave(leaving)
-        wanted = leaving.request is None or self.model.sends(
-            leaving.strategy, leaving.client_order_id
-        )
+        said = self.model.sends if leaving.request else self.model.cancels
+        wanted = said(leaving.strategy, leaving.client_order_id)
         self.same(f"{leaving.client_order_id} may leave", wanted, may)
         return leaving if may else None
 

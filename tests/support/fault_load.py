@@ -115,17 +115,18 @@ class Load:
         return True
 
     async def _trade(self, trader: Trader) -> None:
-        due = time.monotonic()
+        due = began = time.monotonic()
         while not _is_over(trader):
             if not self.trading.is_set():
                 await self._rest(trader)
-                due = time.monotonic()
+                due = began = time.monotonic()
             signals = self._signals(cause := self._desk.next_tick())
             await trader.trade(cause, *signals)
             self.tally.orders += BATCH
-            self.tally.seconds += 1 / BATCHES_A_SECOND
             due = max(due + 1 / BATCHES_A_SECOND, time.monotonic() - 1)
             await asyncio.sleep(max(0.0, due - time.monotonic()))
+            self.tally.seconds += time.monotonic() - began
+            began = time.monotonic()
 
     async def _rest(self, trader: Trader) -> None:
         """Until there is trading again, or its session is over."""

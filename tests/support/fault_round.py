@@ -119,14 +119,14 @@ async def play(fault: str, scene: Scene, chance: Random) -> Round:
 async def _settled(desk: FaultDesk) -> list[str]:
     """What still differs at the deadline; empty: nothing."""
     deadline = time.monotonic() + AGREED_WITHIN_S
-    await desk.cancel_all()
     while True:
+        await desk.cancel_all()  # what was decided since the last one, too
         found = await desk.agreement()
         if found.whole:
             return []
         if time.monotonic() > deadline:
             return found.differences or [f"{found.working} orders at work"]
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.3)
 
 
 def _sum(one: Tally, other: Tally) -> Tally:
