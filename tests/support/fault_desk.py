@@ -35,7 +35,11 @@ from toxiproxy_driver import Link, Toxiproxy
 SYMBOL = "BTCUSDT"
 _POLL_S = 0.05
 _CALL_S = 20.0
-_AGAIN = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
+_AGAIN = (
+    grpc.StatusCode.UNAVAILABLE,
+    grpc.StatusCode.DEADLINE_EXCEEDED,
+    grpc.StatusCode.CANCELLED,  # by a gateway that ends
+)
 ANSWERED_WITHIN_S = 90.0
 _CHANNEL = (
     ("grpc.initial_reconnect_backoff_ms", 50),

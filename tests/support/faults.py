@@ -22,6 +22,7 @@ LINKS = (
 HOUR_S = 3600
 _SPOILT_S = 1.0
 _DARK_S = 2.5  # longer than a runner may be silent
+_STEPPED_S = 1.5  # it is looked at once a second
 _SLOW_MS = 1_000
 _LATE_MS = 150
 
@@ -155,10 +156,9 @@ def _fill(file: int, disk: Path, leave: int) -> None:
 def _step_clock(seconds: int) -> Strike:
     async def strike(scene: Scene) -> None:
         assert scene.clock is not None
-        scene.clock.write_text(f"{seconds:+d}")
-        await asyncio.sleep(_SPOILT_S)
-        scene.clock.write_text("+0")
-        await asyncio.sleep(_SPOILT_S)
+        for offset in (seconds, 0):
+            scene.clock.write_text(f"{offset:+d}")
+            await asyncio.sleep(_STEPPED_S)
 
     return strike
 
@@ -178,10 +178,24 @@ KINDS: Mapping[str, Callable[[str], Strike]] = {
 }  # fmt: skip
 
 
+# By what a broken link is told, where latency is told by nothing: it is no fault of anybody.
+_BROKEN = ("reset", "black hole")
+_SIGNS: Mapping[str, tuple[str, ...]] = {
+    "runner-gateway": ("runner_gone",),
+    "gateway-venue": ("venue_unanswered", "venue_unavailable"),
+    "gateway-nats": ("bus_disconnected", "bus_trouble", "venue_unavailable"),
+    "venue-nats": ("fills_not_published",),
+    "gateway-redis": ("feed_lost", "no_price", "stale_price"),
+    "gateway-postgres": ("gateway ended",),
+}
+
+
 def _of_links() -> dict[str, Fault]:
     return {
         f"{kind}, {link}": Fault(
-            make(link), Needs.POSTGRES if link.endswith("postgres") else Needs.NOTHING
+            make(link),
+            Needs.POSTGRES if link.endswith("postgres") else Needs.NOTHING,
+            _SIGNS[link] if kind in _BROKEN else (),
         )
         for link in LINKS
         for kind, make in KINDS.items()
