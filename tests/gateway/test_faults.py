@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from chance import SEED
-from fault_desk import Servers
-from fault_round import NotHere, Round, play, row, scene
+from fault_desk import NotHere, Servers
+from fault_round import Round, play, row, scene
 from faults import FAULTS, Needs
 
 TIMES = 20

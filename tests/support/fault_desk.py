@@ -48,6 +48,10 @@ _CHANNEL = (
 )
 
 
+class NotHere(Exception):
+    """What a fault needs, and this machine does not have."""
+
+
 class Kept:
     """A process that is started again when it ends, as whoever runs a desk would."""
 
@@ -128,13 +132,14 @@ class FaultDesk:
         self,
         folder: Path,
         servers: Servers,
+        toxiproxy: Toxiproxy,
         state: Path | None = None,
         preload: Mapping[str, str] | None = None,
         **settings: str,
     ) -> None:
         """`state`, `preload` and `settings` are the gateway's: folder, environment, settings."""
         self.servers, self.folder = servers, folder
-        self.toxiproxy = Toxiproxy()
+        self._toxiproxy = toxiproxy
         self.links: dict[str, Link] = {}
         gateway, venue = (f"127.0.0.1:{port}" for port in free_ports(2))
         bus = servers.venue_nats or servers.nats
@@ -181,7 +186,7 @@ class FaultDesk:
         """The same, with a proxy before it."""
         before, _, rest = url.rpartition("@" if "@" in url else "//")
         address, slash, path = rest.partition("/")
-        self.links[name] = self.toxiproxy.link(name, address)
+        self.links[name] = self._toxiproxy.link(name, address)
         joint = url[len(before) : len(url) - len(rest)]
         return f"{before}{joint}{self.links[name].address}{slash}{path}"
 
@@ -194,7 +199,6 @@ class FaultDesk:
         self._market.close()
         self.gateway.end()
         self.venue.end()
-        self.toxiproxy.close()
 
     # ---- the market
 
@@ -305,11 +309,11 @@ async def _answered(call: Any, request: Any) -> Any:
 
 @contextlib.contextmanager
 def small_disk(folder: Path, megabytes: int) -> Iterator[Path]:
-    """Raises OSError where none can be mounted, which takes root."""
+    """Raises NotHere where none can be mounted, which takes root."""
     folder.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(folder)]
     if os.geteuid() or subprocess.run(mount, check=False).returncode:
-        raise OSError("no tmpfs can be mounted here")
+        raise NotHere("no tmpfs can be mounted here")
     try:
         yield folder
     finally:

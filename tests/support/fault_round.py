@@ -3,25 +3,23 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
 from dev_cluster import tools
-from fault_desk import FaultDesk, Servers, small_disk
+from dev_cluster.wheels import WheelUnavailable
+from fault_desk import FaultDesk, NotHere, Servers, small_disk
 from fault_load import Load, Tally
 from faults import FAULTS, Needs, Scene
 from gateway_driver import until
 from hostile_bus import between
+from toxiproxy_driver import Toxiproxy
 
 AGREED_WITHIN_S = 90.0
 DISK_MB = 48
-
-
-class NotHere(Exception):
-    """What a fault needs, and this machine does not have."""
 
 
 @dataclass(slots=True)
@@ -50,10 +48,7 @@ async def scene(fault: str, folder: Path, servers: Servers, chance: Random) -> A
         preload: dict[str, str] = {}
         settings: dict[str, str] = {}
         if needs is Needs.SMALL_DISK:
-            try:
-                state = stack.enter_context(small_disk(folder / "disk", DISK_MB))
-            except OSError as error:
-                raise NotHere(str(error)) from error
+            state = stack.enter_context(small_disk(folder / "disk", DISK_MB))
             settings["LEAST_FREE_BYTES"] = "4000000"
         if needs is Needs.CLOCK:
             clock = folder / "clock"
@@ -61,12 +56,26 @@ async def scene(fault: str, folder: Path, servers: Servers, chance: Random) -> A
         if needs is Needs.HOSTILE_BUS:
             ends = between(servers.venue_nats.url, servers.nats.url, chance)
             bus = await stack.enter_async_context(ends)
-        desk = FaultDesk(folder, servers, state, preload, **settings)
+        toxiproxy = stack.enter_context(_toxiproxy())
+        desk = FaultDesk(folder, servers, toxiproxy, state, preload, **settings)
         stack.push_async_callback(desk.close)
         load = Load(desk)
         trading = asyncio.create_task(load.run())
         stack.push_async_callback(_ended, trading)
         yield Scene(desk, load, clock, state, bus)
+
+
+@contextmanager
+def _toxiproxy() -> Iterator[Toxiproxy]:
+    try:
+        tools.toxiproxy()
+    except (tools.ToolUnavailable, WheelUnavailable) as error:
+        raise NotHere(str(error)) from error
+    toxiproxy = Toxiproxy()
+    try:
+        yield toxiproxy
+    finally:
+        toxiproxy.close()
 
 
 async def _ended(task: asyncio.Task[None]) -> None:
@@ -91,29 +100,38 @@ def _faked(clock: Path) -> dict[str, str]:
 async def play(fault: str, scene: Scene, chance: Random) -> Round:
     """Strikes once, at some moment of the trading."""
     desk, load = scene.desk, scene.load
+    listening = _Listening(desk)
     load.trading.set()
     load.taken()
-    places = {each: each.said()[1] for each in (desk.gateway, desk.venue)}
-    ended = {"gateway": desk.gateway.ended, "venue": desk.venue.ended}
     await until(load.accepted, AGREED_WITHIN_S)
     await asyncio.sleep(chance.uniform(0.2, 0.6))
     await FAULTS[fault].strike(scene)
     over = time.monotonic()
     before = load.taken()
     await until(load.accepted, AGREED_WITHIN_S)
-    trading_again_s = time.monotonic() - over
+    found = Round(fault, before, trading_again_s=time.monotonic() - over)
     load.trading.clear()
-    differences = await _settled(desk)
-    found = Round(fault, _sum(before, load.taken()), trading_again_s, time.monotonic() - over)
-    why = await desk.verified()
-    found.differences = [*differences, *([why] if why else [])]
-    for process, place in places.items():
-        found.named += process.said(place)[0]
-    found.named += found.tally.refused
-    for name, process in (("gateway", desk.gateway), ("venue", desk.venue)):
-        found.named[f"{name} ended"] = process.ended - ended[name]
-    found.named += Counter()  # without those that are zero
+    found.differences = await _settled(desk)
+    found.agreed_s = time.monotonic() - over
+    found.differences += filter(None, [await desk.verified()])
+    found.tally = _sum(before, load.taken())
+    found.named = listening.heard() + found.tally.refused
     return found
+
+
+class _Listening:
+    """To what the desk's processes say, and whether they end, from now on."""
+
+    def __init__(self, desk: FaultDesk) -> None:
+        processes = {"gateway": desk.gateway, "venue": desk.venue}
+        self._since = {name: (each, each.said()[1], each.ended) for name, each in processes.items()}
+
+    def heard(self) -> Counter[str]:
+        named: Counter[str] = Counter()
+        for name, (process, place, ended) in self._since.items():
+            named += process.said(place)[0]
+            named += Counter({f"{name} ended": process.ended - ended})
+        return named
 
 
 async def _settled(desk: FaultDesk) -> list[str]:
