@@ -23,14 +23,18 @@ from trading.signals import Action, OrderType, Side, Signal
 
 BATCH = 20  # of which one rests, and is cancelled with the next
 BATCHES_A_SECOND = 50
+MOST_WAITING = 2_000  # then it waits: what a slow machine cannot do is no fault of the desk
 _ARMED_WITHIN_S = 4.0
 _PATIENCE = 3  # sessions that were not armed: then another revision, as an operator would
 _OPTIONS = (("grpc.initial_reconnect_backoff_ms", 50), ("grpc.max_reconnect_backoff_ms", 200))
+_KEPT = (m.Arm, m.Release)
 _OVER = (grpc.aio.AioRpcError, asyncio.InvalidStateError, AssertionError, TimeoutError)
 
 
 class Trader(RunnerClient):
     """Says with each batch which tick it is of."""
+
+    waiting = 0  # orders of which it has heard no refusal, fill or end
 
     async def trade(self, cause: int, *signals: Signal) -> None:
         self.number += 1
@@ -120,9 +124,14 @@ class Load:
             if not self.trading.is_set():
                 await self._rest(trader)
                 due = began = time.monotonic()
+            self._count(trader)
+            if trader.waiting > MOST_WAITING:
+                await asyncio.sleep(0.02)
+                continue
             signals = self._signals(cause := self._desk.next_tick())
             await trader.trade(cause, *signals)
             self.tally.orders += BATCH
+            trader.waiting += BATCH
             due = max(due + 1 / BATCHES_A_SECOND, time.monotonic() - 1)
             await asyncio.sleep(max(0.0, due - time.monotonic()))
             self.tally.seconds += time.monotonic() - began
@@ -153,13 +162,15 @@ class Load:
         """The verdicts that it was told; they are forgotten."""
         if trader is None:
             return
-        told, trader.told = trader.told, [each for each in trader.told if isinstance(each, m.Arm)]
+        told, trader.told = trader.told, [each for each in trader.told if isinstance(each, _KEPT)]
         for each in told:
             if isinstance(each, m.Ack):
                 for verdict in each.verdicts:
                     self.tally.accepted += verdict.accepted
                     if verdict.reason is not None:
                         self.tally.refused[str(verdict.reason)] += 1
+            elif isinstance(each, m.Outcomes):
+                trader.waiting -= len(each.outcomes)
             elif isinstance(each, m.Refused):
                 self.tally.refused[str(each.reason)] += each.signals
 
