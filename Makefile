@@ -31,7 +31,7 @@ test: check ## The gate, then real servers, then a real Kubernetes
 	$(BIN)/pytest -q -n 3 --dist worksteal -m "servers and not long and not cluster"
 	$(BIN)/pytest -q -m "cluster and not scale"
 
-long: install ## Laws at length, then a million events of the desk against its slow model (ARGS="--seed 7 --events 100000")
+long: install ## Laws at length, faults twenty times, a million events of the desk and its slow model (ARGS="--seed 7 --events 100000")
 	$(BIN)/pytest -q -n 2 --dist worksteal -m long
 	@PYTHONPATH=tests/support:tests/gateway_model $(BIN)/python tests/gateway_model/long_run.py $(ARGS)
 

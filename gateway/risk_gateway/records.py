@@ -151,6 +151,7 @@ class Decided:
     poll: Poll | None = None  # how those who vote together stood to it; None: nobody votes
     sized: tuple[Sized, ...] = ()  # what an intention's quantity was made of, by each policy
     bypassed: tuple[Reason, ...] = ()  # what would have refused it, had a policy not said otherwise
+    session: str = ""  # of the feed; of no batch likewise
 
     @property
     def verdict(self) -> Verdict:

@@ -150,17 +150,20 @@ class Restoration:
     def _batch(self, row: Row) -> None:
         strategy = self.state.strategies[row.strategy]
         body: BatchTaken = body_of(row)
-        again = self.state.market.may_begin_again
-        strategy.decides_in(body.mark.session, begins_again=again)
+        self._decides_in(strategy, body.mark.session)
         strategy.told.batch(batch_of(row))
         strategy.tally.reached(body.mark.count)
         if body.watermarks is not None:
             strategy.account.watermarks = body.watermarks
         self.state.pools.restore(body.together)
 
+    def _decides_in(self, strategy: Strategy, session: str) -> None:
+        strategy.decides_in(session, begins_again=self.state.market.may_begin_again)
+
     def _decided(self, row: Row) -> None:
         strategy = self.state.strategies[row.strategy]
         body: Decided = body_of(row)
+        self._decides_in(strategy, body.session)
         if body.watermarks is not None:
             strategy.account.watermarks = body.watermarks
         strategy.tally.decided(body)

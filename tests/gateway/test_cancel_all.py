@@ -6,7 +6,7 @@ import grpc
 import grpc.aio
 import pytest
 
-from desk_driver import DeskDriver, buy
+from desk_driver import DeskDriver, buy, fill
 from gateway_driver import Stack, until
 from stratops_api.v1 import order_execution_pb2 as venue_pb
 from stratops_api.v1 import risk_gateway_pb2 as pb
@@ -48,6 +48,17 @@ async def test_an_order_that_is_made_afterwards_is_not_meant(desk: DeskDriver) -
     await runner.decide(resting("y", cause=2))
     assert cancels(desk) == ["x-0"]
     assert desk.again().strategy.cancelling == {"x-0"}
+
+
+async def test_what_has_ended_meanwhile_is_cancelled_no_more(desk: DeskDriver) -> None:
+    await (await desk.armed()).decide(resting("x"), resting("y"))
+    for _ in range(2):
+        desk.desk.execution.cancel_all(desk.strategy, "drill")
+        await desk.settled()
+    await desk.filled(fill("x"))
+    leaving = [each for each in desk.left if each.is_cancel]
+    may_leave = desk.desk.execution.may_leave
+    assert [each.client_order_id for each in leaving if may_leave(each)] == ["y-0", "y-0"]
 
 
 async def asked(stack: Stack, **request: object) -> int:

@@ -13,6 +13,7 @@ from desk_driver import DeskDriver, buy, cancel, content, fill
 from desk_story import STEPS, Story
 from stratops_api.v1 import order_execution_pb2 as pb
 from stratops_api.v1 import types_pb2 as types
+from trading.account_memory import BucketMemory, memory_of
 
 
 def fingerprint(desk: DeskDriver) -> dict[str, Any]:
@@ -29,11 +30,17 @@ def fingerprint(desk: DeskDriver) -> dict[str, Any]:
         "positions": dict(account.positions),
         "watermarks": account.watermarks,
         "working": account.working("BTCUSDT"),
+        "rates": rates(desk),
         "terms": (account.terms, strategy.mode),
         "halted": desk.state.halted,
         "grants": (strategy.grants.epoch, strategy.grants.revision, strategy.grants.wanted),
         "orders": [placed.order for placed in desk.archive.orders()],
     }
+
+
+def rates(desk: DeskDriver) -> tuple[BucketMemory, BucketMemory]:
+    memory = memory_of(desk.strategy.account)
+    return memory.second, memory.minute
 
 
 async def told_again(steps: list[tuple[str, str]], folder: Path) -> None:
@@ -88,6 +95,17 @@ async def test_rates_go_on_over_a_restart_and_begin_anew_with_a_replay(
     desk.feed_next()
     (verdict,) = await fresh.decide(buy("y", cause=2))
     assert verdict.accepted is accepted
+
+
+async def test_a_tools_order_counts_for_rates_after_a_restart_as_before(desk: DeskDriver) -> None:
+    runner = await desk.armed(content(max_orders_per_minute=1))
+    runner.batch()  # what decides nothing is not written, its session neither
+    assert desk.desk.submit(desk.strategy, runner.epoch, buy("x"), print) is None
+    desk.feed_next()
+    (verdict,) = await runner.decide(buy("y", cause=2))
+    assert verdict.reason == "max_orders_per_minute"
+    before = rates(desk)
+    assert rates(desk.again()) == before
 
 
 async def test_a_peak_that_a_tools_signal_met_is_known_after_a_restart(desk: DeskDriver) -> None:

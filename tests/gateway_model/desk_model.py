@@ -22,7 +22,6 @@ SECOND_NS = 10**9
 DAY_NS = 86_400 * SECOND_NS
 QUEUE = 1_000
 CAUSE_WAIT_S = 1.0
-UNWRITTEN = "unwritten"  # by no batch: the next life does not know it
 ENDS = ("rejected", "cancelled", "expired")
 
 DEFAULTS: Mapping[str, Decimal] = {
@@ -549,6 +548,10 @@ class DeskModel:
         self.note("sent", id=order_id)
         return True
 
+    def cancels(self, strategy: str, order_id: str) -> bool:
+        """Whether there is still something to cancel."""
+        return is_open(self.orders(strategy)[order_id])
+
     def says(self, strategy: str, order_id: str, state: str, filled: Decimal, reason: str) -> None:
         """The venue, of an order. Without a reason a rejection is `venue_rejected`."""
         order = self.orders(strategy).get(order_id)
@@ -597,7 +600,7 @@ class DeskModel:
 
     def restart(self) -> None:
         """What was not told is forgotten; orders whose end is not known are asked for."""
-        unwritten = {UNWRITTEN, *(each.key for each in self.submissions)}
+        unwritten = {each.key for each in self.submissions}
         facts, self.facts = self.facts, []
         self.by_kind.clear()
         for each in facts:

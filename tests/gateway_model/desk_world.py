@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from desk_driver import HASH, TOKEN, DeskDriver, Runner
-from desk_model import UNWRITTEN, DeskModel, Fact, outstanding
+from desk_model import DeskModel, Fact, outstanding
 from handover.messages import (
     Ack,
     Alive,
@@ -429,7 +429,7 @@ class DeskWorld:
             self.reasons[str(refused.reason)] += 1
             return refused.reason
         if session := self.strategy(seat).grants.mark.session:  # of the armed one's last batch
-            self.model.decides_in(seat.name, session, UNWRITTEN)
+            self.model.decides_in(seat.name, session, key)
         self.model.take(seat.name, key, [signal])
         return None
 
@@ -465,9 +465,8 @@ class DeskWorld:
         """The next one on the way out; None when it may not go any more."""
         leaving = self.leaving.popleft()
         may = self.driver.desk.execution.may_leave(leaving)
-        wanted = leaving.request is None or self.model.sends(
-            leaving.strategy, leaving.client_order_id
-        )
+        said = self.model.sends if leaving.request else self.model.cancels
+        wanted = said(leaving.strategy, leaving.client_order_id)
         self.same(f"{leaving.client_order_id} may leave", wanted, may)
         return leaving if may else None
 

@@ -69,8 +69,13 @@ class Together(RuleBasedStateMachine):
         self.folder.cleanup()
 
 
+def _has_to_go_on(result: Result) -> bool:
+    """Some losses are so rare that chance may leave one out of the first fifty thousand."""
+    return result.steps < 3 * EVENTS and bool(never_happened(result, rare=False))
+
+
 @pytest.mark.long
-@pytest.mark.timeout(1800)
+@pytest.mark.timeout(3600)
 def test_fifty_thousand_events_of_any_kind(capsys: pytest.CaptureFixture[str]) -> None:
     chosen = settings(
         max_examples=EVENTS // STEPS,
@@ -78,7 +83,7 @@ def test_fifty_thousand_events_of_any_kind(capsys: pytest.CaptureFixture[str]) -
         deadline=None,
         suppress_health_check=list(HealthCheck),
     )
-    while Together.result.steps < EVENTS:
+    while Together.result.steps < EVENTS or _has_to_go_on(Together.result):
         run_state_machine_as_test(Together, settings=chosen)
     with capsys.disabled():
         sys.stdout.write(f"\n{Together.result}\n")

@@ -166,6 +166,11 @@ class RunnerClient:
         """How the gateway ended the session."""
         return await self._call.code(), await self._call.details()
 
+    @property
+    def is_over(self) -> bool:
+        """Whether its session has ended."""
+        return bool(self._call.done())
+
     async def armed(self, epoch_above: int = 0) -> int:
         """The epoch, once there is one."""
 
