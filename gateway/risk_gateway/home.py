@@ -16,6 +16,11 @@ Columns = Sequence[tuple[Any, ...]]
 class JournalLocked(Exception):
     """Another gateway holds this journal."""
 
+    def __init__(self, message: str, leader: str = "") -> None:
+        """`leader`: the address by which callers reach it; empty: not known, or it is silent."""
+        super().__init__(message)
+        self.leader = leader
+
 
 class JournalUnusable(Exception):
     """It is not a journal of this version, or can no longer be written."""
@@ -26,6 +31,7 @@ class Postgres:
     url: str
     # A gateway that says nothing for so long is taken for dead, and may be replaced.
     patience_s: float = 4.0
+    address: str = ""  # by which callers reach us while we lead
 
     def __str__(self) -> str:
         """Without the password."""
