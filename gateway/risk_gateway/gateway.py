@@ -83,7 +83,12 @@ class Gateway:
         Restoration(self.state, timing).run()
         self._note_start(settings)
         self.desk = Desk(self.state, loop, allow_live=settings.allow_live, timing=timing)
-        self.halt_file = HaltFile(settings.state_dir, self.state, self.desk.bounds)
+        self.halt_file = HaltFile(
+            settings.state_dir,
+            self.state,
+            self.desk.bounds,
+            replicas=settings.postgres is not None,
+        )
         self.room = _room(journal, settings)
         self._look_at_room()
         self.halt_file.look()  # before anything leaves

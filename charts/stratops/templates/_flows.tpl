@@ -38,6 +38,12 @@ spec:
 {{- include "stratops.to" (dict "inside" (ternary "stratops-venue" "" (eq "true" (include "stratops.demo.venue" .))) "address" (include "stratops.venue.address" .) "port" 9091) }}
 {{- end }}
 
+{{- define "stratops.to.postgres" -}}
+{{- if .Values.gateway.postgres.secret }}
+- ports: [{port: {{ .Values.gateway.postgres.port }}, protocol: TCP}]
+{{- end }}
+{{- end }}
+
 {{- /* What the API server's address is, no selector can say. */}}
 {{- define "stratops.to.api" -}}
 - {{ with .Values.networkPolicy.apiServer.cidr }}to: [{ipBlock: {cidr: {{ . | quote }}}}]
