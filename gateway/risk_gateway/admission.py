@@ -296,7 +296,8 @@ class Admission:
         """What was accepted is durable: now it may go."""
         if decision.order is not None:
             order = decision.order
-            request = order_request(order)
+            account, generation = strategy.account.account, self._state.journal.generation
+            request = order_request(order, account, generation)
             self._state.outside.leave(Leaving(strategy.name, order.client_order_id, request))
         elif decision.modification is not None and decision.signal.modifies:
             target = client_order_id(decision.signal.modifies)

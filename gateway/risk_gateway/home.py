@@ -64,6 +64,11 @@ class Writer(Protocol):
     """Holds the journal, and writes what belongs together in one durable transaction."""
 
     @property
+    def generation(self) -> int:
+        """Of whoever holds it, among those that held it in turn; 0: nobody else can have."""
+        ...
+
+    @property
     def beat_s(self) -> float | None:
         """`beat` is due after so long without a `write`; None: never."""
         ...

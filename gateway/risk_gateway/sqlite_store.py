@@ -18,6 +18,7 @@ _CHUNKS = (64, 8, 1)
 
 
 class SqliteWriter:
+    generation = 0
     beat_s = None
     patience_s = math.inf
 

@@ -223,7 +223,8 @@ class Venue:
         raise (VenueRefused if code in _NOTHING_HAPPENED else VenueUnavailable)(told) from error
 
 
-def order_request(order: Order) -> pb.OrderRequest:
+def order_request(order: Order, account: str = "", generation: int = 0) -> pb.OrderRequest:
+    """`generation`: of the gateway, so that the venue can tell a former one."""
     return pb.OrderRequest(
         symbol=order.symbol,
         side=SIDES.number(order.side),  # type: ignore[arg-type]  # the stubs' own enum type
@@ -236,4 +237,6 @@ def order_request(order: Order) -> pb.OrderRequest:
         client_order_id=order.client_order_id,
         cause=cause_to_proto(order.cause) if order.cause.type else None,
         post_only=order.post_only,
+        generation=generation,
+        account=account,
     )

@@ -89,6 +89,8 @@ def _request(
         time_in_force=_time_in_force(message.time_in_force),
         cause=cause_from_proto(message.cause) if message.HasField("cause") else None,
         post_only=message.post_only,
+        generation=message.generation,
+        account=message.account,
     )
 
 

@@ -34,6 +34,8 @@ class Request:
     time_in_force: TimeInForce = TimeInForce.GTC
     cause: Cause | None = None
     post_only: bool = False
+    generation: int = 0
+    account: str = ""
 
 
 @dataclass(frozen=True, slots=True)

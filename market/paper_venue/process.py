@@ -10,6 +10,7 @@ import grpc.aio
 from market_data import Intake, Subscription, catalogue
 from paper_venue.book import Book
 from paper_venue.feed import Feed
+from paper_venue.fence import Fence
 from paper_venue.log import Log, open_log
 from paper_venue.metrics import Counts, Figures
 from paper_venue.orders import Fill, Order
@@ -52,7 +53,8 @@ async def serve(settings: Settings, log: Log) -> None:
             store.record(order, fills)
 
         depth = max(_LEAST_TAPE, _TAPE_MESSAGES // len(settings.symbols))
-        venue = PaperVenue(instruments, settings.rules, record, book, Tape(depth))
+        fence = Fence(contents.generations, store.note_generation)
+        venue = PaperVenue(instruments, settings.rules, record, book, Tape(depth), fence)
         venue.resume(contents.open_orders, time.monotonic())
         log("book_opened", orders=contents.last_number, open=book.open_count)
         await _run(settings, venue, store, contents.session, log, counts)

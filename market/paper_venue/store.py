@@ -7,7 +7,7 @@ jobs too: whoever asks sees everything recorded before, and only what is on disk
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
@@ -43,6 +43,10 @@ CREATE TABLE IF NOT EXISTS fills (
     published INTEGER NOT NULL DEFAULT 0
 );
 CREATE TABLE IF NOT EXISTS feed (id INTEGER PRIMARY KEY CHECK (id = 1), session TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS generations (
+    account TEXT PRIMARY KEY,
+    highest TEXT NOT NULL
+) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS fills_unpublished ON fills (number) WHERE NOT published;
 """
 _PUT_ORDER = """
@@ -72,6 +76,7 @@ class Contents:
     buried: Collection[str]
     open_orders: Collection[Order]
     session: str  # of the feed, as last noted; "" before
+    generations: Mapping[str, int]  # by account, the highest of a gateway
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +122,9 @@ class Store:
             buried=[key for (key,) in rows("SELECT client_order_id FROM tombstones")],
             open_orders=_orders(rows("SELECT body FROM orders WHERE open ORDER BY number")),
             session=session,
+            generations={
+                account: int(highest) for account, highest in rows("SELECT * FROM generations")
+            },
         )
 
     def start(self) -> None:
@@ -140,6 +148,11 @@ class Store:
     def note_session(self, session: str) -> None:
         statement = "INSERT OR REPLACE INTO feed (id, session) VALUES (1, ?)"
         self._jobs.put(_Job(lambda rows: rows.execute(statement, (session,))))
+
+    def note_generation(self, account: str, generation: int) -> None:
+        statement = "INSERT OR REPLACE INTO generations VALUES (?, ?)"
+        values = (account, str(generation))  # it has no sign: SQLite's whole numbers do
+        self._jobs.put(_Job(lambda rows: rows.execute(statement, values)))
 
     async def orders(self, client_order_ids: Collection[str]) -> list[Order | None]:
         """As they stand on disk, in the order asked; None for one that was never submitted."""

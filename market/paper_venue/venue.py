@@ -12,6 +12,7 @@ from itertools import chain
 
 from paper_venue.admission import refusal
 from paper_venue.book import Book
+from paper_venue.fence import Fence
 from paper_venue.matching import Terms, match
 from paper_venue.orders import Fill, Order, Refusal, Request
 from trading.instruments import Instrument
@@ -49,6 +50,7 @@ class PaperVenue:
         record: Record,
         book: Book,
         tape: Tape,
+        fence: Fence | None = None,
     ) -> None:
         self._terms = {name: Terms(each, rules.sizes) for name, each in instruments.items()}
         self._instruments = instruments
@@ -56,6 +58,7 @@ class PaperVenue:
         self._record = record
         self._book = book
         self._tape = tape
+        self._fence = fence or Fence()
         self._give_up_at: dict[str, float] = {}  # waiting orders, by client order id
         self._behind: set[str] = set()  # orders of an earlier life that have met no news yet
 
@@ -87,7 +90,8 @@ class PaperVenue:
         if self._book.knows(request.client_order_id):
             return
         order = Order(self._book.next_number(), request)
-        found = self._buried(request) or invalid or self._refusal(request)
+        fenced = self._fence.refusal(request)
+        found = fenced or self._buried(request) or invalid or self._refusal(request)
         if found is not None:
             self._keep(order.rejected(found))
             return
