@@ -69,7 +69,7 @@ class _Callers(grpc.GenericRpcHandler):
     def __init__(self, leader: str) -> None:
         self.leader = leader  # empty: nobody, as far as can be told
 
-    def service(self, _: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[bytes, bytes]:
+    def service(self, _: grpc.HandlerCallDetails) -> "grpc.RpcMethodHandler[bytes, bytes]":
         return grpc.stream_stream_rpc_method_handler(self._refuse)
 
     async def _refuse(self, _: Any, context: grpc.aio.ServicerContext[Any, Any]) -> None:
