@@ -200,6 +200,7 @@ def _event(row: Row) -> Event:
 
 def _fills(archive: Archive, rows: list[Row]) -> list[Traded]:
     """The books are made again up to each of them, from the seal before."""
+    rows = [row for row in rows if row.number > archive.cut.number]  # before, no books are left
     if not rows:
         return []
     found: list[Traded] = []

@@ -81,6 +81,11 @@ class Writer(Protocol):
         """Raises where it cannot be written, or is another gateway's by now."""
         ...
 
+    def rewrite(self, changes: Iterable[tuple[str, Columns]]) -> None:
+        """Statements, each with the rows that it is for, in one durable transaction. `?` stands
+        for a value. Raises as `write` does."""
+        ...
+
     def beat(self) -> None:
         """Says that this gateway is still here. Raises as `write` does."""
         ...
@@ -126,6 +131,16 @@ def reader(home: Home, *, one_moment: bool = False) -> Reader:
     from risk_gateway.sqlite_store import reading, reading_one_moment
 
     return reading_one_moment(home) if one_moment else reading(home)
+
+
+def has_table(home: Home, reader: Reader, name: str) -> bool:
+    """Some come with a first use."""
+    query = (
+        "SELECT to_regclass(?) IS NOT NULL"
+        if isinstance(home, Postgres)
+        else "SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE name = ?)"
+    )
+    return bool(reader.execute(query, (name,)).fetchone()[0])
 
 
 def last_of_each(rows: Iterable[tuple[Any, ...]]) -> list[tuple[Any, ...]]:

@@ -8,6 +8,7 @@ what it has not written it has told nobody. Times are the database's own.
 import os
 import socket
 import uuid
+from collections.abc import Iterable
 from typing import Any
 
 import psycopg
@@ -118,6 +119,13 @@ class PostgresWriter:
                 connection.execute(_INSERT_SEALS, _arrays(seals))
             last = (log[-1][0], log[-1][-1])
             connection.execute("UPDATE head SET number = %s, hash = %s", last)
+
+    def rewrite(self, changes: Iterable[tuple[str, Columns]]) -> None:
+        with self._connection.transaction():
+            self._connection.execute("SELECT still_leads(%s::bigint)", (self.generation,))
+            cursor = self._connection.cursor()
+            for statement, rows in changes:
+                cursor.executemany(statement.replace("?", "%s"), rows)
 
     def beat(self) -> None:
         with self._leading():

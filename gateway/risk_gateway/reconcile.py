@@ -130,14 +130,7 @@ def _totals(order: pb.OrderResponse | None) -> Totals:
 
 
 def _all_orders(archive: Archive) -> Mapping[str, OrderRow]:
-    orders: dict[str, OrderRow] = {}
-    after = ""
-    while True:
-        page = archive.orders(after)
-        orders.update((placed.order.client_order_id, placed.order) for placed in page)
-        if not page:
-            return orders
-        after = page[-1].order.client_order_id
+    return {order.client_order_id: order for order in archive.order_rows()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,9 +150,14 @@ def _held(state: State) -> Mapping[str, _Held]:
 
 def _books(archive: Archive, held: Mapping[str, _Held]) -> list[str]:
     """The journal's own fills against its orders and the positions in memory."""
-    traded: dict[tuple[str, str], Decimal] = {}
+    traded = {
+        (strategy, symbol): Decimal(quantity)
+        for strategy, symbol, quantity in archive.cut.positions
+    }
     for row in archive.of_kind(Kind.FILL):
         fill: Fill = body_of(row)
+        if row.number <= archive.cut.number:
+            continue  # of an order that was open there: it is in what was held
         if row.strategy in held and (row.outcome or 0) <= held[row.strategy].outcome:
             key = (row.strategy, fill.symbol)
             signed = fill.quantity * fill.side.sign
