@@ -100,6 +100,8 @@ class Explanation:
 def explained(archive: Archive, name: str) -> Explanation:
     """Of a client order id, or a signal id. Raises UnknownSignal."""
     row = archive.record(Kind.DECIDED, signal_of(name)) or archive.record(Kind.DECIDED, name)
+    if row is None and archive.known(Kind.DECIDED, [signal_of(name), name]):
+        raise UnknownSignal(f"{name}: decided before record {archive.cut.number}, now deleted")
     if row is None:
         raise UnknownSignal(f"{name}: neither an order nor a signal of this journal")
     decided: Decided = body_of(row)

@@ -70,7 +70,7 @@ def pruned(home: Home, keep_days: int, now_ns: int) -> Pruned:
         finally:
             archive.close()
         held.rewrite(_changes(seal, snapshot, doomed))
-        return Pruned(seal.number, len(doomed), sum(kind in _TAKEN_ONCE for _, kind, _ in doomed))
+        return Pruned(seal.number, len(doomed), len(_ids(doomed)))
     finally:
         held.close()
 
@@ -105,8 +105,8 @@ def _readable(seal: Seal) -> Snapshot:
 
 
 def _doomed(archive: Archive, seal: Seal, needed: _Needed) -> Iterator[tuple[int, str, str | None]]:
-    """Number, kind and key."""
-    for row in archive.read(archive.cut.number, seal.number):
+    """Number, kind and key; also of what was needed after the seal before."""
+    for row in archive.read(0, seal.number):
         if row.kind in BULK and not needed.has(row):
             yield row.number, row.kind, row.key
 
@@ -117,8 +117,7 @@ def _changes(
     """Statements, each with its rows."""
     for table in _TABLES:
         yield table, [()]
-    ids = ((kind, key) for _, kind, key in doomed if kind in _TAKEN_ONCE)
-    for rows in _pages(ids):
+    for rows in _pages(_ids(doomed)):
         yield "INSERT INTO past VALUES (?, ?)", rows
     for rows in _pages((number,) for number, _, _ in doomed):
         yield "DELETE FROM log WHERE number = ?", rows
@@ -129,6 +128,10 @@ def _changes(
         "INSERT INTO cut VALUES (1, ?, ?)",
         [(cut.number, msgspec.json.encode(cut.positions).decode())],
     )
+
+
+def _ids(doomed: Collection[tuple[int, str, str | None]]) -> list[tuple[object, ...]]:
+    return [(kind, key) for _, kind, key in doomed if kind in _TAKEN_ONCE and key is not None]
 
 
 def _pages(rows: Iterable[tuple[object, ...]]) -> Iterator[list[tuple[object, ...]]]:
