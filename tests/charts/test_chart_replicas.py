@@ -3,8 +3,8 @@
 import pytest
 import yaml
 
-from chart_driver import HelmFailed, Object, rendered
-from flows import OUTSIDE, flows
+from chart_driver import NAMESPACE, HelmFailed, Object, rendered
+from flows import OUTSIDE, Place, flows, lets
 
 SECRET = 'gateway.postgres.secret="journal"'
 BOTH = [
@@ -86,3 +86,49 @@ def test_another_number_is_refused_with_the_field_named(sets: list[str], version
 def test_one_with_its_journal_in_a_database_is_called_by_the_service() -> None:
     desk = rendered("external", [SECRET]).one("ConfigMap", "stratops-desk")
     assert desk["data"]["gateway"] == "stratops-gateway.trading.svc:9090"
+
+
+# ---- certificates of callers
+
+
+def test_callers_with_a_certificate_have_a_port_of_their_own() -> None:
+    env = rendered("replicas").env("stratops-gateway")
+    (mounted,) = (
+        mount["mountPath"]
+        for mount in gateways()["template"]["spec"]["containers"][0]["volumeMounts"]
+        if mount["name"] == "clients"
+    )
+    assert env["STRATOPS_TLS_CLIENT_CA"] == f"{mounted}/ca.crt"
+    assert env["STRATOPS_TLS_CLIENT_LISTEN"].endswith(":9094")
+    for name in ("stratops-gateway", "stratops-gateway-headless"):
+        ports = rendered("replicas").one("Service", name)["spec"]["ports"]
+        assert 9094 in {port["port"] for port in ports}
+
+
+def test_only_who_is_named_may_open_that_port() -> None:
+    policies = rendered("replicas").of_kind("NetworkPolicy")
+    gateway = Place("gateway", {"app.kubernetes.io/name": "stratops-gateway"}, NAMESPACE)
+    for namespace, may in (("people", True), ("elsewhere", False), (NAMESPACE, False)):
+        caller = Place("caller", {}, namespace)
+        assert lets(policies, gateway, caller, 9094, "ingress") is may
+        assert not lets(policies, gateway, caller, 9090, "ingress")
+
+
+def test_without_a_ca_there_is_no_such_port() -> None:
+    spec = rendered("external").one("Service", "stratops-gateway")["spec"]
+    assert 9094 not in {port["port"] for port in spec["ports"]}
+    assert "STRATOPS_TLS_CLIENT_CA" not in rendered("external").env("stratops-gateway")
+
+
+# ---- many desks
+
+
+def test_desks_of_one_operator_share_nothing_but_it() -> None:
+    desks = {name: rendered("desk-only", namespace=name) for name in ("desk-a", "desk-b")}
+    for name, desk in desks.items():
+        assert {each["metadata"].get("namespace") for each in desk.objects} == {name}
+        env = desk.env("stratops-gateway")
+        operator = "system:serviceaccount:stratops-system:stratops-operator"
+        assert env["STRATOPS_OPERATORS"] == operator
+        address = desk.one("ConfigMap", "stratops-desk")["data"]["gateway"]
+        assert address == f"stratops-gateway.{name}.svc:9090"
