@@ -79,7 +79,7 @@ def test_the_database_is_reached_by_its_port() -> None:
     ],
 )
 def test_another_number_is_refused_with_the_field_named(sets: list[str], version: int) -> None:
-    with pytest.raises(HelmFailed, match=r"/gateway/(replicas|postgres/secret)"):
+    with pytest.raises(HelmFailed, match=r"gateway[./](replicas|postgres[./]secret)"):
         rendered("external", sets, version=version)
 
 
