@@ -36,6 +36,15 @@ def backup(
     audit("backup", journal, str(target))
 
 
+@app.command()
+def prune(
+    keep_days: Annotated[int, typer.Option(help="What is younger stays whole.", min=1)],
+    journal: Where = STATE,
+) -> None:
+    """Delete old records up to a seal, while no gateway runs; every id is kept."""
+    audit("prune", journal, f"--keep-days={keep_days}")
+
+
 def audit(command: str, journal: Path, *more: str, as_json: bool = False) -> None:
     """Ends the command with its exit code."""
     json = ["--json"] if as_json else []

@@ -310,7 +310,8 @@ class Admission:
         if decision.order is not None:
             order = decision.order
             account, reduces = strategy.account.account, strategy.only_reduces(order)
-            request = order_request(order, account, reduce_only=reduces)
+            generation = self._state.journal.generation
+            request = order_request(order, account, generation, reduce_only=reduces)
             leaving = Leaving(strategy.name, order.client_order_id, request, venue=order.venue)
             self._state.outside.leave(leaving)
         elif decision.modification is not None and decision.signal.modifies:

@@ -24,7 +24,8 @@ from risk_gateway.desk import LowerTerm, NotAllowed, NotDeployed
 from risk_gateway.explanation import UnknownSignal
 from risk_gateway.sessions import Context
 from stratops_wire import InvalidMessage
-from stratops_wire.gateway_client import LOWER_TERM, REFUSAL_KEY
+from stratops_wire.gateway_client import LOWER_TERM
+from stratops_wire.leader import REFUSAL_KEY
 
 T = TypeVar("T")
 

@@ -7,7 +7,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from risk_gateway.home import Home, reader
+import msgspec
+
+from risk_gateway.home import Home, has_table, reader
 from risk_gateway.journal import OrderRow, Seal
 
 _PAGE = 5_000
@@ -61,6 +63,14 @@ class Head:
     hash: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """Up to where records were deleted (`pruning`), and what was held there."""
+
+    number: int = 0
+    positions: tuple[tuple[str, str, str], ...] = ()  # strategy, symbol, quantity
+
+
 _ROW = (
     "log.number, log.kind, log.strategy, log.outcome, log.at_ns, log.body, log.key, log.order_id,"
     " log.order_state, log.hash"
@@ -71,6 +81,7 @@ class Archive:
     def __init__(self, home: Home, *, one_moment: bool = False) -> None:
         """`one_moment`: whatever is written meanwhile is not seen. Raises JournalUnusable."""
         self._connection = reader(home, one_moment=one_moment)
+        self.cut = self._read_cut() if has_table(home, self._connection, "cut") else Cut()
 
     def close(self) -> None:
         self._connection.close()
@@ -93,19 +104,29 @@ class Archive:
             marks = ", ".join("?" * len(some))
             query = f"SELECT key FROM log WHERE kind = ? AND key IN ({marks})"  # noqa: S608  # marks only
             found.update(key for (key,) in self._connection.execute(query, (kind, *some)))
+            if self.cut.number:
+                query = query.replace("FROM log", "FROM past")
+                found.update(key for (key,) in self._connection.execute(query, (kind, *some)))
         return found
 
     def knows_fill(self, fill_id: str, before: int = _LAST) -> bool:
         """Whether it was counted, or kept as a stray, by a record before that one."""
         query = "SELECT 1 FROM log WHERE kind IN ('fill', 'stray') AND key = ? AND number < ?"
-        return self._connection.execute(query, (fill_id, before)).fetchone() is not None
+        if self._connection.execute(query, (fill_id, before)).fetchone() is not None:
+            return True
+        query = "SELECT 1 FROM past WHERE kind = 'fill' AND key = ?"
+        return (
+            self.cut.number > 0
+            and self._connection.execute(query, (fill_id,)).fetchone() is not None
+        )
 
     def head(self) -> Head:
         return Head(*self._connection.execute("SELECT journal, number, hash FROM head").fetchone())
 
     def first(self) -> int:
-        """Number of the first record that is here; 0: there is none."""
-        return int(self._connection.execute("SELECT min(number) FROM log").fetchone()[0] or 0)
+        """Number of the first record of the chain that is here; 0: there is none."""
+        query = "SELECT min(number) FROM log WHERE number > ?"
+        return int(self._connection.execute(query, (self.cut.number,)).fetchone()[0] or 0)
 
     def seals(self) -> list[int]:
         """After which records there is one."""
@@ -194,6 +215,11 @@ class Archive:
         )
         found = self._connection.execute(query, (client_order_id,)).fetchone()
         return _order(found) if found else None
+
+    def _read_cut(self) -> Cut:
+        found = self._connection.execute("SELECT number, positions FROM cut").fetchone()
+        assert found is not None
+        return Cut(found[0], msgspec.json.decode(found[1], type=tuple[tuple[str, str, str], ...]))
 
     def _rows(self, where: str, values: Iterable[object]) -> list[Row]:
         query = f"SELECT {_ROW} FROM log {where}"  # noqa: S608  # `where` is a constant of this class

@@ -6,6 +6,7 @@
 import argparse
 import json
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,13 +14,14 @@ from risk_gateway.archive import Archive
 from risk_gateway.backup import TargetExists, back_up
 from risk_gateway.explanation import UnknownSignal, explained
 from risk_gateway.explanation_text import to_json, to_text
-from risk_gateway.home import Home, JournalUnusable, of
+from risk_gateway.home import Home, JournalLocked, JournalUnusable, of
 from risk_gateway.proof import NotProven
+from risk_gateway.pruning import pruned
 from risk_gateway.verification import Proven, verified
 from stratops_wire.scalars import text_of
 from trading.ledger import Ledger
 
-_EXPECTED = (NotProven, UnknownSignal, JournalUnusable, TargetExists, OSError)
+_EXPECTED = (NotProven, UnknownSignal, JournalLocked, JournalUnusable, TargetExists, OSError)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -44,6 +46,10 @@ def _parser() -> argparse.ArgumentParser:
     backup.add_argument("journal", type=of)
     backup.add_argument("target", type=Path)
     backup.set_defaults(answer=_back_up)
+    prune = commands.add_parser("prune")
+    prune.add_argument("journal", type=of)
+    prune.add_argument("--keep-days", type=_days, required=True)
+    prune.set_defaults(answer=_prune)
     explain = commands.add_parser("explain")
     explain.add_argument("journal", type=of)
     explain.add_argument("order")
@@ -69,6 +75,26 @@ def _back_up(asked: argparse.Namespace) -> str:
     back_up(journal, asked.target)
     proven = verified(asked.target)
     return f"{asked.target}: records {proven.first} to {proven.last}, proven"
+
+
+def _days(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}, expected a whole number of days, 1 or more")
+    return int(text)
+
+
+def _prune(asked: argparse.Namespace) -> str:
+    home = file_of(asked.journal)
+    if isinstance(home, Path) and not home.is_file():
+        raise JournalUnusable(f"journal {home}: not there")
+    done = pruned(home, asked.keep_days, time.time_ns())
+    if not done.through:
+        return f"nothing deleted: no seal is older than {asked.keep_days} days"
+    proven = verified(home)
+    return (
+        f"deleted: {done.deleted} records up to {done.through}; {done.ids} ids are kept of them\n"
+        f"proven: records {proven.first} to {proven.last}"
+    )
 
 
 def _explain(asked: argparse.Namespace) -> str:

@@ -106,6 +106,8 @@ def explained(archive: Archive, name: str) -> Explanation:
     row = archive.record(Kind.DECIDED, signal_of(name)) or archive.record(Kind.DECIDED, name)
     if row is None and (foreign := archive.record(Kind.ADOPTED, name)):
         return _adopted(archive, foreign)
+    if row is None and archive.known(Kind.DECIDED, [signal_of(name), name]):
+        raise UnknownSignal(f"{name}: decided before record {archive.cut.number}, now deleted")
     if row is None:
         raise UnknownSignal(f"{name}: neither an order nor a signal of this journal")
     decided: Decided = body_of(row)
@@ -255,6 +257,7 @@ def _event(row: Row) -> Event:
 
 def _fills(archive: Archive, rows: list[Row]) -> list[Traded]:
     """The books are made again up to each of them, from the seal before."""
+    rows = [row for row in rows if row.number > archive.cut.number]  # before, no books are left
     if not rows:
         return []
     found: list[Traded] = []

@@ -76,7 +76,11 @@ class FillBook:
 
     def _book(self, fill: Fill) -> None:
         received_ns = perf_counter_ns()
-        strategy, order = self._owner(fill)
+        try:
+            strategy, order = self._owner(fill)
+        except ForeignFill as error:
+            self._stray(fill, str(error))
+            return
         if strategy is None:
             self._stray(fill, f"no strategy {fill.strategy!r} and no order of that id")
             return
@@ -106,7 +110,8 @@ class FillBook:
         """Raises ForeignFill."""
         row = self._state.archive.record(Kind.FILL, bust.busts)
         if row is None:
-            raise ForeignFill(f"it takes back fill {bust.busts}, which was counted nowhere")
+            kept = "counted nowhere, or is older than what was kept"
+            raise ForeignFill(f"it takes back fill {bust.busts}, which was {kept}")
         before = self._state.busted.get(bust.busts)
         if before is not None:
             raise ForeignFill(f"fill {bust.busts} was taken back before, by {before}")
@@ -126,7 +131,9 @@ class FillBook:
         self._take_back(bust)
 
     def _owner(self, fill: Fill) -> tuple[Strategy | None, Order | None]:
-        """By client order id; the name in the fill counts only for what is not ours."""
+        """By client order id; the name in the fill counts only for what is not ours.
+
+        Raises ForeignFill."""
         named = self._state.strategies.get(fill.strategy)
         order = named.order(fill.client_order_id) if named is not None else None
         if order is not None or not fill.client_order_id:
@@ -138,11 +145,12 @@ class FillBook:
         return strategy, strategy.order(fill.client_order_id) or self._old_order(fill)
 
     def _old_order(self, fill: Fill) -> Order:
-        """An order that ended long ago, as it stood then."""
+        """An order that ended long ago, as it stood then. Raises ForeignFill."""
         archive, name = self._state.archive, fill.client_order_id
         made = archive.record(Kind.DECIDED, signal_of(name)) or archive.record(Kind.ADOPTED, name)
         row = self._state.archive.order(fill.client_order_id)
-        assert made is not None
+        if made is None:
+            raise ForeignFill("its order ended before what was kept of the journal")
         assert row is not None
         body: Decided | Adopted = body_of(made)
         assert body.order is not None

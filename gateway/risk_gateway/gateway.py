@@ -4,11 +4,8 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import grpc
-import grpc.aio
 import structlog
 
 from handover.timing import Timing
@@ -21,6 +18,7 @@ from risk_gateway.fills import FillReader
 from risk_gateway.halt_file import HaltFile
 from risk_gateway.home import Postgres
 from risk_gateway.journal import Journal
+from risk_gateway.listening import listen, made_server
 from risk_gateway.market_view import MarketView
 from risk_gateway.metrics import DeskCollector, exposition
 from risk_gateway.opening import Opening
@@ -35,10 +33,9 @@ from risk_gateway.room import Room
 from risk_gateway.roster import Roster
 from risk_gateway.sealing import Sealer
 from risk_gateway.service import Service
-from risk_gateway.settings import InvalidSettings, Settings
+from risk_gateway.settings import Settings
 from risk_gateway.standby import led_journal
 from risk_gateway.state import State
-from risk_gateway.tls import server_credentials
 from risk_gateway.venue_file import VenueKind, VenueTerms, routes_of
 from risk_gateway.venues import Venues, check_orders, check_symbols
 from stratops_api.v1.risk_gateway_pb2_grpc import add_RiskGatewayServicer_to_server
@@ -54,23 +51,7 @@ log = structlog.get_logger()
 TICK_S = 0.02
 _GRACE_S = 0.2
 _STUCK_S = 10.0
-_MOST_CALLS = 2_000  # sessions are calls too
 _TIMING = Timing()
-_SERVER_OPTIONS = (
-    # Without it a hung gateway and its successor could share one port, and its calls.
-    ("grpc.so_reuseport", 0),
-    ("grpc.max_receive_message_length", 64 * 1024 * 1024),  # a strategy's snapshot
-    ("grpc.max_send_message_length", 64 * 1024 * 1024),
-    # Of one connection: what a flood of calls can put in front of the others' at most.
-    ("grpc.max_concurrent_streams", 256),
-    # A runner whose node has gone says nothing: its session would live on for hours.
-    ("grpc.keepalive_time_ms", 10_000),
-    ("grpc.keepalive_timeout_ms", 5_000),
-    # Clients ask each 10 s, idle ones too; oftener than this is a fault.
-    ("grpc.keepalive_permit_without_calls", 1),
-    ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
-    ("grpc.http2.max_pings_without_data", 0),
-)
 
 
 class Fault(Exception):
@@ -103,7 +84,12 @@ class Gateway:
         check_orders(settings.venues, self.state.strategies.values())
         self._note_start(settings)
         self.desk = Desk(self.state, loop, allow_live=settings.allow_live, timing=timing)
-        self.halt_file = HaltFile(settings.state_dir, self.state, self.desk.bounds)
+        self.halt_file = HaltFile(
+            settings.state_dir,
+            self.state,
+            self.desk.bounds,
+            replicas=settings.postgres is not None,
+        )
         self.room = _room(journal, settings)
         self._look_at_room()
         self.halt_file.look()  # before anything leaves
@@ -234,16 +220,12 @@ class Gateway:
             lambda: self.positions.unpublished,
             lambda: self.opening.differences,
         )
-        server = grpc.aio.server(
-            options=_SERVER_OPTIONS,
-            maximum_concurrent_rpcs=_MOST_CALLS,
-            interceptors=(ReadRequests(),),
-        )
+        server = made_server(interceptors=(ReadRequests(),))
         service = Service(
             self.desk, self.venues, self.callers, surroundings, self.on_fault, self.settings.most
         )
         add_RiskGatewayServicer_to_server(service, server)
-        self.address = _listen(server, self.settings)
+        self.address = listen(server, self.settings)
         host = self.settings.pages_host
         async with pages.serving(host, self.settings.metrics_port, self._pages()):
             await server.start()
@@ -327,25 +309,3 @@ def _room(journal: Journal, settings: Settings) -> Room | None:
     if isinstance(journal.home, Postgres):
         return None
     return Room(journal.home, settings.least_free_bytes)
-
-
-def _listen(server: grpc.aio.Server, settings: Settings) -> str:
-    """Raises InvalidSettings, InvalidCertificate."""
-    everywhere = None if settings.client_listen else settings.client_ca
-    if settings.client_listen:
-        _bind(server, "TLS_CLIENT_LISTEN", settings.client_listen, settings, settings.client_ca)
-    return _bind(server, "LISTEN", settings.listen, settings, everywhere)
-
-
-def _bind(
-    server: grpc.aio.Server, name: str, address: str, settings: Settings, client_ca: Path | None
-) -> str:
-    try:
-        if settings.tls_dir is None:
-            port = server.add_insecure_port(address)
-        else:
-            trust = server_credentials(settings.tls_dir, client_ca)
-            port = server.add_secure_port(address, trust)
-    except RuntimeError as error:
-        raise InvalidSettings(f"STRATOPS_{name}: {address!r} cannot be bound: {error}") from error
-    return f"{address.rpartition(':')[0]}:{port}"

@@ -14,20 +14,25 @@ _MOST_BYTES = 200
 class HaltFile:
     """Asked by `look`, at the start and then each tick: a stat, which takes microseconds."""
 
-    def __init__(self, folder: Path, state: State, bounds: Bounds) -> None:
+    def __init__(
+        self, folder: Path, state: State, bounds: Bounds, *, replicas: bool = False
+    ) -> None:
+        """With `replicas` each has a folder of its own: that there is no file in ours lifts no
+        halt that a file in another's began."""
         self._path = folder / NAME
         self._state = state
         self._bounds = bounds
+        self._replicas = replicas
         self._seen = ""  # a file is read again when it was written again
 
     def look(self) -> None:
         seen = self._stamp()
         if seen == self._seen and bool(seen) == ((DESK, FILE) in self._state.latches):
             return
-        self._seen = seen
+        was_here, self._seen = bool(self._seen), seen
         if seen:
             self._bounds.halt(self._reason(), source=FILE)
-        else:
+        elif was_here or not self._replicas:
             self._bounds.resume(f"{NAME} is gone", source=FILE)
 
     def _stamp(self) -> str:

@@ -16,6 +16,11 @@ Columns = Sequence[tuple[Any, ...]]
 class JournalLocked(Exception):
     """Another gateway holds this journal."""
 
+    def __init__(self, message: str, leader: str = "") -> None:
+        """`leader`: the address by which callers reach it; empty: not known, or it is silent."""
+        super().__init__(message)
+        self.leader = leader
+
 
 class JournalUnusable(Exception):
     """It is not a journal of this version, or can no longer be written."""
@@ -26,6 +31,7 @@ class Postgres:
     url: str
     # A gateway that says nothing for so long is taken for dead, and may be replaced.
     patience_s: float = 4.0
+    address: str = ""  # by which callers reach us while we lead
 
     def __str__(self) -> str:
         """Without the password."""
@@ -58,6 +64,11 @@ class Writer(Protocol):
     """Holds the journal, and writes what belongs together in one durable transaction."""
 
     @property
+    def generation(self) -> int:
+        """Of whoever holds it, among those that held it in turn; 0: nobody else can have."""
+        ...
+
+    @property
     def beat_s(self) -> float | None:
         """`beat` is due after so long without a `write`; None: never."""
         ...
@@ -68,6 +79,11 @@ class Writer(Protocol):
 
     def write(self, log: Columns, orders: Columns, seals: Columns) -> None:
         """Raises where it cannot be written, or is another gateway's by now."""
+        ...
+
+    def rewrite(self, changes: Iterable[tuple[str, Columns]]) -> None:
+        """Statements, each with the rows that it is for, in one durable transaction. `?` stands
+        for a value. Raises as `write` does."""
         ...
 
     def beat(self) -> None:
@@ -115,6 +131,16 @@ def reader(home: Home, *, one_moment: bool = False) -> Reader:
     from risk_gateway.sqlite_store import reading, reading_one_moment
 
     return reading_one_moment(home) if one_moment else reading(home)
+
+
+def has_table(home: Home, reader: Reader, name: str) -> bool:
+    """Some come with a first use."""
+    query = (
+        "SELECT to_regclass(?) IS NOT NULL"
+        if isinstance(home, Postgres)
+        else "SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE name = ?)"
+    )
+    return bool(reader.execute(query, (name,)).fetchone()[0])
 
 
 def last_of_each(rows: Iterable[tuple[Any, ...]]) -> list[tuple[Any, ...]]:

@@ -100,6 +100,11 @@ class Journal:
         self._entries.put(_Entry(records, then))
 
     @property
+    def generation(self) -> int:
+        """Ours, among the gateways that held this journal in turn; 0: there is one only."""
+        return self._writer.generation
+
+    @property
     def is_held(self) -> bool:
         """Whether nobody else can have taken it meanwhile."""
         return time.monotonic() - self._held_at < self._writer.patience_s

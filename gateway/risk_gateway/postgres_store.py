@@ -8,6 +8,7 @@ what it has not written it has told nobody. Times are the database's own.
 import os
 import socket
 import uuid
+from collections.abc import Iterable
 from typing import Any
 
 import psycopg
@@ -61,11 +62,16 @@ _TABLES = (
     END IF;
 END $$ LANGUAGE plpgsql""",  # noqa: S608  # constants
 )
+# In a database of before: it tells where callers reach whoever leads.
+_HAS_NO_ADDRESS = """SELECT NOT EXISTS (SELECT FROM pg_attribute
+WHERE attrelid = 'leader'::regclass AND attname = 'address')"""
 _TAKE = """UPDATE leader
-SET generation = generation + 1, holder = %s, seen = clock_timestamp(), released = false
+SET generation = generation + 1, holder = %s, address = %s, seen = clock_timestamp(),
+    released = false
 WHERE released OR seen < clock_timestamp() - make_interval(secs => %s)
 RETURNING generation"""
-_WHO = "SELECT holder, extract(epoch FROM clock_timestamp() - seen)::float8 FROM leader"
+_WHO = """SELECT holder, CASE WHEN released THEN '' ELSE address END,
+extract(epoch FROM clock_timestamp() - seen)::float8 FROM leader"""
 _RELEASE = "UPDATE leader SET released = true WHERE generation = %s"
 
 
@@ -114,6 +120,13 @@ class PostgresWriter:
             last = (log[-1][0], log[-1][-1])
             connection.execute("UPDATE head SET number = %s, hash = %s", last)
 
+    def rewrite(self, changes: Iterable[tuple[str, Columns]]) -> None:
+        with self._connection.transaction():
+            self._connection.execute("SELECT still_leads(%s::bigint)", (self.generation,))
+            cursor = self._connection.cursor()
+            for statement, rows in changes:
+                cursor.executemany(statement.replace("?", "%s"), rows)
+
     def beat(self) -> None:
         with self._leading():
             pass
@@ -134,14 +147,18 @@ class PostgresWriter:
 
     def _taken(self) -> int:
         holder = f"{socket.gethostname()} ({os.getpid()})"
-        found = self._connection.execute(_TAKE, (holder, self._home.patience_s)).fetchone()
+        patience_s = self._home.patience_s
+        values = (holder, self._home.address, patience_s)
+        found = self._connection.execute(_TAKE, values).fetchone()
         if found is not None:
             return int(found[0])
-        who = self._connection.execute(_WHO).fetchone()
-        assert who is not None
+        found = self._connection.execute(_WHO).fetchone()
+        assert found is not None
+        who, address, silent_s = found
         raise JournalLocked(
-            f"journal {self._home}: {who[0]} leads, heard from {who[1]:.1f} s ago; it is replaced "
-            f"after {self._home.patience_s:g} s of silence"
+            f"journal {self._home}: {who} leads, heard from {silent_s:.1f} s ago; it is replaced "
+            f"after {patience_s:g} s of silence",
+            address if silent_s < patience_s / 2 else "",
         )
 
 
@@ -209,6 +226,8 @@ def _make_tables(connection: "psycopg.Connection[Any]", home: Postgres) -> None:
                 "INSERT INTO leader VALUES (1, %s, 0, '', clock_timestamp(), true)",
                 (schema.SCHEMA_VERSION,),
             )
+        if connection.execute(_HAS_NO_ADDRESS).fetchone() == (True,):
+            connection.execute("ALTER TABLE leader ADD COLUMN address text NOT NULL DEFAULT ''")
     for (version,) in connection.execute("SELECT version FROM leader"):
         if version != schema.SCHEMA_VERSION:
             expected = f"expected {schema.SCHEMA_VERSION}"

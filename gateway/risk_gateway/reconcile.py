@@ -4,12 +4,12 @@ Both move while they are compared: what differs is looked at again until it has 
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TypeVar
 
-from risk_gateway.archive import Archive
+from risk_gateway.archive import Archive, OrderPlaced
 from risk_gateway.home import Home
 from risk_gateway.journal import OrderRow
 from risk_gateway.records import Kind, Stray, body_of, venue_of
@@ -91,7 +91,7 @@ async def differences_in_books(state: State) -> Sequence[Difference]:
 async def _differences_at(state: State, venue: Venue) -> Sequence[Difference]:
     await state.journal.durable()
     theirs = await _listed(venue)
-    ours = await in_thread(state.journal.home, lambda archive: _sent_to(archive, venue.name))
+    ours = await in_thread(state.journal.home, lambda archive: _ours(archive, venue.name, theirs))
     suspects = {
         client_order_id
         for client_order_id in theirs.keys() | ours.keys()
@@ -126,10 +126,11 @@ async def _look_again(state: State, venue: Venue, suspects: set[str]) -> list[Di
             theirs = await venue.order(client_order_id)
             placed = state.archive.placed(client_order_id)
             there = venue_of(placed.made) if placed else ""
-            ours = placed.order if placed and there == venue.name else None
-            what = _difference(ours, theirs, venue, there)
+            ours = placed.order if placed else state.archive.order(client_order_id)
+            here = ours if there in ("", venue.name) else None
+            what = _difference(here, theirs, venue, there)
             if what is not None:
-                foreign = None if placed else theirs
+                foreign = None if ours else theirs
                 found[client_order_id] = Difference(f"order {client_order_id}: {what}", foreign)
         suspects = set(found)
     return [found[client_order_id] for client_order_id in sorted(found)]
@@ -172,16 +173,25 @@ def _totals(order: pb.OrderResponse | None) -> Totals:
         return Totals(Decimal(-1))
 
 
-def _sent_to(archive: Archive, venue: str) -> Mapping[str, OrderRow]:
-    orders: dict[str, OrderRow] = {}
-    after = ""
-    while True:
-        page = archive.orders(after)
-        here = (placed.order for placed in page if venue_of(placed.made) == venue)
-        orders.update((order.client_order_id, order) for order in here)
-        if not page:
-            return orders
-        after = page[-1].order.client_order_id
+def _ours(archive: Archive, venue: str, listed: Iterable[str]) -> Mapping[str, OrderRow]:
+    """What was sent there. Of what was pruned nobody knows where it went: it is compared where it
+    is listed.
+    """
+    sent = {
+        placed.order.client_order_id: placed.order
+        for placed in _placed(archive)
+        if venue_of(placed.made) == venue
+    }
+    unsent = (name for name in listed if name not in sent and archive.placed(name) is None)
+    pruned = (archive.order(name) for name in unsent)
+    return sent | {order.client_order_id: order for order in pruned if order}
+
+
+def _placed(archive: Archive) -> Iterator[OrderPlaced]:
+    page = archive.orders()
+    while page:
+        yield from page
+        page = archive.orders(page[-1].order.client_order_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,9 +211,14 @@ def _held(state: State) -> Mapping[str, _Held]:
 
 def _books(archive: Archive, held: Mapping[str, _Held]) -> list[str]:
     """The journal's own fills against its orders and the positions in memory."""
-    traded: dict[tuple[str, str], Decimal] = {}
+    traded = {
+        (strategy, symbol): Decimal(quantity)
+        for strategy, symbol, quantity in archive.cut.positions
+    }
     for row in archive.of_kind(Kind.FILL):
         fill: Fill = body_of(row)
+        if row.number <= archive.cut.number:
+            continue  # of an order that was open there: it is in what was held
         if row.strategy in held and (row.outcome or 0) <= held[row.strategy].outcome:
             key = (row.strategy, fill.symbol)
             signed = fill.quantity * fill.side.sign

@@ -127,7 +127,7 @@ class Settings:
             roster=None if cluster else read.path("ROSTER"),
             most=Most(read.number("CALLS_A_SECOND", 200), read.number("CALLS_AT_ONCE", 32)),
             cluster=cluster,
-            postgres=read.postgres(),
+            postgres=read.postgres(read.text("ADDRESS", read.text("LISTEN"))),
             log_level=read.text("LOG_LEVEL", "info").lower(),
             least_free_bytes=read.bytes("LEAST_FREE_BYTES", LEAST_FREE_BYTES),
         )
@@ -245,13 +245,13 @@ class _Reader:
             raise InvalidSettings(f"STRATOPS_VENUE_KIND: {value!r}, expected paper or real")
         return VenueKind(value)
 
-    def postgres(self) -> Postgres | None:
+    def postgres(self, address: str) -> Postgres | None:
         if not self.has("POSTGRES_URL"):
             return None
         url = self.text("POSTGRES_URL")
         if not url.startswith(URLS):  # it may have a password: it is not shown
             raise InvalidSettings("STRATOPS_POSTGRES_URL: expected postgresql://...")
-        return Postgres(url)
+        return Postgres(url, address=address)
 
     def nats_url(self) -> str:
         value = self.text("NATS_URL")

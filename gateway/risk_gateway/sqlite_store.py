@@ -5,7 +5,7 @@ import itertools
 import math
 import os
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ _CHUNKS = (64, 8, 1)
 
 
 class SqliteWriter:
+    generation = 0
     beat_s = None
     patience_s = math.inf
 
@@ -38,6 +39,12 @@ class SqliteWriter:
         _insert(self._connection, _INSERT_SEALS, seals)
         last = (log[-1][0], log[-1][-1])
         self._connection.execute("UPDATE head SET number = ?, hash = ?", last)
+        self._connection.execute("COMMIT")
+
+    def rewrite(self, changes: Iterable[tuple[str, Columns]]) -> None:
+        self._connection.execute("BEGIN IMMEDIATE")
+        for statement, rows in changes:
+            self._connection.executemany(statement, rows)
         self._connection.execute("COMMIT")
 
     def beat(self) -> None:

@@ -248,7 +248,10 @@ class Venue:
         raise (VenueRefused if code in _NOTHING_HAPPENED else VenueUnavailable)(told) from error
 
 
-def order_request(order: Order, account: str = "", *, reduce_only: bool = False) -> pb.OrderRequest:
+def order_request(
+    order: Order, account: str = "", generation: int = 0, *, reduce_only: bool = False
+) -> pb.OrderRequest:
+    """`generation`: of the gateway, so that the venue can tell a former one."""
     return pb.OrderRequest(
         symbol=order.symbol,
         side=SIDES.number(order.side),  # type: ignore[arg-type]  # the stubs' own enum type
@@ -262,5 +265,6 @@ def order_request(order: Order, account: str = "", *, reduce_only: bool = False)
         cause=cause_to_proto(order.cause) if order.cause.type else None,
         post_only=order.post_only,
         reduce_only=reduce_only,
+        generation=generation,
         account=account,
     )

@@ -97,6 +97,7 @@ def _request(
         post_only=message.post_only,
         reduce_only=message.reduce_only,
         account=text_from("account", message.account) if message.account else "",
+        generation=message.generation,
     )
 
 

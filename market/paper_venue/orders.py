@@ -35,6 +35,7 @@ class Request:
     cause: Cause | None = None
     post_only: bool = False
     reduce_only: bool = False
+    generation: int = 0
     account: str = ""
 
 

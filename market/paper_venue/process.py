@@ -10,6 +10,7 @@ import grpc.aio
 from market_data import Intake, Subscription, catalogue
 from paper_venue.book import Book
 from paper_venue.feed import Feed
+from paper_venue.fence import Fence
 from paper_venue.holdings import Holdings
 from paper_venue.log import Log, open_log
 from paper_venue.metrics import Counts, Figures
@@ -53,8 +54,9 @@ async def serve(settings: Settings, log: Log) -> None:
             store.record(order, fills)
 
         depth = max(_LEAST_TAPE, _TAPE_MESSAGES // len(settings.symbols))
+        fence = Fence(contents.generations, store.note_generation)
         venue = PaperVenue(
-            instruments, settings.rules, record, book, Tape(depth), Holdings(contents.held)
+            instruments, settings.rules, record, book, Tape(depth), Holdings(contents.held), fence
         )
         venue.resume(contents.open_orders, time.monotonic())
         log("book_opened", orders=contents.last_number, open=book.open_count)

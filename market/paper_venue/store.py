@@ -45,6 +45,10 @@ CREATE TABLE IF NOT EXISTS fills (
     published INTEGER NOT NULL DEFAULT 0
 );
 CREATE TABLE IF NOT EXISTS feed (id INTEGER PRIMARY KEY CHECK (id = 1), session TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS generations (
+    account TEXT PRIMARY KEY,
+    highest TEXT NOT NULL
+) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS fills_unpublished ON fills (number) WHERE NOT published;
 """
 _PUT_ORDER = """
@@ -77,6 +81,7 @@ class Contents:
     open_orders: Collection[Order]
     session: str  # of the feed, as last noted; "" before
     held: Mapping[tuple[str, str], Decimal]  # by strategy and symbol, as all fills made it
+    generations: Mapping[str, int]  # by account, the highest of a gateway
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +128,9 @@ class Store:
             open_orders=_orders(rows("SELECT body FROM orders WHERE open ORDER BY number")),
             session=session,
             held=_held(map(_decode_order, (b for (b,) in rows(_FILLED)))),
+            generations={
+                account: int(highest) for account, highest in rows("SELECT * FROM generations")
+            },
         )
 
     def start(self) -> None:
@@ -146,6 +154,11 @@ class Store:
     def note_session(self, session: str) -> None:
         statement = "INSERT OR REPLACE INTO feed (id, session) VALUES (1, ?)"
         self._jobs.put(_Job(lambda rows: rows.execute(statement, (session,))))
+
+    def note_generation(self, account: str, generation: int) -> None:
+        statement = "INSERT OR REPLACE INTO generations VALUES (?, ?)"
+        values = (account, str(generation))  # it has no sign: SQLite's whole numbers do
+        self._jobs.put(_Job(lambda rows: rows.execute(statement, values)))
 
     async def orders(self, client_order_ids: Collection[str]) -> list[Order | None]:
         """As they stand on disk, in the order asked; None for one that was never submitted."""

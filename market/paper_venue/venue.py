@@ -12,6 +12,7 @@ from itertools import chain
 
 from paper_venue.admission import refusal
 from paper_venue.book import Book
+from paper_venue.fence import Fence
 from paper_venue.holdings import Holdings
 from paper_venue.matching import Terms, match, nothing_left
 from paper_venue.orders import Fill, Order, Refusal, Request
@@ -51,6 +52,7 @@ class PaperVenue:
         book: Book,
         tape: Tape,
         holdings: Holdings,
+        fence: Fence | None = None,
     ) -> None:
         self._terms = {name: Terms(each, rules.sizes) for name, each in instruments.items()}
         self._instruments = instruments
@@ -59,6 +61,7 @@ class PaperVenue:
         self._book = book
         self._tape = tape
         self._holdings = holdings
+        self._fence = fence or Fence()
         self._give_up_at: dict[str, float] = {}  # waiting orders, by client order id
         self._behind: set[str] = set()  # orders of an earlier life that have met no news yet
 
@@ -90,7 +93,8 @@ class PaperVenue:
         if self._book.knows(request.client_order_id):
             return
         order = Order(self._book.next_number(), request)
-        found = self._buried(request) or invalid or self._refusal(request)
+        fenced = self._fence.refusal(request)
+        found = fenced or self._buried(request) or invalid or self._refusal(request)
         if found is not None:
             self._keep(order.rejected(found))
             return

@@ -3,18 +3,20 @@
 import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
 import grpc
 import grpc.aio
 
 from stratops_api.v1 import risk_gateway_pb2 as pb
 from stratops_api.v1.risk_gateway_pb2_grpc import RiskGatewayStub
+from stratops_wire.leader import REFUSAL_KEY, Route
+
+if TYPE_CHECKING:
+    from stratops_api.v1.risk_gateway_pb2_grpc import RiskGatewayAsyncStub
 
 CALL_S = 2.0
 RECONCILE_S = 10.0
-# Of a refusal's trailing metadata: which of the gateway's own it is.
-REFUSAL_KEY = "stratops-refusal"
 LOWER_TERM = "lower-term"
 
 _OPTIONS = (
@@ -55,7 +57,10 @@ class LowerTerm(GatewayRefused):
 
 
 class GatewayClient:
-    """Holds one channel and a term. `begin_term` comes before deploy and withdraw.
+    """Holds its channels and a term. `begin_term` comes before deploy and withdraw.
+
+    With several addresses (`a:1,b:1`: replicas) it finds the one that leads. Everything asked for
+    here may be asked twice.
 
     `token` is asked for at each call where it is a callable: a projected one changes under us.
     """
@@ -73,8 +78,9 @@ class GatewayClient:
 
         `certificate` is shown in turn: key and certificate, PEM.
         """
-        self._channel = _channel(address, ca, certificate)
-        self._gateway = RiskGatewayStub(self._channel)
+        self._route = Route.of(address)
+        self._ca, self._certificate = ca, certificate
+        self._channels: dict[str, tuple[grpc.aio.Channel, RiskGatewayAsyncStub]] = {}
         self._read_token = token if callable(token) else lambda: token
         self.term = term
 
@@ -90,11 +96,13 @@ class GatewayClient:
         await self.close()
 
     async def close(self) -> None:
-        await self._channel.close()
+        while self._channels:
+            _, (channel, _) = self._channels.popitem()
+            await channel.close()
 
     async def begin_term(self, holder: str) -> int:
         request = pb.BeginTermRequest(token=self._token(), holder=holder)
-        answer = await _asked(self._gateway.BeginTerm(request, timeout=CALL_S))
+        answer = await self._asked(lambda to: to.BeginTerm(request, timeout=CALL_S))
         self.term = answer.term
         return self.term
 
@@ -118,32 +126,32 @@ class GatewayClient:
             runner_token_sha256=digest,
             runner_pods=runner_pods,
         )
-        await _asked(self._gateway.Deploy(request, timeout=CALL_S))
+        await self._asked(lambda to: to.Deploy(request, timeout=CALL_S))
 
     async def withdraw(self, strategy: str, reason: str, *, flatten: bool = False) -> None:
         """Answered when it is on disk; `get_desk` shows what is still to be closed."""
         request = pb.WithdrawRequest(
             token=self._token(), term=self.term, strategy=strategy, reason=reason, flatten=flatten
         )
-        await _asked(self._gateway.Withdraw(request, timeout=CALL_S))
+        await self._asked(lambda to: to.Withdraw(request, timeout=CALL_S))
 
     async def halt(self, reason: str, *, reducing: bool = False, **scope: str) -> None:
         """`scope`: one of strategy, symbol, account; none: the desk. `reducing`: closing goes
         on."""
         request = pb.HaltRequest(token=self._token(), reason=reason, reducing=reducing, **scope)
-        await _asked(self._gateway.Halt(request, timeout=CALL_S))
+        await self._asked(lambda to: to.Halt(request, timeout=CALL_S))
 
     async def resume(self, reason: str, source: str = "", **scope: str) -> None:
         """Ends what `halt` began of the same, or another source; a policy goes on halting."""
         request = pb.ResumeRequest(token=self._token(), reason=reason, source=source, **scope)
-        await _asked(self._gateway.Resume(request, timeout=CALL_S))
+        await self._asked(lambda to: to.Resume(request, timeout=CALL_S))
 
     async def cancel_orders(self, strategy: str, reason: str) -> int:
         """Of every strategy when none is named. How many are to be cancelled."""
         request = pb.CancelOrdersRequest(
             token=self._token(), strategy=strategy, all=not strategy, reason=reason
         )
-        return (await _asked(self._gateway.CancelOrders(request, timeout=CALL_S))).orders
+        return (await self._asked(lambda to: to.CancelOrders(request, timeout=CALL_S))).orders
 
     async def get_desk(
         self, *, reconcile: bool = False, timeout_s: float | None = None, patient: bool = False
@@ -151,8 +159,9 @@ class GatewayClient:
         """With `patient` a gateway that is about to come back is waited for."""
         request = pb.GetDeskRequest(token=self._token(), reconcile=reconcile)
         timeout_s = timeout_s or (RECONCILE_S if reconcile else CALL_S)
-        call = self._gateway.GetDesk(request, timeout=timeout_s, wait_for_ready=patient)
-        return await _asked(call)
+        return await self._asked(
+            lambda to: to.GetDesk(request, timeout=timeout_s, wait_for_ready=patient)
+        )
 
     async def orders(self, strategy: str = "") -> AsyncIterator[pb.DeskOrder]:
         """All orders of the journal, in their order, page by page."""
@@ -161,12 +170,34 @@ class GatewayClient:
             request = pb.ListDeskOrdersRequest(
                 token=self._token(), strategy=strategy, after_client_order_id=after
             )
-            page = await _asked(self._gateway.ListDeskOrders(request, timeout=RECONCILE_S))
+            page = await self._page(request)
             for order in page.orders:
                 yield order
             after = page.next_after_client_order_id
             if not after:
                 return
+
+    async def _page(self, request: pb.ListDeskOrdersRequest) -> pb.ListDeskOrdersResponse:
+        return await self._asked(lambda to: to.ListDeskOrders(request, timeout=RECONCILE_S))
+
+    async def _asked(self, call: "Callable[[RiskGatewayAsyncStub], Awaitable[Answer]]") -> Answer:
+        """Of whoever leads: each address is tried, and the one that a standby names."""
+        tries = len(self._route.addresses) + 1
+        while True:
+            try:
+                return await call(self._called())
+            except grpc.aio.AioRpcError as error:
+                after, tries = self._route.after(error), tries - 1
+                if after == self._route or not tries:
+                    raise _failure(error) from error
+                self._route = after
+
+    def _called(self) -> "RiskGatewayAsyncStub":
+        address = self._route.called
+        if address not in self._channels:
+            channel = _channel(address, self._ca, self._certificate)
+            self._channels[address] = channel, RiskGatewayStub(channel)
+        return self._channels[address][1]
 
     def _token(self) -> str:
         try:
@@ -184,15 +215,12 @@ def _channel(
     return grpc.aio.secure_channel(address, trust, options=_OPTIONS)
 
 
-async def _asked(call: Awaitable[Answer]) -> Answer:
-    try:
-        return await call
-    except grpc.aio.AioRpcError as error:
-        code, details = error.code(), error.details() or ""
-        message = f"risk gateway: {code.name}: {details}"
-        if code in _PASSING and _named(error) != TOO_LARGE:
-            raise GatewayUnavailable(message) from error
-        raise _refusal(error)(message, code) from error
+def _failure(error: grpc.aio.AioRpcError) -> GatewayUnavailable | GatewayRefused:
+    code = error.code()
+    message = f"risk gateway: {code.name}: {error.details() or ''}"
+    if code in _PASSING and _named(error) != TOO_LARGE:
+        return GatewayUnavailable(message)
+    return _refusal(error)(message, code)
 
 
 def _refusal(error: grpc.aio.AioRpcError) -> type[GatewayRefused]:

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from stratops_wire.leader import is_address
+
 
 class DeskUnreadable(ValueError):
     """A file of the desk's folder that cannot be used now; names it, and what was expected."""
@@ -15,7 +17,7 @@ class DeskUnreadable(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
-    address: str
+    address: str  # of replicas: each, with commas
     token: str = field(repr=False)
     ca: bytes | None = field(default=None, repr=False)  # PEM; None: no TLS
 
@@ -76,8 +78,3 @@ class DeskFolder:
         if not text:
             raise DeskUnreadable(f"{path}: empty, expected {expected}")
         return text
-
-
-def is_address(text: str) -> bool:
-    host, _, port = text.rpartition(":")
-    return bool(host) and port.isdecimal() and int(port) <= 65_535

@@ -9,7 +9,7 @@ import random
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import grpc
@@ -19,6 +19,7 @@ from handover.messages import GatewayMessage, RunnerMessage
 from strategy_runner.desk import DeskUnreadable, Gateway
 from stratops_api.v1 import risk_gateway_pb2_grpc
 from stratops_wire import InvalidMessage
+from stratops_wire.leader import Route, leader_named_by
 from stratops_wire.session import gateway_message_from_proto, runner_message_to_proto
 
 _UNKNOWN_HERE = (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED)
@@ -74,6 +75,7 @@ class GatewaySession:
         self.spoke_at = 0.0  # when something was last sent; the loop's time
         self._open = self._finishing = False
         self._call: Any = None
+        self._called = ""  # of the gateway's addresses, the last one called
         self._gateway = gateway
         self._on_open = on_open
         self._on_message = on_message
@@ -112,9 +114,14 @@ class GatewaySession:
         """Until finished or cancelled. Raises Refused."""
         waits = _waits(self._timing)
         unknown_since: float | None = None
+        was_led = False
         while not self._finishing:
-            code, heard = await self._serve()
+            code, heard, led = await self._serve()
             self._on_closed(self.trouble)
+            # To the leader at once; but whom a standby names may have died a moment ago.
+            was_led = led and not was_led
+            if was_led:
+                continue
             waits = _waits(self._timing) if heard else waits
             now = asyncio.get_running_loop().time()
             unknown_since = (unknown_since or now) if code in _UNKNOWN_HERE else None
@@ -122,13 +129,17 @@ class GatewaySession:
                 raise Refused(self.trouble)
             await asyncio.sleep(next(waits))
 
-    async def _serve(self) -> tuple[grpc.StatusCode | None, bool]:
-        """One stream; answers how it ended, and whether the gateway said anything on it."""
+    async def _serve(self) -> tuple[grpc.StatusCode | None, bool, bool]:
+        """One stream; answers how it ended, whether the gateway said anything on it, and whether it
+        is another one that leads."""
         try:
             gateway = self._gateway()
         except DeskUnreadable as error:
             self.trouble = str(error)
-            return None, False
+            return None, False, False
+        route = Route.of(gateway.address, self._called)
+        self._called = route.called
+        gateway = replace(gateway, address=route.called)
         async with _channel(gateway) as channel:
             call = risk_gateway_pb2_grpc.RiskGatewayStub(channel).Trade()
             self._begin(gateway, call)
@@ -140,12 +151,13 @@ class GatewaySession:
                     self._on_message(gateway_message_from_proto(message))
             except grpc.aio.AioRpcError as error:
                 self.trouble = f"{gateway.address}: {error.code().name}: {error.details()}"
-                return error.code(), heard
+                self._called = route.after(error).called
+                return error.code(), heard, leader_named_by(error) == self._called
             except InvalidMessage as error:
                 self.trouble = f"{gateway.address}: its message: {error}"
             finally:
                 await self._close(call, writer)
-            return None, heard
+            return None, heard, False
 
     def _begin(self, gateway: Gateway, call: Any) -> None:
         self.trouble = f"{gateway.address}: it has not answered, or ended the session"

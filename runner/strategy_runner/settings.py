@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from strategy_runner.desk import Desk, DeskFolder, FixedDesk, is_address
+from strategy_runner.desk import Desk, DeskFolder, FixedDesk
+from stratops_wire.leader import is_address
 
 
 class InvalidSettings(ValueError):

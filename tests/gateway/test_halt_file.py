@@ -70,6 +70,22 @@ async def test_where_it_cannot_be_looked_at_it_halts(desk: DeskDriver, tmp_path:
     assert "cannot be read: Is a directory" in desk.state.halted
 
 
+async def test_a_replica_without_the_file_lifts_no_halt_of_anothers(
+    desk: DeskDriver, halt: HaltFile, tmp_path: Path
+) -> None:
+    (tmp_path / "halt").touch()
+    halt.look()
+    (tmp_path / "other").mkdir()
+    other = HaltFile(tmp_path / "other", desk.state, desk.desk.bounds, replicas=True)
+    other.look()
+    assert dict(desk.state.halts) == {"file": "no reason given"}
+    (tmp_path / "other" / "halt").touch()
+    other.look()
+    (tmp_path / "other" / "halt").unlink()
+    other.look()
+    assert dict(desk.state.halts) == {}
+
+
 async def test_it_is_journalled_once(desk: DeskDriver, halt: HaltFile, tmp_path: Path) -> None:
     (tmp_path / "halt").touch()
     for _ in range(3):

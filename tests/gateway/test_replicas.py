@@ -14,17 +14,56 @@ import grpc
 import grpc.aio
 import pytest
 
-from desk_driver import buy
+from desk_driver import OPERATOR, TOKEN, buy
 from gateway_driver import Process, RunnerClient, Stack, free_port, until
+from handover import messages as m
 from postgres_driver import PostgresServer
 from risk_gateway.home import Postgres
+from strategy_runner.desk import Gateway
+from strategy_runner.session import GatewaySession
+from stratops_api.v1 import risk_gateway_pb2 as pb
+from stratops_api.v1.risk_gateway_pb2_grpc import RiskGatewayStub
+from stratops_wire.gateway_client import GatewayClient, GatewayUnavailable
+from stratops_wire.leader import leader_named_by
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(120)]
 
 
 class Standby(Process):
     def until_ready(self) -> None:
-        """It answers no calls until it leads."""
+        """It answers no calls until it leads, but for who does."""
+
+
+class Seat:
+    """A runner's own session; it was given the addresses of both."""
+
+    def __init__(self, addresses: str) -> None:
+        self.welcomes: list[str] = []  # by which address each came
+        self._at = ""
+        self._session = GatewaySession(
+            lambda: Gateway(addresses, TOKEN),
+            on_open=self._greet,
+            on_message=self._hear,
+            on_closed=lambda _: None,
+        )
+        self._tasks = [asyncio.create_task(work) for work in (self._session.run(), self._beat())]
+
+    def _greet(self, gateway: Gateway) -> None:
+        self._at = gateway.address
+        self._session.send(m.Hello("s", "r1", "seat", gateway.token, subscription=1))
+
+    def _hear(self, message: m.GatewayMessage) -> None:
+        if isinstance(message, m.Welcome):
+            self.welcomes.append(self._at)
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(0.3)
+            self._session.send(m.Alive())
+
+    def leave(self) -> None:
+        for task in self._tasks:
+            task.cancel()
 
 
 class Replicas:
@@ -44,6 +83,7 @@ class Replicas:
         self.first.start()
         mine = {**shared, "POSTGRES_URL": url, "METRICS_PORT": str(self.pages)}
         self.second = Standby("risk_gateway", folder / "second", free_port(), b"", **mine)
+        self.addresses = f"{self.second.address},{self.first.address}"  # the standby's first
 
     def the_other_leads(self) -> None:
         self.stack.gateway = self.second
@@ -112,6 +152,50 @@ async def test_the_other_goes_on_where_the_first_was(
     await trades(stack, "y", "b")
     await until(stack.agrees, within_s=20)
     assert sorted(await stack.venue_orders()) == ["x-0", "y-0"]
+
+
+async def test_a_standby_says_who_leads_and_nothing_else(replicas: Replicas) -> None:
+    await until(replicas.stands_by)
+    stub = RiskGatewayStub(replicas.second.channel())
+    for call in (stub.Halt(pb.HaltRequest()), stub.Trade().read()):
+        with pytest.raises(grpc.aio.AioRpcError, match="not_leader") as refused:
+            await call
+        assert refused.value.code() is grpc.StatusCode.UNAVAILABLE
+        assert leader_named_by(refused.value) == replicas.first.address
+
+
+@pytest.mark.parametrize(
+    ("number", "within_s"),
+    [(signal.SIGKILL, 10.0), (signal.SIGTERM, 2.0)],
+    ids=["kill", "end"],
+)
+async def test_whoever_knows_both_is_served_again_in_time(
+    replicas: Replicas, number: signal.Signals, within_s: float
+) -> None:
+    await until(replicas.stands_by)
+    await replicas.stack.deploy()
+    seat = Seat(replicas.addresses)
+    async with GatewayClient(replicas.addresses, OPERATOR) as client:
+        assert [s.strategy for s in (await client.get_desk()).strategies] == ["s"]
+        await until(lambda: welcomed(seat, replicas.first))
+        began = time.monotonic()
+        replicas.first.kill(number)
+
+        await until(lambda: welcomed(seat, replicas.second), within_s)
+        await until(lambda: answers(client), within_s - (time.monotonic() - began))
+    sys.stderr.write(f"served again after {number.name}: {time.monotonic() - began:.2f} s\n")
+    seat.leave()
+
+
+async def welcomed(seat: Seat, by: Process) -> bool:
+    return by.address in seat.welcomes
+
+
+async def answers(client: GatewayClient) -> bool:
+    try:
+        return bool((await client.get_desk()).strategies)
+    except GatewayUnavailable:
+        return False
 
 
 async def test_a_leader_that_slept_sends_nothing_and_ends(replicas: Replicas) -> None:

@@ -46,12 +46,18 @@ class Rendering:
         return {name: pod for each in self.objects for name, pod in _pods(each)}
 
     def env(self, pod: str) -> dict[str, str]:
-        """Of its one container; what the kubelet fills in is named by its field."""
+        """Of its one container; what the kubelet fills in is named by its source."""
         (container,) = self.pods()[pod]["spec"]["containers"]
         return {
-            each["name"]: each.get("value") or each["valueFrom"]["fieldRef"]["fieldPath"]
+            each["name"]: each.get("value") or _filled_in(each["valueFrom"])
             for each in container.get("env", [])
         }
+
+
+def _filled_in(source: Object) -> str:
+    if "fieldRef" in source:
+        return str(source["fieldRef"]["fieldPath"])
+    return f"{source['secretKeyRef']['name']}/{source['secretKeyRef']['key']}"
 
 
 def _pods(thing: Object) -> Iterator[tuple[str, Object]]:

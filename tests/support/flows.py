@@ -13,7 +13,7 @@ from cluster_desk import ClusterDesk
 from strategy_operator import names
 
 RUNNER = names.labels("probe", "0123456789")
-PORTS = (53, 443, 4222, 6379, 6380, 6443, 7001, 8222, 9090, 9091, 9092)
+PORTS = (53, 443, 4222, 6379, 6380, 6432, 6443, 7001, 8222, 9090, 9091, 9092, 9094)
 OUTSIDE = "outside"  # an address that is no pod's
 STRANGER = "stranger"  # a pod of another namespace
 

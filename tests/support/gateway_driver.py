@@ -25,7 +25,7 @@ from stratops_api.v1.risk_gateway_pb2_grpc import RiskGatewayStub
 from stratops_wire.session import gateway_message_from_proto, runner_message_to_proto
 from trading.signals import Signal, Verdict
 
-READY_S = 60.0
+READY_S = 90.0
 _CHANNEL = (
     ("grpc.initial_reconnect_backoff_ms", 50),
     ("grpc.max_reconnect_backoff_ms", 200),

@@ -32,8 +32,10 @@ class PostgresMissing(Exception):
 class PostgresServer:
     """One data folder; `start` again after `kill` finds what was committed."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, address: str = "") -> None:
+        """`address`: one more to listen on, for anybody who reaches it."""
         self._programs = _programs()
+        self._address = address
         self._folder = folder / "data"
         self._owner = _NOBODY if os.getuid() == 0 else None  # it refuses to be root's
         (self.port,) = free_ports(1)
@@ -42,10 +44,14 @@ class PostgresServer:
             if _DEBIAN not in self._programs.parents:  # it may lie where only root may look
                 self._programs = _copied(self._programs, folder)
         self._run("initdb", "-D", self._folder, "-U", "stratops", "-A", "trust", "--locale=C.UTF-8")
+        if address:
+            with (self._folder / "pg_hba.conf").open("a") as rules:
+                rules.write("host all all 0.0.0.0/0 trust\n")
         self.start()
 
     def start(self) -> None:
-        options = (f"-p{self.port}", "-clisten_addresses=127.0.0.1", "-cunix_socket_directories=")
+        listen = ",".join(filter(None, ("127.0.0.1", self._address)))
+        options = (f"-p{self.port}", f"-clisten_addresses={listen}", "-cunix_socket_directories=")
         log = self._folder.parent / "log"
         with log.open("ab") as out:
             self._process = subprocess.Popen(
@@ -107,11 +113,11 @@ class PostgresServer:
 
 
 @contextmanager
-def running() -> Iterator[PostgresServer]:
+def running(address: str = "") -> Iterator[PostgresServer]:
     """Raises PostgresMissing."""
     folder = Path(tempfile.mkdtemp(prefix="stratops-postgres-"))
     try:
-        server = PostgresServer(folder)
+        server = PostgresServer(folder, address)
         try:
             yield server
         finally:

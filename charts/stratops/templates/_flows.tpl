@@ -44,6 +44,12 @@ spec:
 {{- end }}
 {{- end }}
 
+{{- define "stratops.to.postgres" -}}
+{{- if .Values.gateway.postgres.secret }}
+- ports: [{port: {{ .Values.gateway.postgres.port }}, protocol: TCP}]
+{{- end }}
+{{- end }}
+
 {{- /* What the API server's address is, no selector can say. */}}
 {{- define "stratops.to.api" -}}
 - {{ with .Values.networkPolicy.apiServer.cidr }}to: [{ipBlock: {cidr: {{ . | quote }}}}]

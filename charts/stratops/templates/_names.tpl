@@ -72,8 +72,29 @@ stratops-venue.{{ .Release.Namespace }}.svc:9091
 {{- end -}}
 {{- end }}
 
+{{/* Of each replica by itself: a standby names the leader, and callers go to what they know only. */}}
 {{- define "stratops.gateway.address" -}}
+{{- include "stratops.gateway.replicas.allowed" . -}}
+{{- if eq 1 (int .Values.gateway.replicas) -}}
 stratops-gateway.{{ .Release.Namespace }}.svc:9090
+{{- else -}}
+{{- $each := list -}}
+{{- range $number := until (int .Values.gateway.replicas) -}}
+{{- $each = append $each (include "stratops.gateway.replica" (dict "root" $ "pod" (printf "stratops-gateway-%d" $number))) -}}
+{{- end -}}
+{{- join "," $each -}}
+{{- end -}}
+{{- end }}
+
+{{/* (dict "root" $ "pod" "stratops-gateway-0") */}}
+{{- define "stratops.gateway.replica" -}}
+{{ .pod }}.stratops-gateway-headless.{{ .root.Release.Namespace }}.svc:9090
+{{- end }}
+
+{{- define "stratops.gateway.replicas.allowed" -}}
+{{- if and (gt (int .Values.gateway.replicas) 1) (not .Values.gateway.postgres.secret) -}}
+{{- fail (printf "gateway.replicas: %d, expected 1 without gateway.postgres.secret: replicas share a journal in PostgreSQL" (int .Values.gateway.replicas)) -}}
+{{- end -}}
 {{- end }}
 
 {{/* A replay tells its own time. */}}

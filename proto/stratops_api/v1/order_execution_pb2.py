@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from stratops_api.v1 import types_pb2 as stratops__api_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%stratops_api/v1/order_execution.proto\x12\x0fstratops_api.v1\x1a\x1bstratops_api/v1/types.proto\"\x11\n\x0fGetVenueRequest\"$\n\rVenueResponse\x12\x13\n\x0breduce_only\x18\x01 \x01(\x08\"\xeb\x02\n\x0cOrderRequest\x12\x0e\n\x06symbol\x18\x01 \x01(\t\x12#\n\x04side\x18\x02 \x01(\x0e\x32\x15.stratops_api.v1.Side\x12.\n\norder_type\x18\x03 \x01(\x0e\x32\x1a.stratops_api.v1.OrderType\x12\x10\n\x08quantity\x18\x04 \x01(\t\x12\r\n\x05price\x18\x05 \x01(\t\x12\x12\n\nstop_price\x18\x06 \x01(\t\x12\x33\n\rtime_in_force\x18\x07 \x01(\x0e\x32\x1c.stratops_api.v1.TimeInForce\x12\x13\n\x0bstrategy_id\x18\x08 \x01(\t\x12\x17\n\x0f\x63lient_order_id\x18\t \x01(\t\x12%\n\x05\x63\x61use\x18\n \x01(\x0b\x32\x16.stratops_api.v1.Cause\x12\x11\n\tpost_only\x18\x0b \x01(\x08\x12\x13\n\x0breduce_only\x18\x0c \x01(\x08\x12\x0f\n\x07\x61\x63\x63ount\x18\r \x01(\t\"\xa9\x04\n\rOrderResponse\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x17\n\x0f\x63lient_order_id\x18\x02 \x01(\t\x12*\n\x05state\x18\x03 \x01(\x0e\x32\x1b.stratops_api.v1.OrderState\x12\x17\n\x0f\x66illed_quantity\x18\x04 \x01(\t\x12\x15\n\raverage_price\x18\x05 \x01(\t\x12\x0b\n\x03\x66\x65\x65\x18\x06 \x01(\t\x12\'\n\x06reason\x18\x07 \x01(\x0e\x32\x17.stratops_api.v1.Reason\x12\x0f\n\x07message\x18\x08 \x01(\t\x12\x13\n\x0bstrategy_id\x18\t \x01(\t\x12\x0e\n\x06symbol\x18\n \x01(\t\x12#\n\x04side\x18\x0b \x01(\x0e\x32\x15.stratops_api.v1.Side\x12\x10\n\x08quantity\x18\x0c \x01(\t\x12\x17\n\x0f\x66illed_notional\x18\r \x01(\t\x12\r\n\x05price\x18\x0e \x01(\t\x12\x14\n\x0cmodification\x18\x0f \x01(\r\x12\x0f\n\x07\x61\x63\x63ount\x18\x10 \x01(\t\x12.\n\norder_type\x18\x11 \x01(\x0e\x32\x1a.stratops_api.v1.OrderType\x12\x12\n\nstop_price\x18\x12 \x01(\t\x12\x33\n\rtime_in_force\x18\x13 \x01(\x0e\x32\x1c.stratops_api.v1.TimeInForce\x12\x13\n\x0breduce_only\x18\x14 \x01(\x08\x12\x11\n\tpost_only\x18\x15 \x01(\x08\"B\n\x11\x42\x61tchOrderRequest\x12-\n\x06orders\x18\x01 \x03(\x0b\x32\x1d.stratops_api.v1.OrderRequest\"D\n\x12\x42\x61tchOrderResponse\x12.\n\x06orders\x18\x01 \x03(\x0b\x32\x1e.stratops_api.v1.OrderResponse\"t\n\rModifyRequest\x12\x17\n\x0f\x63lient_order_id\x18\x01 \x01(\t\x12\x13\n\x0bstrategy_id\x18\x02 \x01(\t\x12\x14\n\x0cmodification\x18\x03 \x01(\r\x12\x10\n\x08quantity\x18\x04 \x01(\t\x12\r\n\x05price\x18\x05 \x01(\t\"=\n\rCancelRequest\x12\x17\n\x0f\x63lient_order_id\x18\x01 \x01(\t\x12\x13\n\x0bstrategy_id\x18\x02 \x01(\t\"*\n\x0fGetOrderRequest\x12\x17\n\x0f\x63lient_order_id\x18\x01 \x01(\t\"b\n\x11ListOrdersRequest\x12\x11\n\topen_only\x18\x01 \x01(\x08\x12\x13\n\x0bstrategy_id\x18\x02 \x01(\t\x12\x16\n\x0e\x61\x66ter_order_id\x18\x03 \x01(\t\x12\r\n\x05limit\x18\x04 \x01(\r\"a\n\x12ListOrdersResponse\x12.\n\x06orders\x18\x01 \x03(\x0b\x32\x1e.stratops_api.v1.OrderResponse\x12\x1b\n\x13next_after_order_id\x18\x02 \x01(\t2\xcd\x04\n\x0eOrderExecution\x12L\n\x0bSubmitOrder\x12\x1d.stratops_api.v1.OrderRequest\x1a\x1e.stratops_api.v1.OrderResponse\x12\\\n\x11SubmitBatchOrders\x12\".stratops_api.v1.BatchOrderRequest\x1a#.stratops_api.v1.BatchOrderResponse\x12M\n\x0b\x43\x61ncelOrder\x12\x1e.stratops_api.v1.CancelRequest\x1a\x1e.stratops_api.v1.OrderResponse\x12M\n\x0bModifyOrder\x12\x1e.stratops_api.v1.ModifyRequest\x1a\x1e.stratops_api.v1.OrderResponse\x12L\n\x08GetOrder\x12 .stratops_api.v1.GetOrderRequest\x1a\x1e.stratops_api.v1.OrderResponse\x12U\n\nListOrders\x12\".stratops_api.v1.ListOrdersRequest\x1a#.stratops_api.v1.ListOrdersResponse\x12L\n\x08GetVenue\x12 .stratops_api.v1.GetVenueRequest\x1a\x1e.stratops_api.v1.VenueResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%stratops_api/v1/order_execution.proto\x12\x0fstratops_api.v1\x1a\x1bstratops_api/v1/types.proto\"\x11\n\x0fGetVenueRequest\"$\n\rVenueResponse\x12\x13\n\x0breduce_only\x18\x01 \x01(\x08\"\xff\x02\n\x0cOrderRequest\x12\x0e\n\x06symbol\x18\x01 \x01(\t\x12#\n\x04side\x18\x02 \x01(\x0e\x32\x15.stratops_api.v1.Side\x12.\n\norder_type\x18\x03 \x01(\x0e\x32\x1a.stratops_api.v1.OrderType\x12\x10\n\x08quantity\x18\x04 \x01(\t\x12\r\n\x05price\x18\x05 \x01(\t\x12\x12\n\nstop_price\x18\x06 \x01(\t\x12\x33\n\rtime_in_force\x18\x07 \x01(\x0e\x32\x1c.stratops_api.v1.TimeInForce\x12\x13\n\x0bstrategy_id\x18\x08 \x01(\t\x12\x17\n\x0f\x63lient_order_id\x18\t \x01(\t\x12%\n\x05\x63\x61use\x18\n \x01(\x0b\x32\x16.stratops_api.v1.Cause\x12\x11\n\tpost_only\x18\x0b \x01(\x08\x12\x13\n\x0breduce_only\x18\x0c \x01(\x08\x12\x0f\n\x07\x61\x63\x63ount\x18\r \x01(\t\x12\x12\n\ngeneration\x18\x14 \x01(\x04\"\xa9\x04\n\rOrderResponse\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x17\n\x0f\x63lient_order_id\x18\x02 \x01(\t\x12*\n\x05state\x18\x03 \x01(\x0e\x32\x1b.stratops_api.v1.OrderState\x12\x17\n\x0f\x66illed_quantity\x18\x04 \x01(\t\x12\x15\n\raverage_price\x18\x05 \x01(\t\x12\x0b\n\x03\x66\x65\x65\x18\x06 \x01(\t\x12\'\n\x06reason\x18\x07 \x01(\x0e\x32\x17.stratops_api.v1.Reason\x12\x0f\n\x07message\x18\x08 \x01(\t\x12\x13\n\x0bstrategy_id\x18\t \x01(\t\x12\x0e\n\x06symbol\x18\n \x01(\t\x12#\n\x04side\x18\x0b \x01(\x0e\x32\x15.stratops_api.v1.Side\x12\x10\n\x08quantity\x18\x0c \x01(\t\x12\x17\n\x0f\x66illed_notional\x18\r \x01(\t\x12\r\n\x05price\x18\x0e \x01(\t\x12\x14\n\x0cmodification\x18\x0f \x01(\r\x12\x0f\n\x07\x61\x63\x63ount\x18\x10 \x01(\t\x12.\n\norder_type\x18\x11 \x01(\x0e\x32\x1a.stratops_api.v1.OrderType\x12\x12\n\nstop_price\x18\x12 \x01(\t\x12\x33\n\rtime_in_force\x18\x13 \x01(\x0e\x32\x1c.stratops_api.v1.TimeInForce\x12\x13\n\x0breduce_only\x18\x14 \x01(\x08\x12\x11\n\tpost_only\x18\x15 \x01(\x08\"B\n\x11\x42\x61tchOrderRequest\x12-\n\x06orders\x18\x01 \x03(\x0b\x32\x1d.stratops_api.v1.OrderRequest\"D\n\x12\x42\x61tchOrderResponse\x12.\n\x06orders\x18\x01 \x03(\x0b\x32\x1e.stratops_api.v1.OrderResponse\"t\n\rModifyRequest\x12\x17\n\x0f\x63lient_order_id\x18\x01 \x01(\t\x12\x13\n\x0bstrategy_id\x18\x02 \x01(\t\x12\x14\n\x0cmodification\x18\x03 \x01(\r\x12\x10\n\x08quantity\x18\x04 \x01(\t\x12\r\n\x05price\x18\x05 \x01(\t\"=\n\rCancelRequest\x12\x17\n\x0f\x63lient_order_id\x18\x01 \x01(\t\x12\x13\n\x0bstrategy_id\x18\x02 \x01(\t\"*\n\x0fGetOrderRequest\x12\x17\n\x0f\x63lient_order_id\x18\x01 \x01(\t\"b\n\x11ListOrdersRequest\x12\x11\n\topen_only\x18\x01 \x01(\x08\x12\x13\n\x0bstrategy_id\x18\x02 \x01(\t\x12\x16\n\x0e\x61\x66ter_order_id\x18\x03 \x01(\t\x12\r\n\x05limit\x18\x04 \x01(\r\"a\n\x12ListOrdersResponse\x12.\n\x06orders\x18\x01 \x03(\x0b\x32\x1e.stratops_api.v1.OrderResponse\x12\x1b\n\x13next_after_order_id\x18\x02 \x01(\t2\xcd\x04\n\x0eOrderExecution\x12L\n\x0bSubmitOrder\x12\x1d.stratops_api.v1.OrderRequest\x1a\x1e.stratops_api.v1.OrderResponse\x12\\\n\x11SubmitBatchOrders\x12\".stratops_api.v1.BatchOrderRequest\x1a#.stratops_api.v1.BatchOrderResponse\x12M\n\x0b\x43\x61ncelOrder\x12\x1e.stratops_api.v1.CancelRequest\x1a\x1e.stratops_api.v1.OrderResponse\x12M\n\x0bModifyOrder\x12\x1e.stratops_api.v1.ModifyRequest\x1a\x1e.stratops_api.v1.OrderResponse\x12L\n\x08GetOrder\x12 .stratops_api.v1.GetOrderRequest\x1a\x1e.stratops_api.v1.OrderResponse\x12U\n\nListOrders\x12\".stratops_api.v1.ListOrdersRequest\x1a#.stratops_api.v1.ListOrdersResponse\x12L\n\x08GetVenue\x12 .stratops_api.v1.GetVenueRequest\x1a\x1e.stratops_api.v1.VenueResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,23 +37,23 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_VENUERESPONSE']._serialized_start=106
   _globals['_VENUERESPONSE']._serialized_end=142
   _globals['_ORDERREQUEST']._serialized_start=145
-  _globals['_ORDERREQUEST']._serialized_end=508
-  _globals['_ORDERRESPONSE']._serialized_start=511
-  _globals['_ORDERRESPONSE']._serialized_end=1064
-  _globals['_BATCHORDERREQUEST']._serialized_start=1066
-  _globals['_BATCHORDERREQUEST']._serialized_end=1132
-  _globals['_BATCHORDERRESPONSE']._serialized_start=1134
-  _globals['_BATCHORDERRESPONSE']._serialized_end=1202
-  _globals['_MODIFYREQUEST']._serialized_start=1204
-  _globals['_MODIFYREQUEST']._serialized_end=1320
-  _globals['_CANCELREQUEST']._serialized_start=1322
-  _globals['_CANCELREQUEST']._serialized_end=1383
-  _globals['_GETORDERREQUEST']._serialized_start=1385
-  _globals['_GETORDERREQUEST']._serialized_end=1427
-  _globals['_LISTORDERSREQUEST']._serialized_start=1429
-  _globals['_LISTORDERSREQUEST']._serialized_end=1527
-  _globals['_LISTORDERSRESPONSE']._serialized_start=1529
-  _globals['_LISTORDERSRESPONSE']._serialized_end=1626
-  _globals['_ORDEREXECUTION']._serialized_start=1629
-  _globals['_ORDEREXECUTION']._serialized_end=2218
+  _globals['_ORDERREQUEST']._serialized_end=528
+  _globals['_ORDERRESPONSE']._serialized_start=531
+  _globals['_ORDERRESPONSE']._serialized_end=1084
+  _globals['_BATCHORDERREQUEST']._serialized_start=1086
+  _globals['_BATCHORDERREQUEST']._serialized_end=1152
+  _globals['_BATCHORDERRESPONSE']._serialized_start=1154
+  _globals['_BATCHORDERRESPONSE']._serialized_end=1222
+  _globals['_MODIFYREQUEST']._serialized_start=1224
+  _globals['_MODIFYREQUEST']._serialized_end=1340
+  _globals['_CANCELREQUEST']._serialized_start=1342
+  _globals['_CANCELREQUEST']._serialized_end=1403
+  _globals['_GETORDERREQUEST']._serialized_start=1405
+  _globals['_GETORDERREQUEST']._serialized_end=1447
+  _globals['_LISTORDERSREQUEST']._serialized_start=1449
+  _globals['_LISTORDERSREQUEST']._serialized_end=1547
+  _globals['_LISTORDERSRESPONSE']._serialized_start=1549
+  _globals['_LISTORDERSRESPONSE']._serialized_end=1646
+  _globals['_ORDEREXECUTION']._serialized_start=1649
+  _globals['_ORDEREXECUTION']._serialized_end=2238
 # @@protoc_insertion_point(module_scope)

@@ -74,6 +74,7 @@ class OrderRequest(_message.Message):
     POST_ONLY_FIELD_NUMBER: _builtins.int
     REDUCE_ONLY_FIELD_NUMBER: _builtins.int
     ACCOUNT_FIELD_NUMBER: _builtins.int
+    GENERATION_FIELD_NUMBER: _builtins.int
     symbol: _builtins.str
     side: _types_pb2.Side.ValueType
     order_type: _types_pb2.OrderType.ValueType
@@ -92,6 +93,11 @@ class OrderRequest(_message.Message):
     """only to a venue that declares it"""
     account: _builtins.str
     """whose money it is"""
+    generation: _builtins.int
+    """Of the gateway that sends it, among those that lead one journal in turn; 0: there is one only. A
+    venue that knows it rejects as FENCED what is lower than the highest that it has seen of the
+    account: a packet of a gateway that leads no more.
+    """
     @_builtins.property
     def cause(self) -> _types_pb2.Cause:
         """the market data that caused it; a replay is filled from there"""
@@ -112,10 +118,11 @@ class OrderRequest(_message.Message):
         post_only: _builtins.bool = ...,
         reduce_only: _builtins.bool = ...,
         account: _builtins.str = ...,
+        generation: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["cause", b"cause"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "cause", b"cause", "client_order_id", b"client_order_id", "order_type", b"order_type", "post_only", b"post_only", "price", b"price", "quantity", b"quantity", "reduce_only", b"reduce_only", "side", b"side", "stop_price", b"stop_price", "strategy_id", b"strategy_id", "symbol", b"symbol", "time_in_force", b"time_in_force"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "cause", b"cause", "client_order_id", b"client_order_id", "generation", b"generation", "order_type", b"order_type", "post_only", b"post_only", "price", b"price", "quantity", b"quantity", "reduce_only", b"reduce_only", "side", b"side", "stop_price", b"stop_price", "strategy_id", b"strategy_id", "symbol", b"symbol", "time_in_force", b"time_in_force"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,0 +1,53 @@
+"""The gateway's gRPC server: what it bears, and the addresses that it listens on."""
+
+from pathlib import Path
+from typing import Any
+
+import grpc
+import grpc.aio
+
+from risk_gateway.settings import InvalidSettings, Settings
+from risk_gateway.tls import server_credentials
+
+_MOST_CALLS = 2_000  # sessions are calls too
+_OPTIONS = (
+    # Without it a hung gateway and its successor could share one port, and its calls.
+    ("grpc.so_reuseport", 0),
+    ("grpc.max_receive_message_length", 64 * 1024 * 1024),  # a strategy's snapshot
+    ("grpc.max_send_message_length", 64 * 1024 * 1024),
+    # Of one connection: what a flood of calls can put in front of the others' at most.
+    ("grpc.max_concurrent_streams", 256),
+    # A runner whose node has gone says nothing: its session would live on for hours.
+    ("grpc.keepalive_time_ms", 10_000),
+    ("grpc.keepalive_timeout_ms", 5_000),
+    # Clients ask each 10 s, idle ones too; oftener than this is a fault.
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
+    ("grpc.http2.max_pings_without_data", 0),
+)
+
+
+def made_server(**more: Any) -> grpc.aio.Server:
+    return grpc.aio.server(options=_OPTIONS, maximum_concurrent_rpcs=_MOST_CALLS, **more)
+
+
+def listen(server: grpc.aio.Server, settings: Settings) -> str:
+    """Raises InvalidSettings, InvalidCertificate."""
+    everywhere = None if settings.client_listen else settings.client_ca
+    if settings.client_listen:
+        _bind(server, "TLS_CLIENT_LISTEN", settings.client_listen, settings, settings.client_ca)
+    return _bind(server, "LISTEN", settings.listen, settings, everywhere)
+
+
+def _bind(
+    server: grpc.aio.Server, name: str, address: str, settings: Settings, client_ca: Path | None
+) -> str:
+    try:
+        if settings.tls_dir is None:
+            port = server.add_insecure_port(address)
+        else:
+            trust = server_credentials(settings.tls_dir, client_ca)
+            port = server.add_secure_port(address, trust)
+    except RuntimeError as error:
+        raise InvalidSettings(f"STRATOPS_{name}: {address!r} cannot be bound: {error}") from error
+    return f"{address.rpartition(':')[0]}:{port}"
