@@ -142,7 +142,8 @@ class StrategyAccount:
         reached = position * sign + reserved.on(signal.side)
         reducible = max(_ZERO, -reached)
         closing = 0 < quantity <= reducible
-        change = None if closing else Change(symbol, quantity * sign)
+        asked = self._asks_for_samples and not closing
+        change = Change(symbol, quantity * sign) if asked else None
         touch = priced(market(symbol))
         equity = self.mark(lambda other: touch if other == symbol else market(other), now_ns)
         return Request(
@@ -171,19 +172,19 @@ class StrategyAccount:
             left_this_minute=self._minute.available(now_ns),
             open_orders=len(self.orders),
             exposure=self._exposure(signal, quantity, market) if self._asks_for_exposure else None,
-            value_at_risk=self._value_at_risk(change, now_ns),
-            correlation=self._correlation(change, now_ns),
+            value_at_risk=self._value_at_risk(change, now_ns) if change else None,
+            correlation=self._correlation(change, now_ns) if change else None,
         )
 
-    def _value_at_risk(self, change: Change | None, now_ns: int) -> ValueAtRisk | None:
-        if change is None or self.terms.limits.max_value_at_risk == UNLIMITED:
+    def _value_at_risk(self, change: Change, now_ns: int) -> ValueAtRisk | None:
+        if self.terms.limits.max_value_at_risk == UNLIMITED:
             return None
         lines = self.holdings()
         return self._pools.prospects.value_at_risk(self.strategy, lines, change, now_ns)
 
-    def _correlation(self, change: Change | None, now_ns: int) -> Correlation | None:
+    def _correlation(self, change: Change, now_ns: int) -> Correlation | None:
         """With any strategy of the desk."""
-        if change is None or self.terms.limits.max_correlation == UNLIMITED:
+        if self.terms.limits.max_correlation == UNLIMITED:
             return None
         return self._pools.correlation(self, DESK, change, now_ns)
 
@@ -369,7 +370,8 @@ class StrategyAccount:
         self._opening = opening(terms.limits, terms.bypass)
         self._bypassed = bypassed(terms.bypass)
         self._asks_for_exposure = exposure_is_known in self._opening
-        self._pools.prospects.ask(self.strategy, asks=asks_for_samples(terms.limits))
+        self._asks_for_samples = asks_for_samples(terms.limits)
+        self._pools.prospects.ask(self.strategy, asks=self._asks_for_samples)
 
     def begin_anew(self) -> None:
         """The market's time begins again, as a replay's does: rates are counted from there."""
