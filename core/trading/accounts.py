@@ -158,7 +158,8 @@ class StrategyAccount:
         reducible = -reached if reached < _ZERO else _ZERO
         closable = facing - reached
         closing = _ZERO < quantity <= reducible
-        change = None if closing else Change(symbol, quantity * signal.side.sign)
+        asked = self._asks_for_samples and not closing
+        change = Change(symbol, quantity * signal.side.sign) if asked else None
         touch = priced(market(symbol))
         equity = self.mark(lambda other: touch if other == symbol else market(other), now_ns)
         watermarks = self.watermarks
@@ -188,19 +189,19 @@ class StrategyAccount:
             left_this_minute=self._minute.available(now_ns),
             open_orders=len(self.orders),
             exposure=self._exposure(signal, quantity, market) if self._asks_for_exposure else None,
-            value_at_risk=self._value_at_risk(change, now_ns),
-            correlation=self._correlation(change, now_ns),
+            value_at_risk=self._value_at_risk(change, now_ns) if change else None,
+            correlation=self._correlation(change, now_ns) if change else None,
         )
 
-    def _value_at_risk(self, change: Change | None, now_ns: int) -> ValueAtRisk | None:
-        if change is None or self.terms.limits.max_value_at_risk == UNLIMITED:
+    def _value_at_risk(self, change: Change, now_ns: int) -> ValueAtRisk | None:
+        if self.terms.limits.max_value_at_risk == UNLIMITED:
             return None
         lines = self.holdings()
         return self._pools.prospects.value_at_risk(self.strategy, lines, change, now_ns)
 
-    def _correlation(self, change: Change | None, now_ns: int) -> Correlation | None:
+    def _correlation(self, change: Change, now_ns: int) -> Correlation | None:
         """With any strategy of the desk."""
-        if change is None or self.terms.limits.max_correlation == UNLIMITED:
+        if self.terms.limits.max_correlation == UNLIMITED:
             return None
         return self._pools.correlation(self, DESK, change, now_ns)
 
@@ -387,7 +388,8 @@ class StrategyAccount:
         self._opening = opening(terms.limits, terms.bypass)
         self._bypassed = bypassed(terms.bypass)
         self._asks_for_exposure = exposure_is_known in self._opening
-        self._pools.prospects.ask(self.strategy, asks=asks_for_samples(terms.limits))
+        self._asks_for_samples = asks_for_samples(terms.limits)
+        self._pools.prospects.ask(self.strategy, asks=self._asks_for_samples)
         self._pools.votes.obey(self.strategy, terms.aggregations)
 
     def begin_anew(self) -> None:

@@ -170,6 +170,7 @@ class _Bound:
         names = written(limits)
         self.limits, self.checks = limits, bounding(limits)
         self.asks_for_equity = not names.isdisjoint(ASKING_FOR_EQUITY)
+        self.asks_for_samples = asks_for_samples(limits)
         self.asks_for_exposure = not names.isdisjoint(ASKING_FOR_EXPOSURE)
         self.second.resize(limits.max_orders_per_second)
         self.minute.resize(limits.max_orders_per_minute)
@@ -345,7 +346,8 @@ class Pools:
         now = before.moved(own, own.with_order(side, request.quantity))
         mids = _Mids(market, request.max_quote_age_ns, self._instruments)
         balance = self._balance(bound.scope, held)
-        change = Change(symbol, request.quantity * side.sign)
+        asked = bound.asks_for_samples
+        change = Change(symbol, request.quantity * side.sign) if asked else None
         equity = _equity(balance, held, mids) if bound.asks_for_equity else None
         marks = bound.note(equity, request.now_ns, self.days)
         return replace(
@@ -363,10 +365,10 @@ class Pools:
             exposure=_exposure({**held, symbol: now}, symbol, mids)
             if bound.asks_for_exposure
             else None,
-            value_at_risk=self._value_at_risk(bound, change, request.now_ns),
-            correlation=None
-            if bound.limits.max_correlation == UNLIMITED
-            else self.correlation(member, bound.scope, change, request.now_ns),
+            value_at_risk=self._value_at_risk(bound, change, request.now_ns) if change else None,
+            correlation=self.correlation(member, bound.scope, change, request.now_ns)
+            if change and bound.limits.max_correlation != UNLIMITED
+            else None,
         )
 
     def _value_at_risk(self, bound: _Bound, change: Change, now_ns: int) -> ValueAtRisk | None:
