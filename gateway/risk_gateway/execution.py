@@ -43,6 +43,7 @@ _EVENTS = {
     OrderState.EXPIRED: OrderEvent.EXPIRE,
 }
 EVENT_OF_END = _EVENTS
+LATE_S = 5.0  # of an order behind others of its strategy: as long as a submit may take
 
 
 class Execution:
@@ -54,9 +55,9 @@ class Execution:
 
     # ---- on the way out
 
-    def may_leave(self, leaving: Leaving) -> bool:
-        """A halt stops orders and modifications here too; a cancel passes while there is something
-        to cancel: asked for again and again, it would keep others waiting.
+    def may_leave(self, leaving: Leaving, waited_s: float = 0.0) -> bool:
+        """A halt and too long a wait stop orders and modifications here; a cancel passes while there
+        is something to cancel: asked for again and again, it would keep others waiting.
 
         Nothing leaves while another gateway may lead: this one ends then, and whoever leads settles
         what was on its way.
@@ -69,10 +70,10 @@ class Execution:
             order = strategy.account.orders.get(leaving.client_order_id)
             return order is not None and order.is_open
         if leaving.request is None:
-            return self._modification_may_leave(strategy, leaving)
-        if self._state.halted_for(strategy, leaving.request.symbol):
+            return self._modification_may_leave(strategy, leaving, waited_s)
+        if stays := self._stays(strategy, leaving.request.symbol, waited_s):
             self._sent_ns.pop(leaving.client_order_id, None)
-            self.end(strategy, leaving.client_order_id, OrderState.EXPIRED, Reason.HALTED)
+            self.end(strategy, leaving.client_order_id, OrderState.EXPIRED, *stays)
             return False
         if leaving.client_order_id not in self._sent_ns:  # else its batch was refused: once more
             self._sent_ns[leaving.client_order_id] = perf_counter_ns()
@@ -111,12 +112,22 @@ class Execution:
         elif leaving.request is not None:
             self.end(strategy, leaving.client_order_id, OrderState.REJECTED, reason, why)
 
-    def _modification_may_leave(self, strategy: Strategy, leaving: Leaving) -> bool:
+    def _stays(self, strategy: Strategy, symbol: str, waited_s: float) -> tuple[Reason, str] | None:
+        """Why what was accepted does not leave any more."""
+        if self._state.halted_for(strategy, symbol):
+            return Reason.HALTED, ""
+        if waited_s > LATE_S:  # it was judged by another market
+            return Reason.EXPIRED, f"waited {waited_s:.1f} s for the venue, at most {LATE_S:.0f} s"
+        return None
+
+    def _modification_may_leave(
+        self, strategy: Strategy, leaving: Leaving, waited_s: float
+    ) -> bool:
         order = strategy.account.orders.get(leaving.client_order_id)
         if order is None or order.asked is None:
             return False  # the order has ended, and its modification with it
-        if self._state.halted_for(strategy, order.symbol):
-            self.refuse_modification(strategy, leaving.client_order_id, Reason.HALTED)
+        if stays := self._stays(strategy, order.symbol, waited_s):
+            self.refuse_modification(strategy, leaving.client_order_id, *stays)
             return False
         return True
 

@@ -7,6 +7,7 @@ a bound on calls under way.
 import asyncio
 from collections import deque
 from collections.abc import Sequence
+from time import monotonic
 from typing import Protocol
 
 from risk_gateway.venue import Venue, VenueRefused, VenueUnavailable
@@ -34,10 +35,13 @@ class Leaving:
         return self.request is None and self.modification is None
 
 
+_Waiting = tuple[Leaving, float]  # since then, monotonic
+
+
 class Sender(Protocol):
     """Who is asked before anything leaves, and told what came of it."""
 
-    def may_leave(self, leaving: Leaving) -> bool: ...
+    def may_leave(self, leaving: Leaving, waited_s: float = 0.0) -> bool: ...
 
     def answered(self, leaving: Leaving, answer: pb.OrderResponse) -> None: ...
 
@@ -53,7 +57,7 @@ class Lanes:
         self._venue = venue
         self._tasks = tasks
         self._sender = sender
-        self._lanes: dict[str, deque[Leaving]] = {}
+        self._lanes: dict[str, deque[_Waiting]] = {}
         self._calls = asyncio.Semaphore(MOST_CALLS)
 
     def put(self, leaving: Leaving) -> None:
@@ -61,13 +65,14 @@ class Lanes:
         if lane is None:
             lane = self._lanes[leaving.strategy] = deque()
             self._tasks.create_task(self._run(leaving.strategy, lane))
-        lane.append(leaving)
+        lane.append((leaving, monotonic()))
 
-    async def _run(self, strategy: str, lane: deque[Leaving]) -> None:
+    async def _run(self, strategy: str, lane: deque[_Waiting]) -> None:
         """Lives as long as its lane has something in it."""
         while lane:
             async with self._calls:
-                together = [each for each in _next(lane) if self._sender.may_leave(each)]
+                now, may_leave = monotonic(), self._sender.may_leave
+                together = [each for each, since in _next(lane) if may_leave(each, now - since)]
                 if together:
                     await self._send(together)
         del self._lanes[strategy]
@@ -114,10 +119,10 @@ class Lanes:
         return await self._venue.submit([each.request for each in together if each.request])
 
 
-def _next(lane: deque[Leaving]) -> list[Leaving]:
+def _next(lane: deque[_Waiting]) -> list[_Waiting]:
     """One cancel or modification, or the orders up to the next one."""
     taken = [lane.popleft()]
-    if taken[0].request is not None:
-        while lane and lane[0].request is not None and len(taken) < MOST_ORDERS:
+    if taken[0][0].request is not None:
+        while lane and lane[0][0].request is not None and len(taken) < MOST_ORDERS:
             taken.append(lane.popleft())
     return taken

@@ -7,6 +7,7 @@ import pytest
 
 from desk_driver import DeskDriver, Runner, buy, fill
 from handover.messages import Holdings, OrderEnd, OrderFill
+from risk_gateway.execution import LATE_S
 from risk_gateway.lanes import Leaving
 from stratops_api.v1 import order_execution_pb2 as pb
 from stratops_api.v1 import types_pb2 as types
@@ -159,6 +160,20 @@ async def test_an_answer_that_cannot_be_read_leaves_the_order_to_be_asked_for(
     assert desk.desk.execution.may_leave(desk.left[0])
     answer(desk, "ACCEPTED", filled_quantity="much")
     assert desk.strategy.account.orders["x-0"].state is OrderState.UNKNOWN
+
+
+async def test_an_order_that_waited_too_long_behind_others_does_not_leave(
+    desk: DeskDriver,
+) -> None:
+    """It was judged by another market."""
+    runner = await with_order(desk)
+    execution = desk.desk.execution
+    assert execution.may_leave(desk.left[0], LATE_S)
+    assert not execution.may_leave(desk.left[0], LATE_S + 0.1)
+    await desk.settled()
+    (outcome,) = runner.outcomes
+    assert outcome.what == OrderEnd(OrderState.EXPIRED, Reason.EXPIRED)
+    assert not desk.strategy.account.orders
 
 
 async def test_holdings_name_what_works(desk: DeskDriver) -> None:

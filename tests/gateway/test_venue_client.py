@@ -147,8 +147,10 @@ class Notes:
     def __init__(self, halts_after: int = 1_000) -> None:
         self.told: list[tuple[str, str]] = []
         self.left = halts_after
+        self.waited_s: list[float] = []
 
-    def may_leave(self, leaving: Leaving) -> bool:
+    def may_leave(self, leaving: Leaving, waited_s: float = 0.0) -> bool:
+        self.waited_s.append(waited_s)
         self.left -= 1
         return leaving.client_order_id != "halted" and self.left >= 0
 
@@ -187,6 +189,17 @@ async def test_the_orders_of_a_strategy_leave_in_their_order(
 async def test_one_lane_does_not_wait_for_another(venue: Venue) -> None:
     told = await sent(venue, leaving("slow"), leaving("b", "other"))
     assert told == [("answered", "b"), ("answered", "slow")]
+
+
+async def test_what_waits_behind_a_call_is_asked_with_how_long(venue: Venue) -> None:
+    notes = Notes()
+    async with asyncio.TaskGroup() as tasks:
+        lanes = Lanes(venue, tasks, notes)
+        lanes.put(leaving("slow"))
+        await asyncio.sleep(0)  # it is under way
+        lanes.put(leaving("b"))
+    first, second = notes.waited_s
+    assert first < 0.1 < second  # the slow one takes 0.2
 
 
 async def test_what_may_not_leave_stays(venue: Venue, moody: MoodyVenue) -> None:
