@@ -56,8 +56,8 @@ class Execution:
     # ---- on the way out
 
     def may_leave(self, leaving: Leaving, waited_s: float = 0.0) -> bool:
-        """A halt and too long a wait stop orders and modifications here; a cancel passes while there
-        is something to cancel: asked for again and again, it would keep others waiting.
+        """A halt and too long a wait stop orders and modifications here; a cancel passes while
+        there is something to cancel: asked for again and again, it would keep others waiting.
 
         Nothing leaves while another gateway may lead: this one ends then, and whoever leads settles
         what was on its way.
