@@ -2,12 +2,16 @@
 
 import asyncio
 import time
+from math import ceil
 
+from handover.timing import TIMING
 from stratops_api.v1 import risk_gateway_pb2 as pb
 from stratops_wire.gateway_client import GatewayClient
 
 LOOK_S = 0.05
-EQUAL_LOOKS = 4  # so many equal answers in a row mean that nothing is under way
+# So many equal answers in a row mean that nothing is under way: a runner that decides nothing says
+# how far it has come so often.
+EQUAL_LOOKS = ceil(TIMING.alone / LOOK_S) + 4
 LEAST_S = 0.5  # for the comparison, however late it is
 
 

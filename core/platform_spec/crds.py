@@ -55,11 +55,6 @@ _NAMED = Rule(
     "metadata.name: expected lower-case letters, digits and '-' within; at most 40 characters",
 )
 _STAYS = Rule("self == oldSelf", "expected as it was: a revision never changes")
-_SHARE_OF_REDUCE = Rule(
-    "has(self.share) == (self.action == 'reduce')",
-    "expected one with reduce, and only there",
-    ".share",
-)
 _EXTRAS = Extras(
     rules={
         "Spec": (*_LIVE_RULES, _ACCOUNT_STAYS),
@@ -67,8 +62,6 @@ _EXTRAS = Extras(
         "RedisFeed": (_NO_USER,),
         "NatsFeed": (_NO_USER,),
         "RevisionSpec": (_STAYS,),
-        "Answer": (_SHARE_OF_REDUCE,),
-        "DailyAnswer": (_SHARE_OF_REDUCE,),
     },
     keys={"conditions": "type", "quarantined": "revision"},
 )

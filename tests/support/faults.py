@@ -21,7 +21,8 @@ LINKS = (
 )  # fmt: skip
 HOUR_S = 3600
 _SPOILT_S = 1.0
-_DARK_S = 2.5  # longer than a runner may be silent
+_DARK_S = {"gateway-venue": 7.0}  # longer than an order may wait behind a call
+_USUALLY_DARK_S = 2.5  # longer than a runner may be silent
 _STEPPED_S = 1.5  # it is looked at once a second
 _SLOW_MS = 1_000
 _LATE_MS = 150
@@ -108,7 +109,7 @@ def _reset(link: str) -> Strike:
 def _black_hole(link: str) -> Strike:
     async def strike(scene: Scene) -> None:
         with scene.desk.links[link].spoilt("timeout", timeout=0):
-            await asyncio.sleep(_DARK_S)
+            await asyncio.sleep(_DARK_S.get(link, _USUALLY_DARK_S))
 
     return strike
 
@@ -182,7 +183,7 @@ KINDS: Mapping[str, Callable[[str], Strike]] = {
 _BROKEN = ("reset", "black hole")
 _SIGNS: Mapping[str, tuple[str, ...]] = {
     "runner-gateway": ("runner_gone",),
-    "gateway-venue": ("venue_unanswered", "venue_unavailable"),
+    "gateway-venue": ("venue_unanswered", "venue_unavailable", "order_expired"),
     "gateway-nats": ("bus_disconnected", "bus_trouble", "venue_unavailable"),
     "venue-nats": ("fills_not_published",),
     "gateway-redis": ("feed_lost", "no_price", "stale_price"),
@@ -205,7 +206,7 @@ def _of_links() -> dict[str, Fault]:
 FAULTS: Mapping[str, Fault] = {
     "kill -9 gateway": Fault(_kill_gateway, signs=("gateway ended",)),
     "kill -9 venue": Fault(_kill_venue, signs=("venue ended",)),
-    "kill -9 NATS": Fault(_kill_nats, signs=("bus_trouble",)),
+    "kill -9 NATS": Fault(_kill_nats, signs=("bus_disconnected", "bus_trouble")),
     "kill -9 PostgreSQL": Fault(_kill_postgres, Needs.POSTGRES, signs=("gateway ended",)),
     **_of_links(),
     "disk full": Fault(_fill_disk, Needs.SMALL_DISK, signs=("journal_unavailable",)),
