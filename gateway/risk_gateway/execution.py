@@ -73,6 +73,7 @@ class Execution:
             return self._modification_may_leave(strategy, leaving, waited_s)
         if stays := self._stays(strategy, leaving.request.symbol, waited_s):
             self._sent_ns.pop(leaving.client_order_id, None)
+            log.info("order_expired", order=leaving.client_order_id, why=stays[1] or "halted")
             self.end(strategy, leaving.client_order_id, OrderState.EXPIRED, *stays)
             return False
         if leaving.client_order_id not in self._sent_ns:  # else its batch was refused: once more
