@@ -90,6 +90,7 @@ class Prospects:
     def obey(self, written: Sampling | None) -> None:
         """What policies write; who writes it has samples made before any limit asks for them."""
         self.sampling = written or _DEFAULT
+        self.samples.obey(self.sampling.interval_s)
         self.ask(_WRITTEN, asks=written is not None)
 
     def ask(self, who: str, *, asks: bool) -> None:
