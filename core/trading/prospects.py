@@ -90,7 +90,6 @@ class Prospects:
     def obey(self, written: Sampling | None) -> None:
         """What policies write; who writes it has samples made before any limit asks for them."""
         self.sampling = written or _DEFAULT
-        self.samples.obey(self.sampling.interval_s)
         self.ask(_WRITTEN, asks=written is not None)
 
     def ask(self, who: str, *, asks: bool) -> None:
@@ -191,6 +190,8 @@ class Prospects:
         names, needed = tuple(sorted(symbols)), self.sampling.samples
         if not names:
             return Returns(needed), self._basis(names, needed)
+        if not self.samples.are_each(self.sampling.interval_s):
+            return Returns(0), self._basis(names, 0)  # of another interval they say nothing
         returns = self.samples.returns(names, now_ns, needed)
         return returns, self._basis(names, returns.found)
 
