@@ -262,15 +262,26 @@ def parse_policy(spec: Mapping[str, Any]) -> Policy:
 def _nobody_opens_by(
     spec: Mapping[str, Any], halted: bool, unreadable: str, stands: Mapping[Scope, Stand]
 ) -> Policy:
-    """Its day stays its day, and what is bounded goes on remembering from what it fell: else a slip
-    of the pen would forgive a loss."""
+    """Its day stays its day, what is bounded goes on remembering from what it fell, and a breach is
+    acted upon: else a slip of the pen would forgive a loss."""
+    limits, actions = Limits(), NO_ACTIONS
     bounds: Mapping[Scope, Limits] = {}
-    actions = NO_ACTIONS
     with suppress(InvalidLimits, RecursionError):
         bounds = dict.fromkeys(_entries(spec), UNBOUNDED)
     with suppress(InvalidLimits):
         actions = PolicyActions(days=read_days(spec.get("day")))
-    return Policy(Limits(), False, halted, unreadable, bounds, stands, actions=actions)
+    with suppress(InvalidLimits, RecursionError):
+        limits, bounds, actions = _acted_upon(spec)
+    return Policy(limits, False, halted, unreadable, bounds, stands, actions=actions)
+
+
+def _acted_upon(
+    spec: Mapping[str, Any],
+) -> tuple[Limits, Mapping[Scope, Limits], PolicyActions]:
+    """Raises InvalidLimits, RecursionError."""
+    entries = _entries(spec)
+    bounds = {scope: _together(scope, entry) for scope, entry in entries.items()}
+    return _limits(spec.get("limits")), bounds, read_actions(spec, entries, bounds)
 
 
 def _entries(spec: Mapping[str, Any]) -> Mapping[Scope, Mapping[str, Any]]:

@@ -694,3 +694,13 @@ async def test_many_that_are_stopped_at_once_do_not_hold_the_desk_up(
     for _ in range(10):
         desk.tick()
     assert (time.thread_time() - began) / 10 < 0.02
+
+
+@pytest.mark.parametrize("policy", [acting("stop"), pooled("desk", "stop")])
+async def test_what_a_policy_that_cannot_be_read_says_of_breaches_is_done(
+    bound_desk: DeskDriver, policy: Any
+) -> None:
+    await holding(bound_desk, p=policy)
+    bound_desk.desk.bounds.list_policies({"p": policy | {"sizing": "all of it"}})
+    await falls(bound_desk)
+    assert closing(bound_desk) == [Decimal(-2)]
