@@ -290,8 +290,7 @@ class StrategyAccount:
         if isinstance(reviewed, Rejection):
             return reviewed
         quantity = EXACT.add(order.filled_quantity, request.quantity)
-        asking = order.asking(signal.id, quantity, wanted.price or _ZERO)
-        return replace(asking, closing=order.closing and harmless)
+        return order.asking(signal.id, quantity, wanted.price or _ZERO, opens=not harmless)
 
     def _set_aside(self, order: Order, *, aside: bool = True) -> None:
         """For a moment it counts nowhere: what would come in its place is judged."""

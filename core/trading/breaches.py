@@ -51,15 +51,14 @@ Actions = Mapping[str, Answer]  # by limit
 
 def sterner(one: Actions, other: Actions) -> Actions:
     """What satisfies both."""
-    both = {
-        name: Answer(
-            max(one[name].action, other[name].action, key=lambda action: action.rank),
-            max(one[name].share, other[name].share),
-            one[name].until_next_day and other[name].until_next_day,
-        )
-        for name in one.keys() & other.keys()
-    }
+    both = {name: _sterner(one[name], other[name]) for name in one.keys() & other.keys()}
     return {**one, **other, **both}
+
+
+def _sterner(one: Answer, other: Answer) -> Answer:
+    action = max(one.action, other.action, key=lambda action: action.rank)
+    shares = (each.share for each in (one, other) if each.action is action)
+    return Answer(action, max(shares), one.until_next_day and other.until_next_day)
 
 
 def parse_actions(whose: str, document: Any) -> Actions:

@@ -173,6 +173,7 @@ class Modification:
     signal_id: str
     quantity: Decimal  # of the whole order
     price: Decimal
+    opens: bool = False  # its order, which only reduced, does not any more
 
 
 @value(frozen=True, slots=True)
@@ -280,9 +281,14 @@ class Order:
             venue_order_id=self.venue_order_id or fill.order_id,
         )
 
-    def asking(self, signal_id: str, quantity: Decimal, price: Decimal) -> "Order":
-        number = self.modification + 1
-        return replace(self, asked=Modification(number, signal_id, quantity, price))
+    def asking(
+        self, signal_id: str, quantity: Decimal, price: Decimal, *, opens: bool = False
+    ) -> "Order":
+        number, opens = self.modification + 1, opens and self.closing
+        return self.with_asked(Modification(number, signal_id, quantity, price, opens))
+
+    def with_asked(self, asked: Modification) -> "Order":
+        return replace(self, asked=asked, closing=self.closing and not asked.opens)
 
     def after_modification(self, number: int, quantity: Decimal, price: Decimal | None) -> "Order":
         """As the venue's terms are after it decided on that modification, whichever way."""

@@ -190,6 +190,8 @@ class Prospects:
         names, needed = tuple(sorted(symbols)), self.sampling.samples
         if not names:
             return Returns(needed), self._basis(names, needed)
+        if not self.samples.are_each(self.sampling.interval_s):
+            return Returns(0), self._basis(names, 0)  # of another interval they say nothing
         returns = self.samples.returns(names, now_ns, needed)
         return returns, self._basis(names, returns.found)
 

@@ -99,6 +99,9 @@ class Samples:
         self._times.append(sample.at_ns)
         self._asked.clear()
 
+    def are_each(self, interval_s: int) -> bool:
+        return bool(self.kept) and self.kept[-1].interval_s == interval_s
+
     def _keep(self, kept: list[Sample]) -> None:
         self.kept, self._times = kept, [each.at_ns for each in kept]
 

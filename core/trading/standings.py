@@ -45,8 +45,10 @@ class Standings:
 
     @classmethod
     def of(cls, by_source: Mapping[Source, Stand]) -> "Standings":
-        scopes = {scope for scope, _ in by_source}
-        return cls(by_source, {scope: _worst(scope, by_source) for scope in scopes})
+        of_scope: dict[Scope, dict[str, Stand]] = {}
+        for (scope, source), stand in by_source.items():
+            of_scope.setdefault(scope, {})[source] = stand
+        return cls(by_source, {scope: _worst(own) for scope, own in of_scope.items()})
 
     def covering(self, strategy: str, symbol: str, account: str) -> Stand:
         """What holds for an order; its text names the scope."""
@@ -74,8 +76,7 @@ class Standings:
 NONE_SET = Standings.of({})
 
 
-def _worst(scope: Scope, by_source: Mapping[Source, Stand]) -> Stand:
-    own = {source: stand for (of, source), stand in by_source.items() if of == scope}
+def _worst(own: Mapping[str, Stand]) -> Stand:
     standing = max((stand.standing for stand in own.values()), key=lambda each: each.rank)
     says = {source: stand.why for source, stand in own.items() if stand.standing is standing}
     return Stand(standing, told(says))

@@ -33,7 +33,7 @@ from trading.breaches import (
 )
 from trading.days import Days
 from trading.limits import Limits
-from trading.scopes import Level, Scope
+from trading.scopes import DESK, Level, Scope
 from trading.standings import Standing
 from trading.watermarks import Watermarks
 
@@ -124,8 +124,11 @@ class BreachWatch:
                     yield _Subject(scope, self._state.pools.limits(scope), actions, measured)
 
     def _covered(self, scope: Scope) -> Iterable[Strategy]:
-        strategies = self._state.strategies.values()
-        return [strategy for strategy in strategies if _covers(scope, strategy)]
+        """Many strategies may have one each: a strategy's own is looked up."""
+        strategies = self._state.strategies
+        if scope.level is Level.STRATEGY:
+            return [strategies[scope.name]] if scope.name in strategies else []
+        return [each for each in strategies.values() if _covers(scope, each)]
 
     # ---- acting
 
@@ -208,11 +211,12 @@ class BreachWatch:
         self.left = {}
         if not acting:
             return
-        left = {
-            strategy.name: self._go_on(strategy, mine, now)
-            for strategy in tuple(self._state.strategies.values())
-            if (mine := [each for (of, _), each in acting.items() if _covers(of, strategy)])
-        }
+        mine: dict[str, list[Breached]] = {}
+        for (scope, _), breach in acting.items():
+            for strategy in self._covered(scope):
+                mine.setdefault(strategy.name, []).append(breach)
+        strategies = self._state.strategies
+        left = {name: self._go_on(strategies[name], each, now) for name, each in mine.items()}
         for (scope, limit), breach in acting.items():
             mine_left = {each.name: left[each.name] for each in self._covered(scope)}
             words = (f"{name}: {each.words}" for name, each in mine_left.items() if each.words)
@@ -300,8 +304,8 @@ def _began(marks: Mapping[str, Watermarks]) -> Mapping[str, int]:
 
 
 def _covers(scope: Scope, strategy: Strategy) -> bool:
-    names = {Level.STRATEGY: strategy.name, Level.ACCOUNT: strategy.account.account}
-    return scope.level is Level.DESK or names.get(scope.level) == scope.name
+    """An account or the desk."""
+    return scope in (DESK, Scope(Level.ACCOUNT, strategy.account.account))
 
 
 def _holds(strategy: Strategy) -> bool:

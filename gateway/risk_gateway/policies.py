@@ -5,6 +5,7 @@ asked for (`stratops up`), nothing here bounds anybody.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import reduce
 from typing import Any
@@ -17,6 +18,7 @@ from risk_gateway.policy_actions import (
     pooled_actions,
     pooled_days,
     read_actions,
+    read_days,
     sternest,
 )
 from risk_gateway.route_modes import mode_objection
@@ -238,7 +240,7 @@ def parse_policy(spec: Mapping[str, Any]) -> Policy:
         if not halted and any(spec.get(name) for name in ("desk", "accounts", "symbols")):
             # It may bound everybody, and nobody knows how far.
             stands = {DESK: Stand(Standing.REDUCING, f"cannot be read: {unreadable}")}
-        return Policy(Limits(), False, halted, unreadable, {}, stands)
+        return _nobody_opens_by(spec, halted, unreadable, stands)
     stands = {scope: each for scope, each in found.items() if each != ACTIVE} | stands
     bounds = {scope: each for scope, each in bounds.items() if each != UNBOUNDED}
     allow_live = spec.get("allowLive") is True
@@ -255,6 +257,31 @@ def parse_policy(spec: Mapping[str, Any]) -> Policy:
         sizing=sizing,
         actions=actions,
     )
+
+
+def _nobody_opens_by(
+    spec: Mapping[str, Any], halted: bool, unreadable: str, stands: Mapping[Scope, Stand]
+) -> Policy:
+    """Its day stays its day, what is bounded goes on remembering from what it fell, and a breach is
+    acted upon: else a slip of the pen would forgive a loss."""
+    limits, actions = Limits(), NO_ACTIONS
+    bounds: Mapping[Scope, Limits] = {}
+    with suppress(InvalidLimits, RecursionError):
+        bounds = dict.fromkeys(_entries(spec), UNBOUNDED)
+    with suppress(InvalidLimits):
+        actions = PolicyActions(days=read_days(spec.get("day")))
+    with suppress(InvalidLimits, RecursionError):
+        limits, bounds, actions = _acted_upon(spec)
+    return Policy(limits, False, halted, unreadable, bounds, stands, actions=actions)
+
+
+def _acted_upon(
+    spec: Mapping[str, Any],
+) -> tuple[Limits, Mapping[Scope, Limits], PolicyActions]:
+    """Raises InvalidLimits, RecursionError."""
+    entries = _entries(spec)
+    bounds = {scope: _together(scope, entry) for scope, entry in entries.items()}
+    return _limits(spec.get("limits")), bounds, read_actions(spec, entries, bounds)
 
 
 def _entries(spec: Mapping[str, Any]) -> Mapping[Scope, Mapping[str, Any]]:

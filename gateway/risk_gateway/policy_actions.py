@@ -36,7 +36,7 @@ def read_actions(
         if entry.get("actions") is not None
     }
     own = parse_actions("the strategies", spec.get("actions"))
-    return PolicyActions(own, pooled, _days(spec.get("day")))
+    return PolicyActions(own, pooled, read_days(spec.get("day")))
 
 
 def _pooled(scope: Scope, document: object, limits: Limits) -> Actions:
@@ -48,7 +48,8 @@ def _pooled(scope: Scope, document: object, limits: Limits) -> Actions:
     return actions
 
 
-def _days(document: object) -> Days | None:
+def read_days(document: object) -> Days | None:
+    """Raises InvalidLimits."""
     if document is None:
         return None
     if not isinstance(document, Mapping) or set(document) - {"timeZone", "hour"}:

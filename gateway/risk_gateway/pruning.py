@@ -19,7 +19,11 @@ from risk_gateway.records import Kind, batch_key
 from risk_gateway.snapshot import Snapshot, from_json
 from risk_gateway.verification import verified
 
-BULK = frozenset({Kind.BATCH, Kind.DECIDED, Kind.ENDED, Kind.MODIFIED, Kind.FILL})
+BULK = frozenset(
+    {
+        Kind.BATCH, Kind.DECIDED, Kind.ENDED, Kind.MODIFIED, Kind.FILL, Kind.SAMPLED, Kind.MARKED,
+    }
+)  # fmt: skip
 _TAKEN_ONCE = (Kind.DECIDED, Kind.FILL)
 _DAY_NS = 86_400 * 1_000_000_000
 _PAGE = 5_000

@@ -180,7 +180,7 @@ class Restoration:
         elif body.modification is not None and body.signal.modifies:
             order = strategy.account.orders.get(client_order_id(body.signal.modifies))
             if order is not None:  # else a fill that was written before has ended it
-                strategy.account.ask(replace(order, asked=body.modification), body.now_ns)
+                strategy.account.ask(order.with_asked(body.modification), body.now_ns)
         elif body.reason is None and body.signal.cancels:
             strategy.cancelling.add(client_order_id(body.signal.cancels))
         self._outcome(strategy, row)

@@ -26,6 +26,8 @@ from risk_gateway.state import State
 from risk_gateway.strategy import Deployment, Flattening, LastTrade, Strategy, Tally
 from risk_gateway.told import Told
 from trading.account_memory import AccountMemory, memory_of, remembered
+from trading.breaches import Answer
+from trading.days import UTC_DAYS, Days
 from trading.fills import Fill
 from trading.pool_memory import PoolMemory, memory_of_pools, put_back_pools
 from trading.samples import Sample
@@ -62,6 +64,9 @@ class StrategySnapshot:
     last_batch: Batch | None
     grants: Record
     lowered: dict[str, int] = field(default_factory=dict)  # closing orders for breaches, by symbol
+    # Of who is withdrawn, no content says these any more.
+    actions: dict[str, Answer] = field(default_factory=dict)
+    days: Days = UTC_DAYS
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +178,8 @@ def _taken(strategy: Strategy, grants: Record) -> StrategySnapshot:
         last_batch=strategy.told.newest_batch,
         grants=grants,
         lowered=dict(strategy.lowering.attempts),
+        actions=dict(strategy.actions),
+        days=strategy.account.days,
     )
 
 
@@ -199,6 +206,8 @@ def _put_back(each: StrategySnapshot, state: State, timing: Timing) -> Strategy:
     strategy.flattenings = each.flattenings
     strategy.lowering.attempts.update(each.lowered)
     strategy.account = remembered(each.name, each.account, state.instruments, state.pools)
+    strategy.account.days = each.days
+    strategy.actions = each.actions
     strategy.tally = each.tally
     strategy.recent.extend(each.recent)
     strategy.cancelling = set(each.cancelling)

@@ -14,7 +14,7 @@ from stratops_api.v1 import order_execution_pb2 as pb
 from stratops_api.v1 import types_pb2 as types
 from trading.orders import Modification, OrderState
 from trading.reasons import Reason
-from trading.signals import Action, OrderType, Signal, Verdict
+from trading.signals import Action, OrderType, Side, Signal, Verdict
 
 D = Decimal
 
@@ -188,3 +188,25 @@ async def test_a_late_fill_meets_the_terms_that_were_decided(
     row = desk.archive.order("x-0")
     assert row is not None
     assert row.state == "cancelled"
+
+
+@pytest.mark.parametrize("answered", [False, True])
+async def test_a_restart_knows_that_it_does_not_only_close_any_more(
+    desk: DeskDriver, answered: bool
+) -> None:
+    runner = await desk.armed(content())
+    await runner.decide(buy("h"))
+    await desk.filled(fill("h"))
+    await decide(runner, buy("x", side=Side.SELL, order_type=OrderType.LIMIT, price=D(110)))
+    accepted = pb.OrderResponse(client_order_id="x-0", state=types.ORDER_STATE_ACCEPTED)
+    desk.desk.execution.answered(desk.left[-1], accepted)
+    assert desk.strategy.account.orders["x-0"].closing
+    sell = replace(modify(quantity="5", price=110), side=Side.SELL)
+    (verdict,) = await decide(runner, sell)
+    assert verdict.accepted
+    if answered:
+        stated(desk, "5", "110", 1)
+        await desk.settled()
+    before = desk.strategy.account.orders["x-0"]
+    assert not before.closing
+    assert not desk.again().strategy.account.orders["x-0"].closing

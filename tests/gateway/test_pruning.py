@@ -24,11 +24,12 @@ from risk_gateway.proof import NotProven
 from risk_gateway.pruning import pruned
 from risk_gateway.recollection import recollected
 from risk_gateway.reconcile import _books, _Held
-from risk_gateway.records import Kind
+from risk_gateway.records import Kind, Marked, record
 from risk_gateway.sealing import made_of, seal_record
 from risk_gateway.snapshot import Snapshot, taken
 from risk_gateway.verification import Proven, verified
 from trading.reasons import Reason
+from trading.samples import Sample
 
 DAY_NS = 86_400 * 10**9
 TABLES = ("log", "orders", "seals", "head")
@@ -288,3 +289,20 @@ async def test_nothing_is_deleted_that_is_younger(
     with pytest.raises(SystemExit):
         main(["prune", str(tmp_path), "--keep-days", "0"])
     assert "'0', expected a whole number of days, 1 or more" in capsys.readouterr().err
+
+
+async def test_what_a_desk_writes_all_the_time_is_not_kept_for_ever(tmp_path: Path) -> None:
+    desk = DeskDriver(tmp_path)
+    runner = await desk.armed()
+    desk.state._take_sample(Sample(DAY_NS, 60, {"BTCUSDT": 100.5}))
+    marks = desk.strategy.account.watermarks
+    desk.journal.append([record(Kind.MARKED, Marked({"s": marks}), 7)])
+    number = await seal(desk, runner)
+    desk.close()
+    check_pruning(tmp_path / "journal.db", number)
+    archive = Archive(tmp_path / "journal.db")
+    try:
+        kinds = {row.kind for row in archive.read(0, number)}
+    finally:
+        archive.close()
+    assert kinds.isdisjoint({Kind.SAMPLED, Kind.MARKED})

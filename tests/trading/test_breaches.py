@@ -241,3 +241,8 @@ def test_of_two_policies_the_sterner_holds() -> None:
     assert sterner(mild, stern) == sterner(stern, mild) == {
         "max_drawdown": Answer(Action.STOP), "max_daily_loss": Answer(Action.ALERT),
     }  # fmt: skip
+
+
+def test_an_action_that_closes_nothing_makes_no_share_larger() -> None:
+    mild, stern = Answer(Action.ALERT), Answer(Action.REDUCE, Decimal("0.3"))
+    assert sterner({"a": mild}, {"a": stern}) == sterner({"a": stern}, {"a": mild}) == {"a": stern}

@@ -232,3 +232,11 @@ def test_no_rule_is_there_while_no_limit_is_written() -> None:
     assert names <= BYPASSABLE
     assert rules.isdisjoint(opening(both, names))
     assert Limits().max_value_at_risk == Limits().max_correlation == UNLIMITED
+
+
+def test_samples_of_another_interval_say_nothing_of_this_one() -> None:
+    """What a second could lose is no measure of a minute."""
+    made = prospects()
+    made.obey(replace(QUICK, interval_s=60))
+    found = made.value_at_risk("s", {"BTCUSDT": ends("1")}, Change("BTCUSDT", Decimal(1)), NOW)
+    assert (found.amount, found.basis.found) == (None, 0)
