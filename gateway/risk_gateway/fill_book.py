@@ -149,9 +149,9 @@ class FillBook:
         archive, name = self._state.archive, fill.client_order_id
         made = archive.record(Kind.DECIDED, signal_of(name)) or archive.record(Kind.ADOPTED, name)
         row = self._state.archive.order(fill.client_order_id)
-        if made is None:
-            raise ForeignFill("its order ended before what was kept of the journal")
         assert row is not None
+        if made is None or archive.of_order(name)[-1].order_state != row.state:
+            raise ForeignFill("its order ended before what was kept of the journal")
         body: Decided | Adopted = body_of(made)
         assert body.order is not None
         return replace(

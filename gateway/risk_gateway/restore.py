@@ -281,6 +281,12 @@ def last_started(archive: Archive) -> Started | None:
     return body_of(row) if row else None
 
 
+def started_by(archive: Archive, number: int) -> Started | None:
+    """The last one up to that record."""
+    row = archive.newest_before(Kind.STARTED, number + 1)
+    return body_of(row) if row else None
+
+
 _STEPS: Mapping[str, Callable[[Any, Row], object]] = {
     Kind.TERM: Restoration._term,
     Kind.DEPLOYED: Restoration._deployed,
