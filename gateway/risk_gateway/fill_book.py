@@ -170,7 +170,7 @@ class FillBook:
     def _count(self, strategy: Strategy, fill: Fill, after: Order | None, received_ns: int) -> None:
         booking = strategy.account.on_fill(fill)
         assert booking is not None
-        strategy.filled(fill.symbol, of_order=after is not None)
+        strategy.filled(fill, of_order=after is not None)
         if after is None and self.may_be_placed:
             self.unplaced.setdefault(fill.client_order_id, []).append(fill)
         outcome = fill_outcome(strategy.next_outcome(), fill)

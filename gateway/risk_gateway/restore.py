@@ -230,7 +230,7 @@ class Restoration:
         order = strategy.order(fill.client_order_id)
         booking = strategy.account.on_fill(fill)
         assert booking is not None
-        strategy.filled(fill.symbol, of_order=row.order_id is not None)
+        strategy.filled(fill, of_order=row.order_id is not None)
         if fill.busts:
             self.state.busted[fill.busts] = fill.fill_id
             self.state.early_busts.pop(fill.busts, None)

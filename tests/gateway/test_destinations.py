@@ -163,3 +163,17 @@ async def test_an_id_that_somebody_else_has_used_is_taken(desk: DeskDriver) -> N
     desk.strategy.account.on_event("x-0", OrderEvent.CANCEL)
     assert (await decided(runner, "x"))[0] == Reason.DUPLICATE
     assert (await decided(runner, "y"))[0] == "accepted"
+
+
+async def test_where_it_traded_once_says_nothing_of_a_position_that_no_order_of_ours_made(
+    desk: DeskDriver,
+) -> None:
+    runner = await desk.again(routes=APART).armed()
+    await runner.decide(buy("x"))
+    await desk.filled(fill("x"))
+    await decided(runner, "out", side=Side.SELL)
+    await desk.filled(fill("out", side=Side.SELL, fill_id="f2"))
+    await next_life(desk)
+    await desk.filled(fill("hand", fill_id="f3"))
+    assert desk.strategy.held_at("BTCUSDT") == ""
+    assert desk.state.destination(desk.strategy, "BTCUSDT").venue == "b"
