@@ -326,7 +326,7 @@ class StrategyAccount:
         """
         if order.client_order_id in self.orders:
             raise AlreadyReserved(order.client_order_id)
-        if not order.closing:
+        if not (order.closing or order.adopted):  # nobody approved it here, by any clock
             self._second.take(order.at_ns)
             self._minute.take(order.at_ns)
             if self._pools.are_bound:

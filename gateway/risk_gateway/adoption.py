@@ -68,10 +68,14 @@ class Adoption:
 
 
 def fills_of(archive: Archive, client_order_id: str, through: int) -> list[Fill]:
-    """Up to that record, in their order."""
-    rows = sorted(archive.of_kind(Kind.FILL), key=lambda row: row.number)
-    fills: list[Fill] = [body_of(row) for row in rows if row.number <= through]
-    return [fill for fill in fills if fill.client_order_id == client_order_id]
+    """Up to that record, in their order; none was booked for an order that the journal had."""
+    found: list[tuple[int, Fill]] = []
+    for row in archive.of_kind(Kind.FILL):
+        if row.order_id is None and row.number <= through:
+            fill: Fill = body_of(row)
+            if fill.client_order_id == client_order_id:
+                found.append((row.number, fill))
+    return [fill for _, fill in sorted(found, key=lambda each: each[0])]
 
 
 def _has_ended(number: int) -> bool:

@@ -149,9 +149,9 @@ class FillBook:
         archive, name = self._state.archive, fill.client_order_id
         made = archive.record(Kind.DECIDED, signal_of(name)) or archive.record(Kind.ADOPTED, name)
         row = self._state.archive.order(fill.client_order_id)
-        if made is None:
-            raise ForeignFill("its order ended before what was kept of the journal")
         assert row is not None
+        if made is None or archive.of_order(name)[-1].order_state != row.state:
+            raise ForeignFill("its order ended before what was kept of the journal")
         body: Decided | Adopted = body_of(made)
         assert body.order is not None
         return replace(
@@ -170,7 +170,7 @@ class FillBook:
     def _count(self, strategy: Strategy, fill: Fill, after: Order | None, received_ns: int) -> None:
         booking = strategy.account.on_fill(fill)
         assert booking is not None
-        strategy.filled(fill.symbol, of_order=after is not None)
+        strategy.filled(fill, of_order=after is not None)
         if after is None and self.may_be_placed:
             self.unplaced.setdefault(fill.client_order_id, []).append(fill)
         outcome = fill_outcome(strategy.next_outcome(), fill)

@@ -1,12 +1,13 @@
 """Retention: deletes what a journal has told long enough, up to a seal, while no gateway runs.
 
 What stays of that time is what later questions rest on: every id that must not be taken twice, how
-each order ended, the records of orders that were open at the seal, and all records of the rare
-kinds. The chain is proven from the seal on.
+each order ended, the records of orders that were open at the seal or heard of after it, fills of
+orders that nobody knew (they may be adopted yet), and all records of the rare kinds. The chain is
+proven from the seal on.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 import msgspec
@@ -21,7 +22,7 @@ from risk_gateway.verification import verified
 
 BULK = frozenset(
     {
-        Kind.BATCH, Kind.DECIDED, Kind.ENDED, Kind.MODIFIED, Kind.FILL, Kind.SAMPLED, Kind.MARKED,
+        Kind.BATCH, Kind.DECIDED, Kind.ENDED, Kind.MODIFIED, Kind.FILL, Kind.SAMPLED, Kind.MARKED
     }
 )  # fmt: skip
 _TAKEN_ONCE = (Kind.DECIDED, Kind.FILL)
@@ -46,16 +47,29 @@ class Pruned:
 class _Needed:
     """Of the time before a seal, what the time after it may still ask for."""
 
-    orders: frozenset[str]  # open then
+    orders: frozenset[str]  # open then, or heard of since
     batches: frozenset[str]  # the last of each strategy: a runner goes on from there
     outcomes: Mapping[str, int]  # what each strategy had been told of, by its last batch
 
+    def whole(self, archive: Archive, seal: Seal) -> "_Needed":
+        """An order of which a record stays, or was written since, is kept with all of them: what
+        it came to cannot be proven by some."""
+        more = (
+            row.order_id
+            for row in archive.read()
+            if row.order_id and (row.number > seal.number or self._is_untold(row))
+        )
+        return replace(self, orders=self.orders.union(more))
+
+    def _is_untold(self, row: Row) -> bool:
+        return row.outcome is not None and row.outcome > self.outcomes.get(row.strategy, 0)
+
     def has(self, row: Row) -> bool:
-        told = self.outcomes.get(row.strategy, 0)
         return (
             row.order_id in self.orders
             or row.key in self.batches
-            or (row.outcome is not None and row.outcome > told)
+            or self._is_untold(row)
+            or (row.kind == Kind.FILL and row.order_id is None)
         )
 
 
@@ -70,7 +84,8 @@ def pruned(home: Home, keep_days: int, now_ns: int) -> Pruned:
             if seal is None:
                 return Pruned(0)
             snapshot = _readable(seal)
-            doomed = list(_doomed(archive, seal, needed_after(snapshot)))
+            needed = needed_after(snapshot)
+            doomed = list(_doomed(archive, seal, needed.whole(archive, seal)))
         finally:
             archive.close()
         held.rewrite(_changes(seal, snapshot, doomed))

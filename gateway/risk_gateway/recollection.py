@@ -13,7 +13,7 @@ from risk_gateway.journal import Journal
 from risk_gateway.market_view import MarketView
 from risk_gateway.policies import Policies
 from risk_gateway.records import Started
-from risk_gateway.restore import Restoration, last_started
+from risk_gateway.restore import Restoration, last_started, started_by
 from risk_gateway.settings import Clock
 from risk_gateway.state import State
 
@@ -25,9 +25,10 @@ class _Unwritten:
         raise AssertionError(f"journal.{name} of a desk that is only read")
 
 
-def recollected(archive: Archive) -> Restoration:
-    """Nothing is read yet."""
-    started = last_started(archive) or Started(Clock.MARKET, False, False, catalogue.load())
+def recollected(archive: Archive, through: int | None = None) -> Restoration:
+    """Nothing is read yet. `through`: by what was noted up to that record."""
+    noted = last_started(archive) if through is None else started_by(archive, through)
+    started = noted or Started(Clock.MARKET, False, False, catalogue.load())
     policies = Policies(
         asked_for=started.asks_for_policies,
         may_be_missing=started.policies_may_be_missing,

@@ -24,6 +24,7 @@ from trading.orders import OrderState
 
 SETTLE_S = 3.0
 _LOOK_S = 0.1
+_ASKED_AT_ONCE = 32
 _ANSWER_S = 10.0
 _MOST_NAMED = 100
 _ZERO = Decimal(0)
@@ -115,25 +116,34 @@ async def _listed(venue: Venue) -> Mapping[str, pb.OrderResponse]:
 
 async def _look_again(state: State, venue: Venue, suspects: set[str]) -> list[Difference]:
     """What still differs after everything that is under way had its time."""
-    left_s = SETTLE_S
+    loop = asyncio.get_running_loop()
+    until = loop.time() + SETTLE_S
     found: dict[str, Difference] = {}
-    while suspects and left_s > 0:
+    while suspects:
         await asyncio.sleep(_LOOK_S)
-        left_s -= _LOOK_S
         await state.journal.durable()
         found = {}
-        for client_order_id in suspects:
-            theirs = await venue.order(client_order_id)
-            placed = state.archive.placed(client_order_id)
-            there = venue_of(placed.made) if placed else ""
-            ours = placed.order if placed else state.archive.order(client_order_id)
-            here = ours if there in ("", venue.name) else None
-            what = _difference(here, theirs, venue, there)
-            if what is not None:
-                foreign = None if ours else theirs
-                found[client_order_id] = Difference(f"order {client_order_id}: {what}", foreign)
+        names = sorted(suspects)
+        for start in range(0, len(names), _ASKED_AT_ONCE):
+            some = names[start : start + _ASKED_AT_ONCE]
+            looks = await asyncio.gather(*(_look_at(state, venue, each) for each in some))
+            found.update((name, each) for name, each in zip(some, looks, strict=True) if each)
         suspects = set(found)
+        if loop.time() >= until:
+            break
     return [found[client_order_id] for client_order_id in sorted(found)]
+
+
+async def _look_at(state: State, venue: Venue, client_order_id: str) -> Difference | None:
+    theirs = await venue.order(client_order_id)
+    placed = state.archive.placed(client_order_id)
+    there = venue_of(placed.made) if placed else ""
+    ours = placed.order if placed else state.archive.order(client_order_id)
+    here = ours if there in ("", venue.name) else None
+    what = _difference(here, theirs, venue, there)
+    if what is None:
+        return None
+    return Difference(f"order {client_order_id}: {what}", None if ours else theirs)
 
 
 def _difference(

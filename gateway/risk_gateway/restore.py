@@ -230,7 +230,7 @@ class Restoration:
         order = strategy.order(fill.client_order_id)
         booking = strategy.account.on_fill(fill)
         assert booking is not None
-        strategy.filled(fill.symbol, of_order=row.order_id is not None)
+        strategy.filled(fill, of_order=row.order_id is not None)
         if fill.busts:
             self.state.busted[fill.busts] = fill.fill_id
             self.state.early_busts.pop(fill.busts, None)
@@ -278,6 +278,12 @@ class Restoration:
 
 def last_started(archive: Archive) -> Started | None:
     row = archive.last_between(Kind.STARTED, started_key(0), started_key(2**63))
+    return body_of(row) if row else None
+
+
+def started_by(archive: Archive, number: int) -> Started | None:
+    """The last one up to that record."""
+    row = archive.newest_before(Kind.STARTED, number + 1)
     return body_of(row) if row else None
 
 

@@ -19,6 +19,7 @@ from risk_gateway.records import Decided, OrderEnded
 from risk_gateway.told import Told
 from trading.accounts import StrategyAccount, Terms
 from trading.breaches import Actions
+from trading.fills import Fill
 from trading.instruments import Instrument
 from trading.ledger import Booking
 from trading.orders import Order
@@ -327,12 +328,18 @@ class Strategy:
         self.account.reserve(order)
         self.placed[order.symbol] = order.venue
 
-    def filled(self, symbol: str, *, of_order: bool) -> None:
+    def filled(self, fill: Fill, *, of_order: bool) -> None:
         """A fill was booked, of an order that the journal has or of another one."""
+        symbol, held = fill.symbol, self.account.ledger.position(fill.symbol).quantity
         if not of_order:
             self.elsewhere.add(symbol)
-        if not self.account.ledger.position(symbol).quantity:
+            if held == fill.quantity * fill.side.sign and not self._has_orders(symbol):
+                self.placed.pop(symbol, None)  # it was flat: the last order says nothing of this
+        if not held:
             self.elsewhere.discard(symbol)
+
+    def _has_orders(self, symbol: str) -> bool:
+        return any(order.symbol == symbol for order in self.account.orders.values())
 
     def only_reduces(self, order: Order) -> bool:
         """So that its venue can be told: it knows all of the position that the order closes."""

@@ -3,7 +3,7 @@
 Offline, on a copy, or beside a running gateway: it looks at one moment of the file.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
@@ -14,7 +14,7 @@ from risk_gateway.journal import OrderRow, Seal
 from risk_gateway.proof import NotProven, chained, check_seal
 from risk_gateway.recollection import recollected
 from risk_gateway.records import Kind, body_of
-from risk_gateway.restore import Restoration
+from risk_gateway.restore import Restoration, started_by
 from risk_gateway.snapshot import from_json, put_back, taken
 from trading.fills import Fill
 from trading.ledger import Ledger
@@ -37,8 +37,12 @@ class Proven:
 
 @dataclass(slots=True)
 class _OrderBook:
-    """The table of orders as the records make it."""
+    """The table of orders as the records make it.
 
+    `before`: how the records that were left of the time before the first one tell of an order.
+    """
+
+    before: Callable[[str], Iterable[Row]]
     rows: dict[str, OrderRow] = field(default_factory=dict)
     written: dict[str, int] = field(default_factory=dict)  # by which record last
 
@@ -51,6 +55,10 @@ class _OrderBook:
     def take(self, row: Row) -> None:
         if row.order_id is None or row.order_state is None:
             return
+        if row.order_id not in self.rows and row.kind not in (Kind.DECIDED, Kind.ADOPTED):
+            self.rows[row.order_id] = OrderRow(row.order_id, row.strategy, "")
+            for earlier in self.before(row.order_id):
+                self.take(earlier)
         known = self.rows.get(row.order_id) or OrderRow(row.order_id, row.strategy, "")
         known = replace(known, state=row.order_state)
         if row.kind == Kind.ADOPTED:  # some of it may have been filled before it was found
@@ -72,8 +80,14 @@ def verified(home: Home, contains: str = "") -> Proven:
 
 
 def _verified(archive: Archive, contains: str) -> Proven:
-    restoration, orders = recollected(archive), _OrderBook()
     head, seals = archive.head(), archive.seals()
+    ends = [*seals, head.number]
+    restoration = recollected(archive, _end_after(archive.first() - 1, ends))
+
+    def before(order_id: str) -> Iterable[Row]:
+        return (row for row in archive.of_order(order_id) if row.number <= archive.cut.number)
+
+    orders = _OrderBook(before)
     begin = _begin(archive, restoration, orders)
     found = not contains
     for row in chained(archive.read(begin.number), begin, head):
@@ -84,6 +98,7 @@ def _verified(archive: Archive, contains: str) -> Proven:
             raise NotProven(f"record {row.number} (sealed): seal {body_of(row).number} is missing")
         if row.number in seals:
             _check_snapshot(archive.seal(row.number), restoration)
+            restoration = _gone_on(archive, restoration, row.number, _end_after(row.number, ends))
     if not found:
         raise NotProven(f"hash {contains}: no record has it")
     for number in seals:
@@ -117,6 +132,20 @@ def _begin(archive: Archive, restoration: Restoration, orders: _OrderBook) -> Se
         for order in strategy.account.orders.values():
             orders.begin_with(order)
     return seal
+
+
+def _end_after(number: int, ends: list[int]) -> int:
+    """Of the stretch of records behind that one: the next seal, or the last record."""
+    return next((end for end in ends if end > number), ends[-1])
+
+
+def _gone_on(archive: Archive, before: Restoration, number: int, end: int) -> Restoration:
+    """Behind a seal: a seal is made as a start would, by the settings of its own time."""
+    if started_by(archive, end) == started_by(archive, number):
+        return before
+    after = recollected(archive, end)
+    after.grants = put_back(taken(before.state, before.grants), after.state, after.timing)
+    return after
 
 
 def _take(restoration: Restoration, row: Row) -> None:

@@ -1,6 +1,7 @@
 """Orders that somebody else sent: ours to look after, or named and left; over restarts too."""
 
 import json
+import tracemalloc
 from collections.abc import AsyncIterator, Callable
 from decimal import Decimal
 from pathlib import Path
@@ -9,12 +10,14 @@ from typing import Any
 import nats
 import pytest
 
-from desk_driver import OPERATOR, buy, content
+from desk_driver import OPERATOR, DeskDriver, buy, content, fill
 from gateway_driver import Stack, until
 from handover.messages import OrderEnd, OrderFill
+from risk_gateway.adoption import fills_of
 from risk_gateway.archive import Archive
 from risk_gateway.explanation import explained
-from risk_gateway.records import Adopted, Kind, body_of
+from risk_gateway.journal import OrderRow
+from risk_gateway.records import Adopted, Kind, body_of, record
 from risk_gateway.verification import verified
 from stratops_api.v1 import order_execution_pb2 as venue_pb
 from stratops_api.v1 import risk_gateway_pb2 as pb
@@ -177,3 +180,22 @@ async def test_a_position_that_the_venue_does_not_know_is_closed_without_reduce_
     await runner.decide(buy("out", await stack.market.next(), "2", side=Side.SELL))
     await until(lambda: has_position(stack, "0"))
     assert not (await stack.venue_orders())["out-0"].reduce_only
+
+
+async def test_the_fills_of_one_order_are_found_without_holding_all_of_them(
+    tmp_path: Path,
+) -> None:
+    desk = DeskDriver(tmp_path)
+    await desk.armed()
+    for nth in range(5_000):
+        each = fill(f"n{nth}")
+        row = OrderRow(each.client_order_id, "s", "filled")
+        desk.journal.append([record(Kind.FILL, each, 7, "s", key=each.fill_id, order=row)])
+    await desk.filled(fill("hand", 2), fill("hand", 1), fill("other"))
+    tracemalloc.start()
+    found = fills_of(desk.archive, "hand-0", desk.archive.head().number)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    desk.close()
+    assert [each.fill_id for each in found] == ["hand-0-2", "hand-0-1"]
+    assert peak < 500_000

@@ -163,3 +163,44 @@ async def test_an_id_that_somebody_else_has_used_is_taken(desk: DeskDriver) -> N
     desk.strategy.account.on_event("x-0", OrderEvent.CANCEL)
     assert (await decided(runner, "x"))[0] == Reason.DUPLICATE
     assert (await decided(runner, "y"))[0] == "accepted"
+
+
+async def test_where_it_traded_once_says_nothing_of_a_position_that_no_order_of_ours_made(
+    desk: DeskDriver,
+) -> None:
+    runner = await desk.again(routes=APART).armed()
+    await runner.decide(buy("x"))
+    await desk.filled(fill("x"))
+    await decided(runner, "out", side=Side.SELL)
+    await desk.filled(fill("out", side=Side.SELL, fill_id="f2"))
+    await next_life(desk)
+    await desk.filled(fill("hand", fill_id="f3"))
+    assert desk.strategy.held_at("BTCUSDT") == ""
+    assert desk.state.destination(desk.strategy, "BTCUSDT").venue == "b"
+
+
+async def test_what_is_adopted_before_its_symbol_has_a_price_holds_up_no_later_order(
+    desk: DeskDriver,
+) -> None:
+    """It is dated by the wall then, and the market of a replay is years behind."""
+    runner = await desk.armed(content(max_orders_per_second="2"))
+    await decided(runner, "first")
+    order = Order(
+        client_order_id="hand-0",
+        signal_id="hand",
+        strategy="s",
+        revision="",
+        epoch=0,
+        symbol="BTCUSDT",
+        side=Side.BUY,
+        order_type=OrderType.LIMIT,
+        quantity=Decimal(3),
+        price=Decimal(90),
+        cause=buy("x").cause,
+        at_ns=desk.state.wall_ns(),
+        state=OrderState.ACCEPTED,
+        adopted=True,
+    )
+    Adoption(desk.state, desk.desk.fill_book)._keep(order)
+    said = [await decided(runner, f"n{nth}") for nth in range(4)]
+    assert said == [("accepted", "")] * 4

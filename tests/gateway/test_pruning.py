@@ -6,7 +6,9 @@ import sqlite3
 import tempfile
 import time
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -16,6 +18,7 @@ from desk_driver import DeskDriver, Runner, buy, fill
 from desk_story import ALL_STEPS, Story
 from handover.messages import Batch, Input, Mark
 from postgres_driver import PostgresServer
+from risk_gateway.adoption import Adoption, fills_of
 from risk_gateway.archive import Archive
 from risk_gateway.audit import main
 from risk_gateway.home import Home, JournalLocked, Postgres
@@ -23,13 +26,17 @@ from risk_gateway.postgres_store import PostgresWriter
 from risk_gateway.proof import NotProven
 from risk_gateway.pruning import pruned
 from risk_gateway.recollection import recollected
-from risk_gateway.reconcile import _books, _Held
+from risk_gateway.reconcile import _books, _Held, _ours
 from risk_gateway.records import Kind, Marked, record
 from risk_gateway.sealing import made_of, seal_record
 from risk_gateway.snapshot import Snapshot, taken
 from risk_gateway.verification import Proven, verified
+from trading.fills import Fill
+from trading.orders import Order, OrderState
 from trading.reasons import Reason
+from trading.routes import Route, Routes
 from trading.samples import Sample
+from trading.signals import OrderType, Side
 
 DAY_NS = 86_400 * 10**9
 TABLES = ("log", "orders", "seals", "head")
@@ -291,18 +298,129 @@ async def test_nothing_is_deleted_that_is_younger(
     assert "'0', expected a whole number of days, 1 or more" in capsys.readouterr().err
 
 
-async def test_what_a_desk_writes_all_the_time_is_not_kept_for_ever(tmp_path: Path) -> None:
-    desk = DeskDriver(tmp_path)
-    runner = await desk.armed()
-    desk.state._take_sample(Sample(DAY_NS, 60, {"BTCUSDT": 100.5}))
-    marks = desk.strategy.account.watermarks
-    desk.journal.append([record(Kind.MARKED, Marked({"s": marks}), 7)])
-    number = await seal(desk, runner)
+# ---- what comes after the seal, of orders from before it
+
+
+def back(of: str, number: int) -> Fill:
+    """A bust of its first fill, as the fill book gets it."""
+    return fill(of, number, side=Side.SELL, fee=Decimal("-0.1"), busts=f"{of}-0-1")
+
+
+async def test_a_fill_that_was_taken_back_after_the_seal_stays_proven(tmp_path: Path) -> None:
+    desk = await traded(tmp_path)
+    number = desk.archive.seals()[-1]
+    await desk.filled(back("x", 2))
     desk.close()
     check_pruning(tmp_path / "journal.db", number)
+
+
+def adopted(name: str = "hand-0", **fields: Any) -> Order:
+    usual: dict[str, Any] = {
+        "client_order_id": name, "signal_id": "hand", "strategy": "s", "revision": "", "epoch": 0,
+        "symbol": "BTCUSDT", "side": Side.BUY, "order_type": OrderType.LIMIT,
+        "quantity": Decimal(3), "price": Decimal(90), "cause": buy("x").cause, "at_ns": 1,
+        "state": OrderState.ACCEPTED, "adopted": True,
+    }  # fmt: skip
+    return Order(**{**usual, **fields})
+
+
+async def test_a_late_fill_of_an_adopted_order_that_is_gone_is_a_stray(tmp_path: Path) -> None:
+    desk = DeskDriver(tmp_path)
+    runner = await desk.armed()
+    Adoption(desk.state, desk.desk.fill_book)._keep(adopted())
+    await desk.filled(fill("hand"))
+    desk.desk.execution.end(desk.strategy, "hand-0", OrderState.CANCELLED, None)
+    await desk.settled()
+    await seal(desk, runner)
+    position = desk.strategy.account.positions["BTCUSDT"]
+    desk.close()
+    path = tmp_path / "journal.db"
+    pruned(path, 1, later())
+    desk = DeskDriver(tmp_path)
+    assert await desk.filled(fill("hand", 2)) == ["hand-0-2"]
+    assert desk.strategy.account.positions["BTCUSDT"] == position
+    assert desk.archive.record(Kind.STRAY, "hand-0-2") is not None
+    desk.close()
+    verified(path)
+
+
+async def test_an_adopted_order_that_was_open_then_goes_on(tmp_path: Path) -> None:
+    desk = DeskDriver(tmp_path)
+    runner = await desk.armed()
+    Adoption(desk.state, desk.desk.fill_book)._keep(adopted())
+    await desk.filled(fill("hand"))
+    number = await seal(desk, runner)
+    await desk.filled(fill("hand", 2))
+    desk.close()
+    path = tmp_path / "journal.db"
+    check_pruning(path, number)
+    desk = DeskDriver(tmp_path)
+    await desk.filled(fill("hand", 3))
+    order = desk.archive.order("hand-0")
+    assert order is not None
+    assert (order.state, order.filled_quantity) == ("filled", Decimal(3))
+    desk.close()
+    verified(path)
+
+
+async def test_fills_of_an_order_that_may_yet_be_adopted_are_kept(tmp_path: Path) -> None:
+    desk = DeskDriver(tmp_path)
+    runner = await desk.armed()
+    await desk.filled(fill("hand"))
+    number = await seal(desk, runner)
+    desk.close()
+    path = tmp_path / "journal.db"
+    check_pruning(path, number)
+    archive = Archive(path)
+    assert [each.fill_id for each in fills_of(archive, "hand-0", archive.head().number)] == [
+        "hand-0-1"
+    ]
+    archive.close()
+
+
+async def test_samples_and_marks_are_deleted_too(tmp_path: Path) -> None:
+    desk = DeskDriver(tmp_path)
+    runner = await desk.armed()
+    mark = desk.strategy.account.watermarks
+    bodies = ((Kind.SAMPLED, Sample(1, 1, {"BTCUSDT": 100.5})), (Kind.MARKED, Marked({"s": mark})))
+    desk.journal.append([record(kind, body, time.time_ns()) for kind, body in bodies])
+    number = await seal(desk, runner)
+    desk.close()
+    path = tmp_path / "journal.db"
+    check_pruning(path, number)
+    archive = Archive(path)
+    left = {row.kind for row in archive.read(0, number)}
+    archive.close()
+    assert left.isdisjoint({Kind.SAMPLED, Kind.MARKED})
+
+
+# ---- compared with the venues
+
+
+async def test_of_each_venue_its_own_orders_are_compared_and_pruned_ones_where_they_are(
+    tmp_path: Path,
+) -> None:
+    apart = Routes((Route("a", symbols=frozenset({"BTCUSDT"})), Route("b", symbols=frozenset())))
+    desk = DeskDriver(tmp_path, routes=apart)
+    runner = await desk.armed()
+    await runner.decide(buy("x"), buy("y"))
+    Adoption(desk.state, desk.desk.fill_book)._keep(adopted(venue="b"))
+    await desk.filled(fill("x"))
+    await seal(desk, runner)
+    archive = desk.archive
+    assert [set(_ours(archive, name, ["x-0", "z-0"])) for name in ("a", "b", "c")] == [
+        {"x-0", "y-0"}, {"hand-0"}, set()
+    ]  # fmt: skip
+    desk.close()
+    pruned(tmp_path / "journal.db", 1, later())
     archive = Archive(tmp_path / "journal.db")
     try:
-        kinds = {row.kind for row in archive.read(0, number)}
+        assert archive.placed("x-0") is None
+        assert set(_ours(archive, "a", [])) == {"y-0"}
+        assert set(_ours(archive, "b", [])) == {"hand-0"}
+        listed = _ours(archive, "a", ["x-0", "y-0", "hand-0", "z-0"])
+        assert set(listed) == {"x-0", "y-0"}
+        assert listed["x-0"].filled_quantity == Decimal(1)
+        assert set(_ours(archive, "b", ["y-0"])) == {"hand-0"}
     finally:
         archive.close()
-    assert kinds.isdisjoint({Kind.SAMPLED, Kind.MARKED})

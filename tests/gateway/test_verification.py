@@ -219,3 +219,30 @@ async def test_the_command_answers_with_its_exit_code(
     change(path, "DELETE FROM log WHERE number = 4")
     assert main(["verify", str(path)]) == 1
     assert "record 4: missing, the next one is 5" in capsys.readouterr().err
+
+
+async def test_a_seal_is_proven_after_the_venue_became_another(desk: DeskDriver) -> None:
+    """What its strategies may do follows from the settings of then."""
+
+    async def started(*, real: bool, asked: bool = False) -> None:
+        at_ns = desk.state.wall_ns()
+        body = Started(Clock.MARKET, asked, real, dict(desk.state.instruments))
+        desk.journal.append([record(Kind.STARTED, body, at_ns, key=started_key(at_ns))])
+        await desk.settled()
+
+    async def seal() -> None:
+        await desk.settled()
+        desk.journal.append([seal_record(made_of(desk.archive), 7)])
+        await desk.settled()
+
+    await started(real=False)
+    await desk.deploy()
+    await seal()
+    desk.again(real_venue=True)
+    await started(real=True)
+    await seal()
+    verified(desk.journal.path)
+    desk.again()
+    await started(real=False, asked=True)
+    await seal()
+    verified(desk.journal.path)
