@@ -125,6 +125,9 @@ DETAILS = (
 _NOT_HERE = {
     Reason.PAUSED, Reason.UNKNOWN_CALLER, Reason.UNKNOWN_STRATEGY, Reason.JOURNAL_UNAVAILABLE,
     Reason.NOT_WARM, Reason.VENUE_REJECTED, Reason.NO_VENUE,
+    # The model does not know these yet.
+    Reason.MAX_VALUE_AT_RISK, Reason.MAX_CORRELATION, Reason.TOO_FEW_SAMPLES,
+    Reason.NO_CONSENSUS, Reason.NOT_SIZED,
 }  # fmt: skip
 REASONS = ("accepted", *(each.value for each in Reason if each not in _NOT_HERE))
 _RARE = {"flood", "queue_full"}
