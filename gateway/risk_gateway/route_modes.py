@@ -3,7 +3,7 @@ may rehearse on paper, as long as the desk's venue is one.
 """
 
 from risk_gateway.content import Content, Mode
-from trading.routes import Route, Routes
+from trading.routes import Routes
 
 
 def mode_objection(routes: Routes, content: Content) -> str:
