@@ -6,14 +6,14 @@ from pydantic import Field, StrictBool, model_validator
 
 from platform_spec.resource import Resource
 from platform_spec.shapes import Hour, Share, TimeZone, wrong
-from trading.breaches import Action
+from trading.breaches import BreachAction
 from trading.days import InvalidDay, checked
 
 
 class Answer(Resource):
     """What is done once, until it is taken back."""
 
-    action: Action = Field(
+    action: BreachAction = Field(
         description="alert (tells), pause (only closes), reduce (closes a share of each position, "
         "and pauses), or stop (cancels all, closes all, then halts)."
     )
@@ -23,7 +23,7 @@ class Answer(Resource):
 
     @model_validator(mode="after")
     def _share_is_of_reduce(self) -> Self:
-        if (self.share is not None) != (self.action is Action.REDUCE):
+        if (self.share is not None) != (self.action is BreachAction.REDUCE):
             raise wrong("one with reduce, and only there", field="share")
         return self
 

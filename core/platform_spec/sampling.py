@@ -13,7 +13,9 @@ _CONFIDENCE = Shape(r"0\.[5-9][0-9]{0,3}", 'a share from 0.5 to 0.9999 as text: 
 
 class SamplingRule(Resource):
     interval_seconds: Annotated[int, Whole(1, LONGEST_INTERVAL_S)] | None = Field(
-        None, description="Time from one sample of prices to the next, the horizon; 60."
+        None,
+        alias="intervalSeconds",
+        description="Time from one sample of prices to the next, the horizon; 60.",
     )
     samples: Annotated[int, Whole(LEAST_SAMPLES, MOST_SAMPLES)] | None = Field(
         None, description="Returns that are looked at, and needed before anything is opened; 250."

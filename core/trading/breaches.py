@@ -21,7 +21,7 @@ _ONE = Decimal(1)
 # ---- what a policy does about one
 
 
-class Action(StrEnum):
+class BreachAction(StrEnum):
     """From the mildest to the sternest."""
 
     ALERT = "alert"  # tells, and stops nothing
@@ -34,14 +34,14 @@ class Action(StrEnum):
         return _RANKS[self]
 
 
-_RANKS = {action: rank for rank, action in enumerate(Action)}
+_RANKS = {action: rank for rank, action in enumerate(BreachAction)}
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What is done about a breach of one limit."""
 
-    action: Action
+    action: BreachAction
     share: Decimal = _ONE  # of each position, by REDUCE
     until_next_day: bool = False  # or until a person takes it back
 
@@ -78,16 +78,16 @@ def _answer(whose: str, limit: str, document: Any) -> Answer:
     if not isinstance(document, Mapping) or set(document) - {"action", "share", "untilNextDay"}:
         raise InvalidLimits(f"{what}: {document!r}, expected action, share and untilNextDay")
     action, until = document.get("action"), document.get("untilNextDay")
-    if not isinstance(action, str) or action not in set(Action):
-        raise InvalidLimits(f"{what}: {action!r}, expected one of {', '.join(Action)}")
+    if not isinstance(action, str) or action not in set(BreachAction):
+        raise InvalidLimits(f"{what}: {action!r}, expected one of {', '.join(BreachAction)}")
     if until not in (None, True, False) or (until and limit not in OF_A_DAY):
         expected = f"true or false, and true of {', '.join(sorted(OF_A_DAY))} only"
         raise InvalidLimits(f"{what}: untilNextDay {until!r}, expected {expected}")
-    return Answer(Action(action), _share(what, action, document.get("share")), bool(until))
+    return Answer(BreachAction(action), _share(what, action, document.get("share")), bool(until))
 
 
 def _share(what: str, action: str, value: Any) -> Decimal:
-    if (value is not None) != (action == Action.REDUCE):
+    if (value is not None) != (action == BreachAction.REDUCE):
         raise InvalidLimits(f"{what}: share {value!r}, expected one with reduce and only there")
     if value is None:
         return _ONE
@@ -222,19 +222,18 @@ def _balance(limits: Limits, worth: Worth) -> Breach | None:
 
 
 def _gross(limits: Limits, worth: Worth) -> Breach | None:
-    gross, most = worth.gross, limits.max_gross_exposure
-    if gross is None or gross <= most:
-        return None
-    message = f"gross exposure is {gross}, allowed is {most}"
-    return _found("max_gross_exposure", gross, most, message, worth)
+    return _exposure("gross", worth.gross, limits.max_gross_exposure, worth)
 
 
 def _net(limits: Limits, worth: Worth) -> Breach | None:
-    net, most = worth.net, limits.max_net_exposure
-    if net is None or net <= most:
+    return _exposure("net", worth.net, limits.max_net_exposure, worth)
+
+
+def _exposure(kind: str, found: Decimal | None, most: Decimal, worth: Worth) -> Breach | None:
+    if found is None or found <= most:
         return None
-    message = f"net exposure is {net}, allowed is {most}"
-    return _found("max_net_exposure", net, most, message, worth)
+    message = f"{kind} exposure is {found}, allowed is {most}"
+    return _found(f"max_{kind}_exposure", found, most, message, worth)
 
 
 def _concentration(limits: Limits, worth: Worth) -> Breach | None:

@@ -67,7 +67,7 @@ def _number(value: object) -> Decimal | None:
 
 
 _READERS: Mapping[str, tuple[str, Callable[[object], Any]]] = {
-    "interval_seconds": ("interval_s", _whole("interval_seconds", 1, LONGEST_INTERVAL_S)),
+    "intervalSeconds": ("interval_s", _whole("intervalSeconds", 1, LONGEST_INTERVAL_S)),
     "samples": ("samples", _whole("samples", LEAST_SAMPLES, MOST_SAMPLES)),
     "confidence": ("confidence", _confidence),
 }

@@ -20,10 +20,10 @@ from risk_gateway.records import Breached, Kind, Marked, breach_source, record
 from risk_gateway.state import State
 from risk_gateway.strategy import BREACH, Strategy
 from trading.breaches import (
-    Action,
     Actions,
     Answer,
     Breach,
+    BreachAction,
     Worth,
     breaches,
     excess,
@@ -42,7 +42,7 @@ log = structlog.get_logger()
 LOOK_S = 0.1
 _MOST_SHARE = 0.05  # of one processor, for looking: a desk of thousands is looked at less often
 _MARK_S = 5.0
-_CLOSING = (Action.REDUCE, Action.STOP)
+_CLOSING = (BreachAction.REDUCE, BreachAction.STOP)
 
 Key = tuple[Scope, str]  # of a breach: whose, and of which limit
 
@@ -144,7 +144,7 @@ class BreachWatch:
             level=scope.level,
             name=scope.name,
             until_next_day=answer.until_next_day,
-            share=answer.share if answer.action is Action.REDUCE else None,
+            share=answer.share if answer.action is BreachAction.REDUCE else None,
             kept=self._kept(scope, breach, answer),
         )
         key = (scope, breach.limit)
@@ -166,7 +166,7 @@ class BreachWatch:
         self, scope: Scope, breach: Breach, answer: Answer
     ) -> Mapping[str, Mapping[str, Decimal]]:
         """By strategy and symbol, what REDUCE leaves of what made the breach."""
-        if answer.action is not Action.REDUCE:
+        if answer.action is not BreachAction.REDUCE:
             return {}
         return {
             strategy.name: _reduced(strategy, breach.symbols, answer.share)
@@ -192,7 +192,10 @@ class BreachWatch:
 
     def _is_finished(self, scope: Scope, breach: Breached) -> bool:
         """What is being closed is closed first."""
-        return breach.action is not Action.STOP or self._standing(scope, breach) is Standing.HALTED
+        return (
+            breach.action is not BreachAction.STOP
+            or self._standing(scope, breach) is Standing.HALTED
+        )
 
     def _days(self, scope: Scope) -> Days:
         strategy = self._state.strategies.get(scope.name)
@@ -221,12 +224,12 @@ class BreachWatch:
             mine_left = {each.name: left[each.name] for each in self._covered(scope)}
             words = (f"{name}: {each.words}" for name, each in mine_left.items() if each.words)
             self.left[scope, limit] = "; ".join(words)
-            if breach.action is Action.STOP:
+            if breach.action is BreachAction.STOP:
                 self._stand(scope, breach, done=all(each.done for each in mine_left.values()))
 
     def _go_on(self, strategy: Strategy, mine: Sequence[Breached], now: float) -> _Left:
         """Does what can be done now."""
-        stops = any(each.action is Action.STOP for each in mine)
+        stops = any(each.action is BreachAction.STOP for each in mine)
         beyond = dict(_beyond(strategy, mine))
         everything = stops or bool(beyond)
         lowering, orders = strategy.lowering, strategy.account.orders
@@ -333,7 +336,7 @@ def _beyond(strategy: Strategy, mine: Sequence[Breached]) -> Iterator[tuple[str,
 
 def _most(breach: Breached, strategy: str, symbol: str) -> Decimal | None:
     """What may be kept; None: everything."""
-    if breach.action is Action.STOP:
+    if breach.action is BreachAction.STOP:
         return Decimal(0)
     return breach.kept.get(strategy, {}).get(symbol)
 

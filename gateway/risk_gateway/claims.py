@@ -6,7 +6,6 @@ desk that trades in it, is adopted on the venue's own terms; of every other one 
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 
 from risk_gateway.strategy import Strategy
 from stratops_api.v1 import order_execution_pb2 as pb
@@ -139,4 +138,6 @@ def _on_its_terms(found: Found, strategy: Strategy, at_ns: int) -> Order:
         adopted=True,
     )
     filled = decimal_from("filled_quantity", answer.filled_quantity or "0")
-    return order.after_answer(OrderState.ACCEPTED, max(filled, Decimal(0)), answer.order_id)
+    if filled < 0:
+        raise InvalidMessage("filled_quantity", answer.filled_quantity, "0 or more")
+    return order.after_answer(OrderState.ACCEPTED, filled, answer.order_id)

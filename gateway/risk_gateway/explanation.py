@@ -73,24 +73,24 @@ class Explanation:
     order_id: str  # empty: none was made
     verdict: str  # accepted, or the reason
     message: str
-    scope: str  # whose limit refused it, beside the strategy's; empty: none
     decided_ns: int
     written_ns: int
-    epoch: int
-    batch: int
     signal: Signal
-    bid: Decimal | None
-    ask: Decimal | None
-    age_ns: int | None
-    checks: tuple[Finding, ...]
     unchecked: str  # why there are no checks
-    sized: tuple[Sized, ...]  # what an intention's quantity was made of
-    poll: Poll | None  # how those who vote together stood to it
-    terms: Terms | None
-    code: Code | None
-    grant: Armed | None
     events: tuple[Event, ...]
     fills: tuple[Traded, ...]
+    epoch: int = 0
+    batch: int = 0
+    scope: str = ""  # whose limit refused it, beside the strategy's; empty: none
+    bid: Decimal | None = None
+    ask: Decimal | None = None
+    age_ns: int | None = None
+    checks: tuple[Finding, ...] = ()
+    sized: tuple[Sized, ...] = ()  # what an intention's quantity was made of
+    poll: Poll | None = None  # how those who vote together stood to it
+    terms: Terms | None = None
+    code: Code | None = None
+    grant: Armed | None = None
 
     @property
     def realized_pnl(self) -> Decimal:
@@ -155,11 +155,8 @@ def _adopted(archive: Archive, row: Row) -> Explanation:
         order_id=order.client_order_id,
         verdict="adopted",
         message=f"somebody else sent it; it was open at venue {order.venue}",
-        scope="",
         decided_ns=order.at_ns,
         written_ns=row.at_ns,
-        epoch=0,
-        batch=0,
         signal=Signal(
             id=order.signal_id,
             symbol=order.symbol,
@@ -173,16 +170,7 @@ def _adopted(archive: Archive, row: Row) -> Explanation:
             time_in_force=order.time_in_force,
             post_only=order.post_only,
         ),
-        bid=None,
-        ask=None,
-        sized=(),
-        poll=None,
-        age_ns=None,
-        checks=(),
         unchecked="an adopted order was not decided here",
-        terms=None,
-        code=None,
-        grant=None,
         events=tuple(map(_event, events)),
         fills=tuple(_fills(archive, [each for each in events if each.kind == Kind.FILL])),
     )

@@ -285,8 +285,10 @@ async def opened(
         archive = Archive(journal.home)
         try:
             gateway = Gateway(settings, instruments, journal, archive, timing)
-            yield gateway
-            await gateway.venues.close()
+            try:
+                yield gateway
+            finally:
+                await gateway.venues.close()
         finally:
             archive.close()
     finally:

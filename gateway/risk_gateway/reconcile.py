@@ -4,7 +4,7 @@ Both move while they are compared: what differs is looked at again until it has 
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TypeVar
@@ -67,8 +67,9 @@ class Difference:
 
 async def differences(state: State, venues: Iterable[Venue]) -> Sequence[Difference]:
     """Of the whole desk; empty: all agree. One venue that says nothing keeps no other waiting."""
-    looks = [asyncio.create_task(differences_at(state, venue)) for venue in venues]
-    found = [each for look in looks for each in await look]
+    async with asyncio.TaskGroup() as tasks:
+        looks = [tasks.create_task(differences_at(state, venue)) for venue in venues]
+    found = [each for look in looks for each in look.result()]
     return [*found, *await differences_in_books(state)][:_MOST_NAMED]
 
 
@@ -126,12 +127,22 @@ async def _look_again(state: State, venue: Venue, suspects: set[str]) -> list[Di
         names = sorted(suspects)
         for start in range(0, len(names), _ASKED_AT_ONCE):
             some = names[start : start + _ASKED_AT_ONCE]
-            looks = await asyncio.gather(*(_look_at(state, venue, each) for each in some))
+            looks = await _all_of([_look_at(state, venue, each) for each in some])
             found.update((name, each) for name, each in zip(some, looks, strict=True) if each)
         suspects = set(found)
         if loop.time() >= until:
             break
     return [found[client_order_id] for client_order_id in sorted(found)]
+
+
+async def _all_of(looks: Iterable[Awaitable[T]]) -> list[T]:
+    """Each is over when this is; of several that failed the first says why."""
+    found: list[T] = []
+    for each in await asyncio.gather(*looks, return_exceptions=True):
+        if isinstance(each, BaseException):
+            raise each
+        found.append(each)
+    return found
 
 
 async def _look_at(state: State, venue: Venue, client_order_id: str) -> Difference | None:

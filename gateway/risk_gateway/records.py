@@ -20,7 +20,7 @@ from risk_gateway.judged import Judged
 from risk_gateway.policies import PolicyChange
 from risk_gateway.settings import Clock
 from trading.accounts import Terms
-from trading.breaches import Action
+from trading.breaches import BreachAction
 from trading.fills import Fill
 from trading.ids import signal_of
 from trading.instruments import Instrument
@@ -200,7 +200,7 @@ class Breached:
     """A limit was exceeded by what stands, and what is done about it until it is taken back."""
 
     limit: str
-    action: Action
+    action: BreachAction
     found: Decimal
     allowed: Decimal
     message: str

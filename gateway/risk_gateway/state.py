@@ -23,7 +23,7 @@ from risk_gateway.records import (
     record,
 )
 from risk_gateway.strategy import Strategy
-from trading.breaches import Action
+from trading.breaches import BreachAction
 from trading.fills import Fill
 from trading.instruments import Instrument
 from trading.pools import Pools
@@ -113,7 +113,7 @@ class State:
     def take_breach(self, breach: Breached) -> None:
         """In force at once: it acts until it is taken back."""
         self.breaches[breach.scope, breach.limit] = breach
-        if breach.action is not Action.ALERT:
+        if breach.action is not BreachAction.ALERT:
             stand = Stand(Standing.REDUCING, breach.message)
             self.latch(breach.scope, breach_source(breach.limit), stand)
 

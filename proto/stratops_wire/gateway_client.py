@@ -10,7 +10,7 @@ import grpc.aio
 
 from stratops_api.v1 import risk_gateway_pb2 as pb
 from stratops_api.v1.risk_gateway_pb2_grpc import RiskGatewayStub
-from stratops_wire.leader import REFUSAL_KEY, Route
+from stratops_wire.leader import REFUSAL_KEY, Replicas
 
 if TYPE_CHECKING:
     from stratops_api.v1.risk_gateway_pb2_grpc import RiskGatewayAsyncStub
@@ -78,7 +78,7 @@ class GatewayClient:
 
         `certificate` is shown in turn: key and certificate, PEM.
         """
-        self._route = Route.of(address)
+        self._replicas = Replicas.of(address)
         self._ca, self._certificate = ca, certificate
         self._channels: dict[str, tuple[grpc.aio.Channel, RiskGatewayAsyncStub]] = {}
         self._read_token = token if callable(token) else lambda: token
@@ -182,18 +182,18 @@ class GatewayClient:
 
     async def _asked(self, call: "Callable[[RiskGatewayAsyncStub], Awaitable[Answer]]") -> Answer:
         """Of whoever leads: each address is tried, and the one that a standby names."""
-        tries = len(self._route.addresses) + 1
+        tries = len(self._replicas.addresses) + 1
         while True:
             try:
                 return await call(self._called())
             except grpc.aio.AioRpcError as error:
-                after, tries = self._route.after(error), tries - 1
-                if after == self._route or not tries:
+                after, tries = self._replicas.after(error), tries - 1
+                if after == self._replicas or not tries:
                     raise _failure(error) from error
-                self._route = after
+                self._replicas = after
 
     def _called(self) -> "RiskGatewayAsyncStub":
-        address = self._route.called
+        address = self._replicas.called
         if address not in self._channels:
             channel = _channel(address, self._ca, self._certificate)
             self._channels[address] = channel, RiskGatewayStub(channel)

@@ -19,7 +19,7 @@ _SILENT = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
 
 
 @dataclass(frozen=True, slots=True)
-class Route:
+class Replicas:
     addresses: Sequence[str]
     called: str
 

@@ -19,7 +19,7 @@ from handover.messages import GatewayMessage, RunnerMessage
 from strategy_runner.desk import DeskUnreadable, Gateway
 from stratops_api.v1 import risk_gateway_pb2_grpc
 from stratops_wire import InvalidMessage
-from stratops_wire.leader import Route, leader_named_by
+from stratops_wire.leader import Replicas, leader_named_by
 from stratops_wire.session import gateway_message_from_proto, runner_message_to_proto
 
 _UNKNOWN_HERE = (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED)
@@ -137,9 +137,9 @@ class GatewaySession:
         except DeskUnreadable as error:
             self.trouble = str(error)
             return None, False, False
-        route = Route.of(gateway.address, self._called)
-        self._called = route.called
-        gateway = replace(gateway, address=route.called)
+        replicas = Replicas.of(gateway.address, self._called)
+        self._called = replicas.called
+        gateway = replace(gateway, address=replicas.called)
         async with _channel(gateway) as channel:
             call = risk_gateway_pb2_grpc.RiskGatewayStub(channel).Trade()
             self._begin(gateway, call)
@@ -151,7 +151,7 @@ class GatewaySession:
                     self._on_message(gateway_message_from_proto(message))
             except grpc.aio.AioRpcError as error:
                 self.trouble = f"{gateway.address}: {error.code().name}: {error.details()}"
-                self._called = route.after(error).called
+                self._called = replicas.after(error).called
                 return error.code(), heard, leader_named_by(error) == self._called
             except InvalidMessage as error:
                 self.trouble = f"{gateway.address}: its message: {error}"

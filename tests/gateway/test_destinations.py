@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from desk_driver import DeskDriver, Runner, buy, cancel, content, fill, tick
+from desk_driver import DeskDriver, Runner, buy, cancel, content, fill, foreign_order, tick
 from risk_gateway.adoption import Adoption
 from risk_gateway.desk import NotAllowed
 from risk_gateway.settings import InvalidSettings
 from risk_gateway.venue_file import VenueTerms
 from risk_gateway.venues import check_orders
-from trading.orders import Order, OrderEvent, OrderState
+from trading.orders import OrderEvent, OrderState
 from trading.reasons import Reason
 from trading.routes import Route, Routes
 from trading.signals import Action, OrderType, Side
@@ -134,23 +134,7 @@ async def test_what_is_live_may_rehearse_on_paper(desk: DeskDriver, real: bool) 
 
 async def test_an_id_that_somebody_else_has_used_is_taken(desk: DeskDriver) -> None:
     runner = await desk.armed()
-    order = Order(
-        client_order_id="x-0",
-        signal_id="x",
-        strategy="s",
-        revision="",
-        epoch=0,
-        symbol="BTCUSDT",
-        side=Side.BUY,
-        order_type=OrderType.LIMIT,
-        quantity=Decimal(3),
-        price=Decimal(90),
-        cause=buy("x").cause,
-        at_ns=1,
-        state=OrderState.ACCEPTED,
-        adopted=True,
-    )
-    Adoption(desk.state, desk.desk.fill_book)._keep(order)
+    Adoption(desk.state, desk.desk.fill_book)._keep(foreign_order("x-0"))
     assert (await decided(runner, "x"))[0] == Reason.DUPLICATE
     desk.again()
     await desk.settled(3)
@@ -182,22 +166,6 @@ async def test_what_is_adopted_before_its_symbol_has_a_price_holds_up_no_later_o
     """It is dated by the wall then, and the market of a replay is years behind."""
     runner = await desk.armed(content(max_orders_per_second="2"))
     await decided(runner, "first")
-    order = Order(
-        client_order_id="hand-0",
-        signal_id="hand",
-        strategy="s",
-        revision="",
-        epoch=0,
-        symbol="BTCUSDT",
-        side=Side.BUY,
-        order_type=OrderType.LIMIT,
-        quantity=Decimal(3),
-        price=Decimal(90),
-        cause=buy("x").cause,
-        at_ns=desk.state.wall_ns(),
-        state=OrderState.ACCEPTED,
-        adopted=True,
-    )
-    Adoption(desk.state, desk.desk.fill_book)._keep(order)
+    Adoption(desk.state, desk.desk.fill_book)._keep(foreign_order(at_ns=desk.state.wall_ns()))
     said = [await decided(runner, f"n{nth}") for nth in range(4)]
     assert said == [("accepted", "")] * 4

@@ -11,7 +11,7 @@ from desk_driver import content
 from platform_spec.policy import PolicySpec
 from risk_gateway.content import Content, parse_content
 from risk_gateway.policies import Policies, parse_policy
-from trading.breaches import Action, Answer
+from trading.breaches import Answer, BreachAction
 from trading.days import UTC_DAYS, Days
 from trading.scopes import DESK, Level, Scope
 from trading.standings import Standing
@@ -35,14 +35,14 @@ def of(policy: str) -> Content:
 
 def test_a_strategy_has_what_its_policy_says() -> None:
     found = policies(a={"actions": STOPS}, b={"actions": PAUSES})
-    assert found.actions_of([of("a")]) == {"max_daily_loss": Answer(Action.STOP)}
+    assert found.actions_of([of("a")]) == {"max_daily_loss": Answer(BreachAction.STOP)}
     assert found.actions_of([of("other")]) == {}
     assert found.actions == {}
 
 
 def test_while_a_revision_takes_over_the_sterner_of_both_holds() -> None:
     found = policies(a={"actions": STOPS}, b={"actions": PAUSES})
-    assert found.actions_of([of("b"), of("a")]) == {"max_daily_loss": Answer(Action.STOP)}
+    assert found.actions_of([of("b"), of("a")]) == {"max_daily_loss": Answer(BreachAction.STOP)}
 
 
 def test_the_desk_and_its_accounts_have_the_sternest_of_all() -> None:
@@ -52,8 +52,10 @@ def test_the_desk_and_its_accounts_have_the_sternest_of_all() -> None:
         c={"accounts": {"main": {"limits": LOSS, "actions": PAUSES}}},
     )
     assert found.actions == {
-        DESK: {"max_daily_loss": Answer(Action.STOP)},
-        Scope(Level.ACCOUNT, "main"): {"max_daily_loss": Answer(Action.PAUSE, Decimal(1), True)},
+        DESK: {"max_daily_loss": Answer(BreachAction.STOP)},
+        Scope(Level.ACCOUNT, "main"): {
+            "max_daily_loss": Answer(BreachAction.PAUSE, Decimal(1), True)
+        },
     }
 
 

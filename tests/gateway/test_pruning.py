@@ -8,13 +8,12 @@ import time
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import psycopg
 import pytest
 from hypothesis import given, settings
 
-from desk_driver import DeskDriver, Runner, buy, fill
+from desk_driver import DeskDriver, Runner, buy, fill, foreign_order
 from desk_story import ALL_STEPS, Story
 from handover.messages import Batch, Input, Mark
 from postgres_driver import PostgresServer
@@ -32,11 +31,11 @@ from risk_gateway.sealing import made_of, seal_record
 from risk_gateway.snapshot import Snapshot, taken
 from risk_gateway.verification import Proven, verified
 from trading.fills import Fill
-from trading.orders import Order, OrderState
+from trading.orders import OrderState
 from trading.reasons import Reason
 from trading.routes import Route, Routes
 from trading.samples import Sample
-from trading.signals import OrderType, Side
+from trading.signals import Side
 
 DAY_NS = 86_400 * 10**9
 TABLES = ("log", "orders", "seals", "head")
@@ -314,20 +313,10 @@ async def test_a_fill_that_was_taken_back_after_the_seal_stays_proven(tmp_path: 
     check_pruning(tmp_path / "journal.db", number)
 
 
-def adopted(name: str = "hand-0", **fields: Any) -> Order:
-    usual: dict[str, Any] = {
-        "client_order_id": name, "signal_id": "hand", "strategy": "s", "revision": "", "epoch": 0,
-        "symbol": "BTCUSDT", "side": Side.BUY, "order_type": OrderType.LIMIT,
-        "quantity": Decimal(3), "price": Decimal(90), "cause": buy("x").cause, "at_ns": 1,
-        "state": OrderState.ACCEPTED, "adopted": True,
-    }  # fmt: skip
-    return Order(**{**usual, **fields})
-
-
 async def test_a_late_fill_of_an_adopted_order_that_is_gone_is_a_stray(tmp_path: Path) -> None:
     desk = DeskDriver(tmp_path)
     runner = await desk.armed()
-    Adoption(desk.state, desk.desk.fill_book)._keep(adopted())
+    Adoption(desk.state, desk.desk.fill_book)._keep(foreign_order())
     await desk.filled(fill("hand"))
     desk.desk.execution.end(desk.strategy, "hand-0", OrderState.CANCELLED, None)
     await desk.settled()
@@ -347,7 +336,7 @@ async def test_a_late_fill_of_an_adopted_order_that_is_gone_is_a_stray(tmp_path:
 async def test_an_adopted_order_that_was_open_then_goes_on(tmp_path: Path) -> None:
     desk = DeskDriver(tmp_path)
     runner = await desk.armed()
-    Adoption(desk.state, desk.desk.fill_book)._keep(adopted())
+    Adoption(desk.state, desk.desk.fill_book)._keep(foreign_order())
     await desk.filled(fill("hand"))
     number = await seal(desk, runner)
     await desk.filled(fill("hand", 2))
@@ -404,7 +393,7 @@ async def test_of_each_venue_its_own_orders_are_compared_and_pruned_ones_where_t
     desk = DeskDriver(tmp_path, routes=apart)
     runner = await desk.armed()
     await runner.decide(buy("x"), buy("y"))
-    Adoption(desk.state, desk.desk.fill_book)._keep(adopted(venue="b"))
+    Adoption(desk.state, desk.desk.fill_book)._keep(foreign_order(venue="b"))
     await desk.filled(fill("x"))
     await seal(desk, runner)
     archive = desk.archive

@@ -22,7 +22,7 @@ from trading.signals import Side
 from trading.value_at_risk import value_at_risk
 
 SAMPLES = 20
-QUICK = {"interval_seconds": 1, "samples": SAMPLES, "confidence": "0.95"}
+QUICK = {"intervalSeconds": 1, "samples": SAMPLES, "confidence": "0.95"}
 
 
 def bids(count: int, start: int = 0) -> Iterator[float]:

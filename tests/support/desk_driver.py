@@ -37,9 +37,10 @@ from risk_gateway.settings import Clock
 from risk_gateway.state import Outside, State
 from risk_gateway.strategy import Strategy
 from trading.fills import Fill
-from trading.ids import client_order_id
+from trading.ids import client_order_id, signal_of
+from trading.orders import Order, OrderState
 from trading.routes import Route, Routes
-from trading.signals import Action, Cause, Side, Signal, Verdict
+from trading.signals import Action, Cause, OrderType, Side, Signal, Verdict
 
 SYMBOLS = ("BTCUSDT", "ETHUSDT")
 TOKEN = "the-runner's"
@@ -104,6 +105,17 @@ def fill(of: str, number: int = 1, quantity: str = "1", **fields: Any) -> Fill:
         "quantity": Decimal(quantity), "fee": Decimal("0.1"), "at_ns": 7,
     }  # fmt: skip
     return Fill(**{**usual, **fields})
+
+
+def foreign_order(name: str = "hand-0", **fields: Any) -> Order:
+    """Adopted: somebody else has sent it."""
+    usual: dict[str, Any] = {
+        "client_order_id": name, "signal_id": signal_of(name), "strategy": "s", "revision": "",
+        "epoch": 0, "symbol": "BTCUSDT", "side": Side.BUY, "order_type": OrderType.LIMIT,
+        "quantity": Decimal(3), "price": Decimal(90), "cause": buy("x").cause, "at_ns": 1,
+        "state": OrderState.ACCEPTED, "adopted": True,
+    }  # fmt: skip
+    return Order(**{**usual, **fields})
 
 
 @dataclass

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from trading.breaches import (
     CAN_BE_BREACHED,
-    Action,
     Answer,
+    BreachAction,
     Stock,
     Worth,
     breaches,
@@ -202,9 +202,9 @@ def test_actions_are_read_as_a_policy_has_them() -> None:
         "max_drawdown": {"action": "stop"},
     }
     assert parse_actions("the desk", written) == {
-        "max_daily_loss": Answer(Action.PAUSE, until_next_day=True),
-        "max_gross_exposure": Answer(Action.REDUCE, D("0.5")),
-        "max_drawdown": Answer(Action.STOP),
+        "max_daily_loss": Answer(BreachAction.PAUSE, until_next_day=True),
+        "max_gross_exposure": Answer(BreachAction.REDUCE, D("0.5")),
+        "max_drawdown": Answer(BreachAction.STOP),
     }
 
 
@@ -236,13 +236,16 @@ def test_what_cannot_be_read_is_refused_by_name(written: Any, says: str) -> None
 
 
 def test_of_two_policies_the_sterner_holds() -> None:
-    mild = {"max_drawdown": Answer(Action.PAUSE), "max_daily_loss": Answer(Action.ALERT)}
-    stern = {"max_drawdown": Answer(Action.STOP)}
+    mild = {
+        "max_drawdown": Answer(BreachAction.PAUSE),
+        "max_daily_loss": Answer(BreachAction.ALERT),
+    }
+    stern = {"max_drawdown": Answer(BreachAction.STOP)}
     assert sterner(mild, stern) == sterner(stern, mild) == {
-        "max_drawdown": Answer(Action.STOP), "max_daily_loss": Answer(Action.ALERT),
+        "max_drawdown": Answer(BreachAction.STOP), "max_daily_loss": Answer(BreachAction.ALERT),
     }  # fmt: skip
 
 
 def test_an_action_that_closes_nothing_makes_no_share_larger() -> None:
-    mild, stern = Answer(Action.ALERT), Answer(Action.REDUCE, Decimal("0.3"))
+    mild, stern = Answer(BreachAction.ALERT), Answer(BreachAction.REDUCE, Decimal("0.3"))
     assert sterner({"a": mild}, {"a": stern}) == sterner({"a": stern}, {"a": mild}) == {"a": stern}

@@ -148,12 +148,12 @@ def test_no_more_are_kept_than_twice_what_is_asked_for() -> None:
 
 def test_what_is_not_written_is_the_default() -> None:
     assert parse_sampling({"samples": None}) == Sampling(60, 250)
-    written = parse_sampling({"interval_seconds": 5, "samples": "100", "confidence": "0.975"})
+    written = parse_sampling({"intervalSeconds": 5, "samples": "100", "confidence": "0.975"})
     assert (written.interval_s, written.samples, str(written.confidence)) == (5, 100, "0.975")
 
 
 def test_of_two_the_stricter_holds_in_each_part() -> None:
-    one, other = parse_sampling({"samples": 300}), parse_sampling({"interval_seconds": 90})
+    one, other = parse_sampling({"samples": 300}), parse_sampling({"intervalSeconds": 90})
     assert one.stricter(other) == Sampling(90, 300) == other.stricter(one)
 
 
@@ -163,11 +163,11 @@ def test_of_two_the_stricter_holds_in_each_part() -> None:
         ({"samples": 19}, "sampling samples: 19, expected a whole number from 20 to 2000"),
         ({"samples": 20.5}, "sampling samples: 20.5, expected"),
         ({"samples": True}, "sampling samples: True, expected"),
-        ({"interval_seconds": "1e9"}, "sampling interval_seconds: '1e9', expected"),
-        ({"interval_seconds": float("nan")}, "sampling interval_seconds: nan, expected"),
+        ({"intervalSeconds": "1e9"}, "sampling intervalSeconds: '1e9', expected"),
+        ({"intervalSeconds": float("nan")}, "sampling intervalSeconds: nan, expected"),
         ({"confidence": "1"}, "sampling confidence: '1', expected a number from 0.5 to 0.9999"),
         ({"confidence": []}, "sampling confidence: .., expected"),
-        ({"level": 1}, "sampling level: unknown, expected one of interval_seconds, samples, conf"),
+        ({"level": 1}, "sampling level: unknown, expected one of intervalSeconds, samples, conf"),
     ],
     ids=str,
 )

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stratops_wire.leader import LEADER_KEY, NOT_LEADER, REFUSAL_KEY, Route, is_address
+from stratops_wire.leader import LEADER_KEY, NOT_LEADER, REFUSAL_KEY, Replicas, is_address
 
 BOTH = "a:1,b:2"
-A, B = Route.of(BOTH), Route.of(BOTH, "b:2")
+A, B = Replicas.of(BOTH), Replicas.of(BOTH, "b:2")
 UNAVAILABLE, LATE = grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED
 
 
@@ -37,7 +37,7 @@ def standby(leader: str) -> grpc.aio.AioRpcError:
         ),
     ],
 )
-def test_whom_to_call_next(before: Route, answer: grpc.aio.AioRpcError, after: Route) -> None:
+def test_whom_to_call_next(before: Replicas, answer: grpc.aio.AioRpcError, after: Replicas) -> None:
     assert before.after(answer) == after
 
 
@@ -48,19 +48,19 @@ def test_whom_to_call_next(before: Route, answer: grpc.aio.AioRpcError, after: R
 def test_nobody_is_called_who_was_not_named_and_each_is_tried(
     addresses: list[str], answers: list[str]
 ) -> None:
-    route = Route.of(",".join(addresses))
+    replicas = Replicas.of(",".join(addresses))
     for answer in answers:
-        route = route.after(ended(UNAVAILABLE) if answer == "silent" else standby(answer))
-        assert route.called in addresses
+        replicas = replicas.after(ended(UNAVAILABLE) if answer == "silent" else standby(answer))
+        assert replicas.called in addresses
     tried = []
     for _ in addresses:
-        tried.append(route.called)
-        route = route.next()
+        tried.append(replicas.called)
+        replicas = replicas.next()
     assert sorted(tried) == sorted(addresses)
 
 
 def test_an_address_that_was_taken_away_is_called_no_more() -> None:
-    assert Route.of("a:1,c:3", "b:2").called == "a:1"
+    assert Replicas.of("a:1,c:3", "b:2").called == "a:1"
 
 
 @pytest.mark.parametrize(
