@@ -16,6 +16,7 @@ from strategy_operator import gateways
 from strategy_operator.gateways import _CHUNK, Gateway, Ties
 from strategy_operator.observed import GatewayView
 from strategy_operator.queue import Key
+from stratops_api.v1 import risk_gateway_pb2 as pb
 from stratops_wire.gateway_client import GatewayClient, GatewayUnavailable, LowerTerm
 
 pytestmark = pytest.mark.servers
@@ -248,3 +249,29 @@ async def test_what_has_no_strategy_any_more_is_withdrawn(process: Process) -> N
         await gateway.deploy("btc", REVISION, content(), ())
         world.strategies.clear()
         await until(lambda: wanted(gateway) == "")
+
+
+class AmongOthers(GatewayClient):
+    """While it waits for an answer, the loop is busy with other strategies."""
+
+    asked = 0
+
+    async def get_desk(self) -> pb.Desk:
+        self.asked += 1
+        until_s = time.thread_time() + 1.0
+        while time.thread_time() < until_s:
+            pass
+        return await super().get_desk()
+
+
+async def test_what_the_loop_did_for_others_is_not_held_against_the_gateway(
+    process: Process,
+) -> None:
+    """Fifty that started together were looked at once in 15 seconds."""
+    busy = AmongOthers(process.address, lambda: SIGNER.token(OPERATOR), process.ca)
+    gateway = Gateway(NAMESPACE, busy, "one", World().ties())
+    task = asyncio.create_task(gateway.serve())
+    await until(lambda: busy.asked > 0)
+    await until(lambda: busy.asked > 2, within_s=9.0)  # else 10 s from one to the next
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
