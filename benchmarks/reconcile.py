@@ -82,7 +82,7 @@ def _pod(made: Mapping[str, Any], revision: str) -> Pod:
     metadata = made["metadata"]
     return Pod(
         metadata["name"], "pod", "strategy", revision, 1, PodPhase.RUNNING, "runner:1", 100.0,
-        ready=True, labels=metadata["labels"],
+        started=True, labels=metadata["labels"],
     )  # fmt: skip
 
 

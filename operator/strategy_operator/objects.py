@@ -163,7 +163,7 @@ def pod(raw: Mapping[str, Any], clocks: Clocks) -> PodObject:
             phase=_phase(status),
             image=str(_runner(spec.get("containers") or ()).get("image", "")),
             created_at=clocks.monotonic_of(metadata["creationTimestamp"]),
-            ready=_condition(status, "Ready").get("status") == "True",
+            started=container.get("started") is True,
             deleting="deletionTimestamp" in metadata,
             restarts=container.get("restartCount", 0),
             trouble=_trouble(status, container),

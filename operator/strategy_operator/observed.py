@@ -46,7 +46,7 @@ class Pod:
     phase: PodPhase
     image: str  # of its container `runner`, as written
     created_at: float = field(compare=False)  # a little different each time that it is read
-    ready: bool = False
+    started: bool = False  # its startup probe has passed
     deleting: bool = False
     restarts: int = 0
     trouble: Trouble | None = None

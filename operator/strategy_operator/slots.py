@@ -1,7 +1,8 @@
 """How many runners may start at once, and how many strategies may hand over.
 
 Fifty runners that start together on a small node hold one another up until probes kill them. Who
-has to wait is called in the order of asking, when a runner is ready, gone or in trouble of its own.
+has to wait is called in the order of asking, when a runner has come up (what follows, catching up
+and warming up, is little work), is gone or in trouble of its own.
 """
 
 from collections.abc import Iterable
@@ -34,7 +35,7 @@ def load(pods: Iterable[tuple[Key, PodObject]], now: float) -> Load:
 
 
 def _starts(pod: Pod, now: float) -> bool:
-    return not pod.ready and pod.trouble is None and now - pod.created_at < STARTING_S
+    return not pod.started and pod.trouble is None and now - pod.created_at < STARTING_S
 
 
 def _hand_over(pods: list[Pod], now: float) -> bool:

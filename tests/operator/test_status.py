@@ -74,8 +74,8 @@ def test_a_feed_that_is_alive_writes_nothing(world: World) -> None:
     assert reconcile(with_runner(world, feed_age_s=4.9)).status is None
 
 
-def test_the_pods_own_readiness_does_not_count(world: World) -> None:
-    world.edit_pod(world.ours[0].name, ready=False)
+def test_what_its_probes_say_does_not_count(world: World) -> None:
+    world.edit_pod(world.ours[0].name, started=False)
     assert world.decide().status is None
 
 

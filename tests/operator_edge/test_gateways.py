@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -256,12 +257,12 @@ class AmongOthers(GatewayClient):
 
     asked = 0
 
-    async def get_desk(self) -> pb.Desk:
+    async def get_desk(self, **options: Any) -> pb.Desk:
         self.asked += 1
         until_s = time.thread_time() + 1.0
         while time.thread_time() < until_s:
             pass
-        return await super().get_desk()
+        return await super().get_desk(**options)
 
 
 async def test_what_the_loop_did_for_others_is_not_held_against_the_gateway(

@@ -42,11 +42,16 @@ def test_a_pod_is_known_by_its_name_and_its_owner() -> None:
     assert (found.pod.phase, found.pod.image) == (PodPhase.PENDING, "runner:1")
 
 
-def test_a_pod_is_ready_and_deleting_as_its_metadata_say() -> None:
-    ready = runner_pod(conditions=[{"type": "Ready", "status": "True"}])
-    ready["metadata"] = METADATA | {"deletionTimestamp": "2026-11-21T12:01:00Z"}
-    found = pod(ready, CLOCKS).pod
-    assert (found.ready, found.deleting) == (True, True)
+@pytest.mark.parametrize("started", [True, False])
+def test_a_pod_has_started_when_its_runner_has(started: bool) -> None:
+    assert pod(runner_pod(**container(started=started)), CLOCKS).pod.started is started
+    assert not pod(runner_pod(), CLOCKS).pod.started
+
+
+def test_a_pod_is_deleting_as_its_metadata_say() -> None:
+    leaving = runner_pod()
+    leaving["metadata"] = METADATA | {"deletionTimestamp": "2026-11-21T12:01:00Z"}
+    assert pod(leaving, CLOCKS).pod.deleting
 
 
 @pytest.mark.parametrize(

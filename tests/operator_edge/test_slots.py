@@ -10,7 +10,7 @@ from strategy_operator.slots import Load, Slots, load
 NOW = 1_000.0
 A, B, C = ("desk", "a"), ("desk", "b"), ("desk", "c")
 STARTING = Pod("a-0123456789-1", "u1", "o", "0123456789", 1, PodPhase.PENDING, "image", NOW - 2)
-READY = replace(STARTING, phase=PodPhase.RUNNING, ready=True, created_at=NOW - 500)
+UP = replace(STARTING, phase=PodPhase.RUNNING, started=True, created_at=NOW - 500)
 FULL = Load(starting=2)
 
 
@@ -18,8 +18,8 @@ def pods(*each: Pod, strategy: str = "a") -> list[tuple[Key, PodObject]]:
     return [(("desk", f"{number}"), PodObject(strategy, pod)) for number, pod in enumerate(each)]
 
 
-def test_a_fresh_pod_that_is_not_ready_is_starting() -> None:
-    assert load(pods(STARTING, READY), NOW) == Load(starting=1, handing_over=1)
+def test_a_fresh_pod_that_has_not_come_up_is_starting() -> None:
+    assert load(pods(STARTING, UP), NOW) == Load(starting=1, handing_over=1)
 
 
 def test_what_cannot_come_up_holds_up_nobody() -> None:
@@ -31,14 +31,14 @@ def test_what_cannot_come_up_holds_up_nobody() -> None:
 
 
 def test_a_strategy_with_a_new_pod_beside_the_old_one_hands_over() -> None:
-    fresh = replace(READY, created_at=NOW - 5)
-    assert load(pods(READY, fresh), NOW).handing_over == 1
+    fresh = replace(UP, created_at=NOW - 5)
+    assert load(pods(UP, fresh), NOW).handing_over == 1
     assert load(pods(fresh), NOW).handing_over == 0
 
 
 def test_a_hand_over_that_does_not_end_holds_up_nobody() -> None:
     slow = replace(STARTING, created_at=NOW - 61)
-    assert load(pods(READY, slow), NOW).handing_over == 0
+    assert load(pods(UP, slow), NOW).handing_over == 0
 
 
 def test_there_is_room_up_to_the_limit() -> None:

@@ -335,7 +335,7 @@ class World:
     def end_pod(self, name: str, phase: PodPhase = PodPhase.FAILED) -> None:
         pod = self.cluster.pods.get(name)
         if pod and pod.phase in (PodPhase.PENDING, PodPhase.RUNNING):
-            self._set(replace(pod, phase=phase, ready=False))
+            self._set(replace(pod, phase=phase, started=False))
             self.gateway.lose(name)
 
     def restart_container(self, name: str) -> None:
@@ -416,7 +416,7 @@ class World:
             if reason:
                 self._set(replace(pod, trouble=Trouble(reason, "as the kubelet says")))
             else:
-                self._set(replace(pod, phase=PodPhase.RUNNING, ready=True, trouble=None))
+                self._set(replace(pod, phase=PodPhase.RUNNING, started=True, trouble=None))
         elif pod.phase is PodPhase.RUNNING and pod.revision in self.cluster.crashing:
             self._crash(pod)
 
