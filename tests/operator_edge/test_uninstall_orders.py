@@ -49,7 +49,7 @@ async def test_it_waits_until_the_venue_has_cancelled(stack: Stack) -> None:
         stack.venue.process.send_signal(signal.SIGSTOP)
         await gateway.withdraw("s", "uninstalled")
         (left,) = await still_to_cancel(gateway, ["s"], time.monotonic())
-        assert left in ("s: just withdrawn", "s: orders at work: 1")
+        assert left in ("s: just withdrawn", "s: not yet disarmed", "s: orders at work: 1")
         waiting = asyncio.ensure_future(still_to_cancel(gateway, ["s"], time.monotonic() + 60))
         stack.venue.process.send_signal(signal.SIGCONT)
         assert await waiting == []
