@@ -65,10 +65,12 @@ class Slots:
         return len(self._waiting)
 
     def leave(self, key: Key, now: Load) -> Leave:
-        """Whether this one may go; places of those that were called are theirs."""
+        """Whether this one may go; places of those that were called are theirs, and nobody passes
+        those that wait."""
         ahead = len(self._taken) + len(self._called - {key})
+        is_next = key in self._called or key == next(iter(self._waiting), key)
         return Leave(
-            start=now.starting + ahead < self._most_starting,
+            start=is_next and now.starting + ahead < self._most_starting,
             hand_over=now.handing_over + ahead < self._most_handovers,
         )
 

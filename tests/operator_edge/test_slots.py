@@ -81,6 +81,15 @@ def test_a_place_that_was_not_used_is_free_again() -> None:
     assert slots.leave(B, Load()).start
 
 
+def test_nobody_passes_those_that_wait() -> None:
+    slots = Slots(2, 2)
+    slots.wait(A, hand_over=False)
+    slots.wait(B, hand_over=False)
+    assert not slots.leave(C, Load()).start
+    assert not slots.leave(B, Load()).start
+    assert slots.leave(A, Load()).start
+
+
 def test_who_waits_to_hand_over_holds_up_nobody_who_only_starts() -> None:
     slots = Slots(2, 1)
     slots.wait(A, hand_over=True)
