@@ -25,6 +25,8 @@ from dev_cluster.plan import Plan
 
 _LOCKS = Path("/run/stratops")
 _NOBODY = -1  # owns a cluster that stays
+# Percent: with few objects a control plane spends more on collecting than it saves in memory.
+_GOGC = "400"
 _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _KERNEL_SETTINGS = {"net/ipv4/ip_forward": "1", "net/bridge/bridge-nf-call-iptables": "1"}
 
@@ -157,7 +159,11 @@ def _plan(layout: Layout, addresses: Addresses) -> Plan:
         kernel_settings=_KERNEL_SETTINGS,
         daemons={str(name): command for name, command in daemons(layout, addresses).items()},
         # Nothing of the caller's: its proxies least of all.
-        environment={"PATH": f"{layout.programs}:{_SYSTEM_PATH}", "HOME": str(layout.data)},
+        environment={
+            "PATH": f"{layout.programs}:{_SYSTEM_PATH}",
+            "HOME": str(layout.data),
+            "GOGC": _GOGC,
+        },
         logs=layout.logs,
         control=layout.control,
         folders=[layout.folder, layout.programs],

@@ -17,7 +17,7 @@ from typing import Any
 from dev_cluster.api import Api, ApiError
 
 STORAGE_CLASS = "test-local"
-POLL_S = 0.3
+POLL_S = 1.0
 _CLAIMS = "/api/v1/persistentvolumeclaims"
 _VOLUMES = "/api/v1/persistentvolumes"
 

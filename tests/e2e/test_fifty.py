@@ -1,6 +1,7 @@
 """Fifty strategies on one node: all started at once, all edited at once."""
 
 import time
+from datetime import datetime
 
 import pytest
 
@@ -12,10 +13,10 @@ FIFTY = [f"many-{number:02d}" for number in range(50)]
 
 def test_fifty_start_and_are_edited_at_once(own_desk: ClusterDesk, measured: Measured) -> None:
     desk = own_desk
-    began = time.monotonic()
+    began = time.time()
     desk.apply(*(strategy(name) for name in FIFTY))
     _wait_for_ready(desk)
-    measured("fifty applied at once, all Ready", time.monotonic() - began)
+    measured("fifty applied at once, all Ready", _last_ready_at(desk) - began)
     assert _restarts(desk) == 0
     before = _revisions(desk)
     began = time.monotonic()
@@ -24,6 +25,18 @@ def test_fifty_start_and_are_edited_at_once(own_desk: ClusterDesk, measured: Mea
     measured("fifty edited at once, all handed over", time.monotonic() - began)
     _wait_for_ready(desk)
     assert _restarts(desk) == 0
+
+
+def _last_ready_at(desk: ClusterDesk) -> float:
+    """Unix seconds, by their conditions; `kubectl wait` takes another 0.15 s for each it names."""
+    found = [
+        condition["lastTransitionTime"]
+        for each in desk.listed("strategies")
+        for condition in each["status"]["conditions"]
+        if each["metadata"]["name"] in FIFTY and condition["type"] == "Ready"
+    ]
+    assert len(found) == len(FIFTY)
+    return datetime.fromisoformat(max(found)).timestamp() + 1  # of a second they tell the begin
 
 
 def _wait_for_ready(desk: ClusterDesk) -> None:
