@@ -14,8 +14,9 @@ from hypothesis import settings
 pytest_plugins = ["cluster_driver"]  # cluster, own_cluster, namespace
 
 # A shared machine stalls now and then: an example that takes long is no failure.
-settings.register_profile("shared", deadline=None)
-settings.load_profile("shared")
+settings.register_profile("gate", deadline=None, max_examples=50)
+settings.register_profile("long", deadline=None, max_examples=1_000)
+settings.load_profile("gate")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -14,8 +14,9 @@ from typing import Any
 
 from risk_gateway.api_server import ApiRefused, ApiServer, ApiUnavailable
 from risk_gateway.authority import Bundle, make, trusted, why_not
-from risk_gateway.settings import InvalidSettings, api_access
+from risk_gateway.settings import api_access
 from stratops_process import ending
+from stratops_process.environment import InvalidSettings
 
 SECRET, CONFIG_MAP = "stratops-gateway-tls", "stratops-gateway-ca"
 NAME = "risk_gateway.certificates"

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +25,6 @@ from risk_gateway.opening import Opening
 from risk_gateway.policies import Policies
 from risk_gateway.policy_file import PolicyFile
 from risk_gateway.positions import PositionPublisher
-from risk_gateway.records import Kind, Started, record, started_key
 from risk_gateway.report import FeedView, Surroundings, levels
 from risk_gateway.requests import ReadRequests
 from risk_gateway.restore import Restoration
@@ -35,13 +34,13 @@ from risk_gateway.sealing import Sealer
 from risk_gateway.service import Service
 from risk_gateway.settings import Settings
 from risk_gateway.standby import led_journal
+from risk_gateway.start_note import note_start
 from risk_gateway.state import State
-from risk_gateway.venue_file import VenueKind, VenueTerms, routes_of
+from risk_gateway.venue_file import routes_of
 from risk_gateway.venues import Venues, check_orders, check_symbols
 from stratops_api.v1.risk_gateway_pb2_grpc import add_RiskGatewayServicer_to_server
 from stratops_process import pages
 from trading.instruments import Instrument
-from trading.routes import Route, Routes
 
 if TYPE_CHECKING:
     from risk_gateway.cluster import ClusterSide
@@ -73,40 +72,22 @@ class Gateway:
         intake = Intake(settings.symbols)
         self.settings = settings
         market = MarketView(intake, settings.clock)
-        policies = Policies(
-            asked_for=settings.cluster is not None or settings.policies is not None,
-            may_be_missing=settings.cluster is None,
-            routes=routes_of(settings.venues),
-        )
+        policies = _policies(settings)
         self.state = State(journal, archive, market, instruments, policies=policies)
         Restoration(self.state, timing).run()
         check_symbols(settings.venues, instruments)
         check_orders(settings.venues, self.state.strategies.values())
-        self._note_start(settings)
+        note_start(self.state, settings)
         self.desk = Desk(self.state, loop, allow_live=settings.allow_live, timing=timing)
-        self.halt_file = HaltFile(
-            settings.state_dir,
-            self.state,
-            self.desk.bounds,
-            replicas=settings.postgres is not None,
-        )
+        self.halt_file = self._halt_file()
         self.room = _room(journal, settings)
         self._look_at_room()
         self.halt_file.look()  # before anything leaves
-        self.policy_file = (
-            PolicyFile(settings.policies, self.desk.bounds) if settings.policies else None
-        )
+        self.policy_file = self._policy_file()
         self._look_at_policies()
         self.venues = Venues(settings.venues, may_resubmit=lambda: not self.state.halted)
         self.bus = Bus(settings.nats_url, settings.nats_dir)
-        self.opening = Opening(
-            self.state,
-            self.desk.bounds,
-            self.desk.fill_book,
-            self.venues,
-            settings.on_difference,
-            lambda: self.bus.connected,
-        )
+        self.opening = self._opening()
         self.fills = FillReader(self.bus, self.desk.fill_book.take, self.on_fault)
         self.positions = PositionPublisher(self.bus)
         self.subscription = self._subscription(intake)
@@ -114,27 +95,31 @@ class Gateway:
         self.address = ""
         self._listening = False
         self._cluster = self._cluster_side()
-        local = SharedTokens(settings.operator_token, Roster(settings.roster))
-        self.callers: Callers = self._cluster.callers if self._cluster else local
+        self.callers = self._known_callers()
         loop.set_exception_handler(self._on_loop_fault)
 
-    def _note_start(self, settings: Settings) -> None:
-        state = self.state
-        policies = state.policies
-        instruments = dict(state.instruments)
-        now = Started(
-            settings.clock,
-            policies.asked_for,
-            _is_real(settings.venues),
-            instruments,
-            policies.may_be_missing,
-            _routes_to_note(policies.routes),
+    def _halt_file(self) -> HaltFile:
+        folder, replicas = self.settings.state_dir, self.settings.postgres is not None
+        return HaltFile(folder, self.state, self.desk.bounds, replicas=replicas)
+
+    def _policy_file(self) -> PolicyFile | None:
+        path = self.settings.policies
+        return PolicyFile(path, self.desk.bounds) if path else None
+
+    def _opening(self) -> Opening:
+        return Opening(
+            self.state,
+            self.desk.bounds,
+            self.desk.fill_book,
+            self.venues,
+            self.settings.on_difference,
+            lambda: self.bus.connected,
         )
-        if now != state.started:
-            state.started = now
-            at_ns = state.wall_ns()
-            written = record(Kind.STARTED, now, at_ns, key=started_key(at_ns))
-            state.journal.append([written])
+
+    def _known_callers(self) -> Callers:
+        if self._cluster is not None:
+            return self._cluster.callers
+        return SharedTokens(self.settings.operator_token, Roster(self.settings.roster))
 
     def _cluster_side(self) -> "ClusterSide | None":
         if self.settings.cluster is None:
@@ -295,15 +280,13 @@ async def opened(
         journal.close()
 
 
-def _routes_to_note(routes: Routes) -> tuple[Route, ...]:
-    """None of a desk with one venue for everything: that is what an older gateway would write."""
-    one_for_all = routes.all == (Route(real=routes.all[0].real),)
-    return () if one_for_all else routes.all
-
-
-def _is_real(venues: Sequence[VenueTerms]) -> bool:
-    """What an older gateway, which knows of one venue, has to keep simulations from."""
-    return any(venue.kind is VenueKind.REAL for venue in venues)
+def _policies(settings: Settings) -> Policies:
+    """Of this desk, none read yet."""
+    return Policies(
+        asked_for=settings.cluster is not None or settings.policies is not None,
+        may_be_missing=settings.cluster is None,
+        routes=routes_of(settings.venues),
+    )
 
 
 def _room(journal: Journal, settings: Settings) -> Room | None:

@@ -6,8 +6,9 @@ from typing import Any
 import grpc
 import grpc.aio
 
-from risk_gateway.settings import InvalidSettings, Settings
+from risk_gateway.settings import Settings
 from risk_gateway.tls import server_credentials
+from stratops_process.environment import InvalidSettings
 
 _MOST_CALLS = 2_000  # sessions are calls too
 _OPTIONS = (

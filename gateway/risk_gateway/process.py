@@ -13,9 +13,10 @@ from risk_gateway.journal import JournalLocked, JournalUnusable
 from risk_gateway.logs import configure
 from risk_gateway.proof import NotProven
 from risk_gateway.roster import InvalidRoster
-from risk_gateway.settings import InvalidSettings, Settings
+from risk_gateway.settings import Settings
 from risk_gateway.tls import InvalidCertificate
 from stratops_process import ending
+from stratops_process.environment import InvalidSettings
 from trading.instruments import InvalidCatalogue
 
 NAME = "risk_gateway"

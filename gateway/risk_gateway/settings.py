@@ -11,10 +11,7 @@ from risk_gateway.home import URLS, Postgres
 from risk_gateway.roles import Role
 from risk_gateway.room import LEAST_FREE_BYTES
 from risk_gateway.venue_file import VenueKind, VenueTerms
-
-
-class InvalidSettings(ValueError):
-    """An environment to start nothing with; names the variable, its value, what it needs."""
+from stratops_process.environment import Environment, InvalidSettings, refused
 
 
 class Clock(StrEnum):
@@ -102,7 +99,7 @@ class Settings:
         """Raises InvalidSettings."""
         read = _Reader(environ)
         symbols = read.names("SYMBOLS")
-        cluster = _cluster(read) if read.identity() is Identity.CLUSTER else None
+        cluster = _cluster(read)
         return cls(
             listen=read.text("LISTEN"),
             state_dir=Path(read.text("STATE_DIR")),
@@ -111,24 +108,24 @@ class Settings:
             redis_url=read.text("REDIS_URL"),
             nats_url=read.nats_url(),
             symbols=symbols,
-            channels=_channels(read.text("CHANNELS", "market:{symbol}"), symbols),
-            clock=read.clock(),
+            channels=_channels(read.names("CHANNELS", "market:{symbol}"), symbols),
+            clock=read.one_of("CLOCK", Clock, Clock.WALL),
             consumer=read.text("CONSUMER", "gateway"),
             catalogue=read.path("CATALOGUE"),
             allow_live=read.flag("ALLOW_LIVE"),
             metrics_port=read.port("METRICS_PORT"),
             metrics_host=read.text("METRICS_HOST", ""),
-            on_difference=read.on_difference(),
+            on_difference=read.one_of("ON_DIFFERENCE", OnDifference, OnDifference.NAME),
             nats_dir=read.path("NATS_DIR"),
             policies=None if cluster else read.path("POLICIES"),
             tls_dir=read.path("TLS_DIR"),
             client_ca=read.client_ca(),
             client_listen=read.text("TLS_CLIENT_LISTEN", ""),
             roster=None if cluster else read.path("ROSTER"),
-            most=Most(read.number("CALLS_A_SECOND", 200), read.number("CALLS_AT_ONCE", 32)),
+            most=_most(read),
             cluster=cluster,
             postgres=read.postgres(read.text("ADDRESS", read.text("LISTEN"))),
-            log_level=read.text("LOG_LEVEL", "info").lower(),
+            log_level=read.level(),
             least_free_bytes=read.bytes("LEAST_FREE_BYTES", LEAST_FREE_BYTES),
         )
 
@@ -142,108 +139,74 @@ def _api_access(read: "_Reader") -> ApiAccess:
     usual = ApiAccess()
     server = read.text("API_SERVER", usual.server).rstrip("/")
     if not server.startswith("https://"):
-        raise InvalidSettings(f"STRATOPS_API_SERVER: {server!r}, expected https://...")
+        raise refused("API_SERVER", server, "https://...")
     return ApiAccess(
         server, read.path("API_CA") or usual.ca, read.path("API_TOKEN_FILE") or usual.token_file
     )
 
 
-def _cluster(read: "_Reader") -> Cluster:
+def _most(read: "_Reader") -> Most:
+    """Of each caller."""
+    return Most(
+        read.whole("CALLS_A_SECOND", 200, 1, _MOST_OF_A_BOUND),
+        read.whole("CALLS_AT_ONCE", 32, 1, _MOST_OF_A_BOUND),
+    )
+
+
+def _cluster(read: "_Reader") -> Cluster | None:
+    if read.one_of("IDENTITY", Identity, Identity.LOCAL) is Identity.LOCAL:
+        return None
     namespace = read.text("NAMESPACE")
-    runners = read.text("RUNNERS", f"system:serviceaccount:{namespace}:stratops-runner")
+    runners = read.names("RUNNERS", f"system:serviceaccount:{namespace}:stratops-runner")
     members = {
         Role.OPERATOR: frozenset(read.names("OPERATORS")),
-        Role.READER: frozenset(_names(read.text("READERS", ""))),
-        Role.TRADER: frozenset(_names(read.text("TRADERS", ""))),
-        Role.RISK_OFFICER: frozenset(_names(read.text("RISK_OFFICERS", ""))),
+        Role.READER: frozenset(read.names("READERS", "")),
+        Role.TRADER: frozenset(read.names("TRADERS", "")),
+        Role.RISK_OFFICER: frozenset(read.names("RISK_OFFICERS", "")),
     }
     return Cluster(
         api=_api_access(read),
         namespace=namespace,
         members=members,
-        runners=frozenset(_names(runners)),
+        runners=frozenset(runners),
         audience=read.text("TOKEN_AUDIENCE", "stratops-gateway"),
     )
 
 
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in text.split(",") if part.strip())
-
-
-def _channels(templates: str, symbols: tuple[str, ...]) -> tuple[str, ...]:
+def _channels(templates: tuple[str, ...], symbols: tuple[str, ...]) -> tuple[str, ...]:
     made = [
-        template.strip().replace("{symbol}", symbol.lower())
-        for template in templates.split(",")
-        if template.strip()
+        template.replace("{symbol}", symbol.lower())
+        for template in templates
         for symbol in (symbols if "{symbol}" in template else symbols[:1])
     ]
     return tuple(dict.fromkeys(made))
 
 
-class _Reader:
-    def __init__(self, environ: Mapping[str, str]) -> None:
-        self._environ = environ
-
-    def has(self, name: str) -> bool:
-        return bool(self._environ.get(f"STRATOPS_{name}"))
-
-    def text(self, name: str, default: str | None = None) -> str:
-        value = self._environ.get(f"STRATOPS_{name}") or default
-        if value is None:
-            raise InvalidSettings(f"STRATOPS_{name}: not set, expected a value")
-        return value
-
-    def path(self, name: str) -> Path | None:
-        return Path(self.text(name)) if self.has(name) else None
-
-    def identity(self) -> Identity:
-        value = self.text("IDENTITY", Identity.LOCAL)
-        if value not in set(Identity):
-            raise InvalidSettings(f"STRATOPS_IDENTITY: {value!r}, expected local or cluster")
-        return Identity(value)
+class _Reader(Environment):
+    """With what only the gateway asks."""
 
     def client_ca(self) -> Path | None:
         if self.has("TLS_CLIENT_CA") and not self.has("TLS_DIR"):
-            ca = self.text("TLS_CLIENT_CA")
-            raise InvalidSettings(f"STRATOPS_TLS_CLIENT_CA: {ca!r}, expected STRATOPS_TLS_DIR too")
+            raise refused("TLS_CLIENT_CA", self.text("TLS_CLIENT_CA"), "STRATOPS_TLS_DIR too")
         if self.has("TLS_CLIENT_LISTEN") and not self.has("TLS_CLIENT_CA"):
             where = self.text("TLS_CLIENT_LISTEN")
-            expected = "expected STRATOPS_TLS_CLIENT_CA too"
-            raise InvalidSettings(f"STRATOPS_TLS_CLIENT_LISTEN: {where!r}, {expected}")
+            raise refused("TLS_CLIENT_LISTEN", where, "STRATOPS_TLS_CLIENT_CA too")
         return self.path("TLS_CLIENT_CA")
-
-    def names(self, name: str) -> tuple[str, ...]:
-        found = _names(self.text(name))
-        if not found:
-            raise InvalidSettings(f"STRATOPS_{name}: {self.text(name)!r}, expected names")
-        return found
-
-    def clock(self) -> Clock:
-        value = self.text("CLOCK", Clock.WALL)
-        if value not in set(Clock):
-            raise InvalidSettings(f"STRATOPS_CLOCK: {value!r}, expected market or wall")
-        return Clock(value)
 
     def venues(self) -> tuple[VenueTerms, ...]:
         """By a file of them, or in the short form of one."""
         if not self.has("VENUES"):
             tls_dir = self.path("VENUE_TLS_DIR")
-            return (VenueTerms(self.text("VENUE"), kind=self.venue_kind(), tls_dir=tls_dir),)
+            kind = self.one_of("VENUE_KIND", VenueKind, VenueKind.PAPER)
+            return (VenueTerms(self.text("VENUE"), kind=kind, tls_dir=tls_dir),)
         for short in ("VENUE", "VENUE_KIND", "VENUE_TLS_DIR"):
             if self.has(short):
-                value = self.text(short)
-                raise InvalidSettings(f"STRATOPS_{short}: {value!r}, expected STRATOPS_VENUES only")
+                raise refused(short, self.text(short), "STRATOPS_VENUES only")
         path = self.text("VENUES")
         try:
             return venue_file.read(Path(path).read_bytes())
         except (OSError, venue_file.InvalidVenues) as error:
             raise InvalidSettings(f"STRATOPS_VENUES: {path}: {error}") from error
-
-    def venue_kind(self) -> VenueKind:
-        value = self.text("VENUE_KIND", VenueKind.PAPER)
-        if value not in set(VenueKind):
-            raise InvalidSettings(f"STRATOPS_VENUE_KIND: {value!r}, expected paper or real")
-        return VenueKind(value)
 
     def postgres(self, address: str) -> Postgres | None:
         if not self.has("POSTGRES_URL"):
@@ -256,42 +219,11 @@ class _Reader:
     def nats_url(self) -> str:
         value = self.text("NATS_URL")
         if self.has("NATS_DIR") and not value.startswith("tls://"):
-            raise InvalidSettings(
-                f"STRATOPS_NATS_URL: {value!r}, expected tls://... with STRATOPS_NATS_DIR"
-            )
+            raise refused("NATS_URL", value, "tls://... with STRATOPS_NATS_DIR")
         return value
-
-    def on_difference(self) -> OnDifference:
-        value = self.text("ON_DIFFERENCE", OnDifference.NAME)
-        if value not in set(OnDifference):
-            raise InvalidSettings(
-                f"STRATOPS_ON_DIFFERENCE: {value!r}, expected name, adopt or halt"
-            )
-        return OnDifference(value)
-
-    def flag(self, name: str) -> bool:
-        value = self.text(name, "false").lower()
-        if value not in ("true", "false"):
-            raise InvalidSettings(f"STRATOPS_{name}: {value!r}, expected true or false")
-        return value == "true"
 
     def bytes(self, name: str, default: int) -> int:
         value = self.text(name, str(default))
         if not value.isdecimal():
-            raise InvalidSettings(f"STRATOPS_{name}: {value!r}, expected a number of bytes")
-        return int(value)
-
-    def number(self, name: str, default: int) -> int:
-        value = self.text(name, str(default))
-        if not value.isdecimal() or not 1 <= int(value) <= _MOST_OF_A_BOUND:
-            expected = f"a whole number from 1 to {_MOST_OF_A_BOUND}"
-            raise InvalidSettings(f"STRATOPS_{name}: {value!r}, expected {expected}")
-        return int(value)
-
-    def port(self, name: str) -> int | None:
-        if not self.has(name):
-            return None
-        value = self.text(name)
-        if not value.isdigit() or int(value) > 65_535:
-            raise InvalidSettings(f"STRATOPS_{name}: {value!r}, expected a port")
+            raise refused(name, value, "a number of bytes")
         return int(value)

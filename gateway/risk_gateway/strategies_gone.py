@@ -10,8 +10,9 @@ import sys
 from collections.abc import Mapping
 
 from risk_gateway.api_server import ApiRefused, ApiServer, ApiUnavailable
-from risk_gateway.settings import InvalidSettings, api_access
+from risk_gateway.settings import api_access
 from stratops_process import ending
+from stratops_process.environment import InvalidSettings
 
 NAME = "risk_gateway.strategies_gone"
 FINALIZER = "stratops.dev/disarm"

@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from risk_gateway.execution import Execution
 from risk_gateway.lanes import Lanes, Leaving
-from risk_gateway.settings import InvalidSettings
 from risk_gateway.settle import Settler
 from risk_gateway.state import State
 from risk_gateway.strategy import Strategy
 from risk_gateway.venue import Venue
 from risk_gateway.venue_file import VenueTerms
 from risk_gateway.venue_tls import VenueTls
+from stratops_process.environment import InvalidSettings
 
 _MOST_NAMED = 3
 

@@ -12,8 +12,9 @@ from market_feed.files import InvalidFile
 from market_feed.merge import open_all
 from market_feed.metrics import page
 from market_feed.replay import Replay
-from market_feed.settings import InvalidSettings, Settings
+from market_feed.settings import Settings
 from stratops_process import ending
+from stratops_process.environment import InvalidSettings
 from stratops_process.pages import serving, standard
 
 NAME = "market_feed"
@@ -66,7 +67,7 @@ def _configure_log(level: str) -> None:
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(
-            logging.getLevelNamesMapping().get(level.upper(), logging.INFO)
+            logging.getLevelNamesMapping()[level.upper()]
         ),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )

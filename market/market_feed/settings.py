@@ -8,13 +8,10 @@ from pathlib import Path
 
 from market_data.redis_link import Address
 from market_feed import sample
+from stratops_process.environment import Environment, InvalidSettings, refused
 
 _SESSION = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _DEFAULT_CHANNEL = "market:{symbol}"
-
-
-class InvalidSettings(ValueError):
-    """An environment that the process cannot start with; names variable, value, expectation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,32 +33,26 @@ class Settings:
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> "Settings":
         """Raises InvalidSettings."""
-        repeat = _flag("STRATOPS_REPEAT", environ.get("STRATOPS_REPEAT", ""))
+        read = Environment(environ)
+        repeat = read.flag("REPEAT")
         return cls(
-            redis_url=_redis_url(_needed(environ, "STRATOPS_REDIS_URL")),
-            files=_files(environ.get("STRATOPS_DATA_FILES", "")),
-            speed=_speed(environ.get("STRATOPS_SPEED", "") or "1"),
-            session=_session(environ.get("STRATOPS_SESSION", ""), "" if repeat else "run-1"),
+            redis_url=_redis_url(read.text("REDIS_URL")),
+            files=_files(read.text("DATA_FILES", "")),
+            speed=_speed(read),
+            session=_session(read.text("SESSION", "" if repeat else "run-1")),
             repeat=repeat,
-            channel=_channel(environ.get("STRATOPS_CHANNELS", "")),
-            expected=_names(environ.get("STRATOPS_EXPECT", "")),
-            expect_s=_positive("STRATOPS_EXPECT_S", environ.get("STRATOPS_EXPECT_S", "") or "10"),
-            state_dir=_path(environ.get("STRATOPS_STATE_DIR", "")),
-            report=_path(environ.get("STRATOPS_REPORT", "")),
-            metrics_port=_port(environ.get("STRATOPS_METRICS_PORT", "")),
-            metrics_host=environ.get("STRATOPS_METRICS_HOST", "") or "127.0.0.1",
-            log_level=(environ.get("STRATOPS_LOG_LEVEL", "") or "info").lower(),
+            channel=_channel(read.names("CHANNELS", _DEFAULT_CHANNEL)[0]),
+            expected=read.names("EXPECT", ""),
+            expect_s=_positive(read, "EXPECT_S", "10"),
+            state_dir=read.path("STATE_DIR"),
+            report=read.path("REPORT"),
+            metrics_port=read.port("METRICS_PORT"),
+            metrics_host=read.text("METRICS_HOST", "127.0.0.1"),
+            log_level=read.level(),
         )
 
     def channel_of(self, symbol: str) -> str:
         return self.channel.replace("{symbol}", symbol.lower())
-
-
-def _needed(environ: Mapping[str, str], name: str) -> str:
-    value = environ.get(name, "")
-    if not value:
-        raise InvalidSettings(f"{name}: not set")
-    return value
 
 
 def _redis_url(value: str) -> str:
@@ -77,59 +68,32 @@ def _files(value: str) -> tuple[Path, ...]:
     paths = tuple(Path(part) for part in value.split(os.pathsep) if part) or sample.paths()
     for path in paths:
         if not path.is_file():
-            raise InvalidSettings(f"STRATOPS_DATA_FILES: {path}: expected a file")
+            raise refused("DATA_FILES", str(path), "a file")
     return paths
 
 
-def _speed(value: str) -> float | None:
-    return None if value == "max" else _positive("STRATOPS_SPEED", value, "max, or ")
+def _speed(read: Environment) -> float | None:
+    return None if read.text("SPEED", "") == "max" else _positive(read, "SPEED", "1", "max, or ")
 
 
-def _positive(name: str, value: str, other: str = "") -> float:
+def _positive(read: Environment, name: str, default: str, other: str = "") -> float:
+    value = read.text(name, default)
     try:
         number = float(value)
     except ValueError:
         number = 0.0
     if not 0 < number < float("inf"):
-        raise InvalidSettings(f"{name}: {value!r}, expected {other}a number above 0")
+        raise refused(name, value, f"{other}a number above 0")
     return number
 
 
-def _flag(name: str, value: str) -> bool:
-    if value.lower() not in ("true", "false", ""):
-        raise InvalidSettings(f"{name}: {value!r}, expected true or false")
-    return value.lower() == "true"
-
-
-def _port(value: str) -> int | None:
-    if not value:
-        return None
-    if not value.isdecimal() or int(value) > 65_535:
-        raise InvalidSettings(f"STRATOPS_METRICS_PORT: {value!r}, expected a port")
-    return int(value)
-
-
-def _session(value: str, default: str) -> str:
-    value = value or default
+def _session(value: str) -> str:
     if value and not _SESSION.fullmatch(value):
-        raise InvalidSettings(
-            f"STRATOPS_SESSION: {value!r}, expected letters, digits, - and _, at most 64"
-        )
+        raise refused("SESSION", value, "letters, digits, - and _, at most 64")
     return value
 
 
 def _channel(value: str) -> str:
-    channel = value.split(",")[0].strip() or _DEFAULT_CHANNEL
-    if any(sign in channel for sign in "*?["):
-        raise InvalidSettings(
-            f"STRATOPS_CHANNELS: {channel!r}, expected a channel to publish on, not a pattern"
-        )
-    return channel
-
-
-def _names(value: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in value.split(",") if name.strip())
-
-
-def _path(value: str) -> Path | None:
-    return Path(value) if value else None
+    if any(sign in value for sign in "*?["):
+        raise refused("CHANNELS", value, "a channel to publish on, not a pattern")
+    return value

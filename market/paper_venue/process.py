@@ -17,10 +17,11 @@ from paper_venue.metrics import Counts, Figures
 from paper_venue.orders import Fill, Order
 from paper_venue.publisher import Publisher
 from paper_venue.service import OrderService, make_server
-from paper_venue.settings import InvalidSettings, Settings
+from paper_venue.settings import Settings
 from paper_venue.store import Store, StoreUnavailable
 from paper_venue.venue import PaperVenue
 from stratops_process import ending
+from stratops_process.environment import InvalidSettings
 from stratops_process.pages import serving, standard
 from trading.instruments import InvalidCatalogue
 from trading.market import Tape

@@ -13,9 +13,10 @@ from strategy_operator import logs
 from strategy_operator.access import Access, InvalidAccess, found
 from strategy_operator.cluster import Cluster
 from strategy_operator.operation import Operator
-from strategy_operator.settings import InvalidSettings, Settings
+from strategy_operator.settings import Settings
 from strategy_operator.throttle import Throttle
 from stratops_process import ending
+from stratops_process.environment import InvalidSettings
 from stratops_process.pages import serving
 
 NAME = "strategy_operator"

@@ -5,12 +5,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from stratops_process.environment import Environment
+
 GATEWAY_TOKEN = "/var/run/secrets/stratops/gateway/token"  # noqa: S105  # a path
 PULL_POLICIES = ("Always", "IfNotPresent", "Never")
-
-
-class InvalidSettings(ValueError):
-    """An environment to start nothing with; names the variable, its value, what it needs."""
 
 
 class Watch(StrEnum):
@@ -38,21 +36,21 @@ class Settings:
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> "Settings":
         """Raises InvalidSettings."""
-        read = _Reader(environ)
+        read = Environment(environ)
         kubeconfig = environ.get("KUBECONFIG", "")
         return cls(
             namespace=read.text("NAMESPACE"),
             identity=read.text("IDENTITY"),
             runner_image=read.text("RUNNER_IMAGE"),
-            watch=Watch(read.one_of("WATCH", tuple(Watch), Watch.NAMESPACE)),
-            pull_policy=read.one_of("IMAGE_PULL_POLICY", PULL_POLICIES, "IfNotPresent"),
+            watch=read.one_of("WATCH", Watch, Watch.NAMESPACE),
+            pull_policy=read.word("IMAGE_PULL_POLICY", PULL_POLICIES, "IfNotPresent"),
             gateway_token=Path(read.text("GATEWAY_TOKEN_FILE", GATEWAY_TOKEN)),
             kubeconfig=Path(kubeconfig) if kubeconfig else None,
-            max_starting=read.number("MAX_STARTING", 6, 1, 1_000) or 6,
-            max_handovers=read.number("MAX_HANDOVERS", 8, 1, 1_000) or 8,
+            max_starting=read.whole("MAX_STARTING", 6, 1, 1_000),
+            max_handovers=read.whole("MAX_HANDOVERS", 8, 1, 1_000),
             metrics_host=read.text("METRICS_HOST", "127.0.0.1"),
-            metrics_port=read.number("METRICS_PORT", None, 0, 65_535),
-            log_level=read.text("LOG_LEVEL", "info").lower(),
+            metrics_port=read.port("METRICS_PORT"),
+            log_level=read.level(),
         )
 
     @property
@@ -64,29 +62,3 @@ class Settings:
     def watched_namespace(self) -> str:
         """Empty: all of them."""
         return self.namespace if self.watch is Watch.NAMESPACE else ""
-
-
-class _Reader:
-    def __init__(self, environ: Mapping[str, str]) -> None:
-        self._environ = environ
-
-    def text(self, name: str, default: str | None = None) -> str:
-        value = self._environ.get(f"STRATOPS_{name}") or default
-        if value is None:
-            raise InvalidSettings(f"STRATOPS_{name}: not set, expected a value")
-        return value
-
-    def one_of(self, name: str, choices: tuple[str, ...], default: str) -> str:
-        value = self.text(name, default)
-        if value not in choices:
-            expected = ", ".join(choices)
-            raise InvalidSettings(f"STRATOPS_{name}: {value!r}, expected one of {expected}")
-        return value
-
-    def number(self, name: str, default: int | None, least: int, most: int) -> int | None:
-        value = self._environ.get(f"STRATOPS_{name}")
-        if not value:
-            return default
-        if not value.isdecimal() or not least <= int(value) <= most:
-            raise InvalidSettings(f"STRATOPS_{name}: {value!r}, expected {least} to {most}")
-        return int(value)

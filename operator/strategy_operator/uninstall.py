@@ -30,8 +30,9 @@ from strategy_operator.cluster import (
 )
 from strategy_operator.lease import Record
 from strategy_operator.objects import MANAGED_BY
-from strategy_operator.settings import InvalidSettings, Settings
+from strategy_operator.settings import Settings
 from stratops_process import ending
+from stratops_process.environment import InvalidSettings
 from stratops_wire.gateway_client import GatewayClient, GatewayRefused, GatewayUnavailable
 
 NAME = "strategy_operator.uninstall"

@@ -19,9 +19,10 @@ from strategy_runner.host import StrategyHost
 from strategy_runner.logs import Log
 from strategy_runner.mistakes import described, of_the_manifest, place_in
 from strategy_runner.runner import Runner
-from strategy_runner.settings import InvalidSettings, Settings
+from strategy_runner.settings import Settings
 from strategy_sdk.seat import Seat
 from stratops_process import ending
+from stratops_process.environment import InvalidSettings
 from trading.instruments import Instrument, InvalidCatalogue
 
 NAME = "strategy_runner"

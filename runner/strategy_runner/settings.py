@@ -9,11 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from strategy_runner.desk import Desk, DeskFolder, FixedDesk
+from stratops_process.environment import Environment, InvalidSettings, refused
 from stratops_wire.leader import is_address
-
-
-class InvalidSettings(ValueError):
-    """An environment the runner cannot start with; names the variable, its value, what it needs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,22 +31,21 @@ class Settings:
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> "Settings":
         """Raises InvalidSettings."""
-        read = _Reader(environ)
-        desk_dir = read.folder("DESK_DIR")
-        catalogue = read.text("CATALOGUE", "")
+        read = Environment(environ)
+        desk_dir = _folder(read.path("DESK_DIR"))
         return cls(
             spec=Path(read.text("SPEC")),
             instance=_instance(read.text("INSTANCE", ""), read.text("POD", "")),
-            gateway="" if desk_dir else read.address("GATEWAY"),
+            gateway="" if desk_dir else _address(read),
             token="" if desk_dir else read.text("TOKEN"),
             desk_dir=desk_dir,
             consumer=read.text("CONSUMER", ""),
-            catalogue=Path(catalogue) if catalogue else None,
+            catalogue=read.path("CATALOGUE"),
             metrics_port=read.port("METRICS_PORT"),
             metrics_host=read.text("METRICS_HOST", "127.0.0.1"),
             api_key=environ.get("STRATEGY_ENGINE_API_KEY", ""),
             uvloop=read.text("UVLOOP", "0") in ("1", "true"),
-            log_level=read.level("LOG_LEVEL"),
+            log_level=read.level(),
         )
 
     def desk(self, redis_url: str) -> Desk:
@@ -67,40 +63,14 @@ def _instance(given: str, pod: str) -> str:
     return given or (f"{pod}.{life[:8]}" if pod else life)
 
 
-class _Reader:
-    def __init__(self, environ: Mapping[str, str]) -> None:
-        self._environ = environ
+def _address(read: Environment) -> str:
+    value = read.text("GATEWAY")
+    if not is_address(value):
+        raise refused("GATEWAY", value, "host:port")
+    return value
 
-    def text(self, name: str, default: str | None = None) -> str:
-        value = self._environ.get(f"STRATOPS_{name}") or default
-        if value is None:
-            raise InvalidSettings(f"STRATOPS_{name}: not set, expected a value")
-        return value
 
-    def address(self, name: str) -> str:
-        value = self.text(name)
-        if not is_address(value):
-            raise InvalidSettings(f"STRATOPS_{name}: {value!r}, expected host:port")
-        return value
-
-    def folder(self, name: str) -> Path | None:
-        value = self.text(name, "")
-        if value and not Path(value).is_dir():
-            raise InvalidSettings(f"STRATOPS_{name}: {value!r}, expected a folder")
-        return Path(value) if value else None
-
-    def port(self, name: str) -> int | None:
-        value = self.text(name, "")
-        if not value:
-            return None
-        if not value.isdecimal() or int(value) > 65_535:
-            raise InvalidSettings(f"STRATOPS_{name}: {value!r}, expected a port")
-        return int(value)
-
-    def level(self, name: str) -> str:
-        value = self.text(name, "info").lower()
-        if value not in ("debug", "info", "warning", "error"):
-            raise InvalidSettings(
-                f"STRATOPS_{name}: {value!r}, expected debug, info, warning or error"
-            )
-        return value
+def _folder(path: Path | None) -> Path | None:
+    if path is not None and not path.is_dir():
+        raise refused("DESK_DIR", str(path), "a folder")
+    return path

@@ -17,7 +17,8 @@ import pytest
 
 from dev_cluster import certificates
 from risk_gateway.bus import FILLS_STREAM, FILLS_SUBJECT, Bus, ensure_stream
-from risk_gateway.settings import InvalidSettings, Settings
+from risk_gateway.settings import Settings
+from stratops_process.environment import InvalidSettings
 
 pytestmark = pytest.mark.servers
 

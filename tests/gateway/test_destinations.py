@@ -8,9 +8,9 @@ import pytest
 from desk_driver import DeskDriver, Runner, buy, cancel, content, fill, foreign_order, tick
 from risk_gateway.adoption import Adoption
 from risk_gateway.desk import NotAllowed
-from risk_gateway.settings import InvalidSettings
 from risk_gateway.venue_file import VenueTerms
 from risk_gateway.venues import check_orders
+from stratops_process.environment import InvalidSettings
 from trading.orders import OrderEvent, OrderState
 from trading.reasons import Reason
 from trading.routes import Route, Routes

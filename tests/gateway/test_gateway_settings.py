@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from risk_gateway.roles import Role
-from risk_gateway.settings import ApiAccess, Clock, Cluster, InvalidSettings, Settings
+from risk_gateway.settings import ApiAccess, Clock, Cluster, Settings
 from risk_gateway.venue_file import VenueKind
+from stratops_process.environment import InvalidSettings
 
 WHOLE = {
     "STRATOPS_LISTEN": "127.0.0.1:0",

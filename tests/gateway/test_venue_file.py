@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from risk_gateway.settings import InvalidSettings
 from risk_gateway.venue_file import InvalidVenues, VenueKind, VenueTerms, read
 from risk_gateway.venues import check_symbols
+from stratops_process.environment import InvalidSettings
 
 TWO = """
 [spot]

@@ -9,7 +9,8 @@ import pytest
 from market_data import catalogue
 from market_feed import sample
 from market_feed.pace import Pace
-from market_feed.settings import InvalidSettings, Settings
+from market_feed.settings import Settings
+from stratops_process.environment import InvalidSettings
 from trading.instruments import InvalidCatalogue
 
 NEEDED = {"STRATOPS_REDIS_URL": "redis://127.0.0.1:6379"}

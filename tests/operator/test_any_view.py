@@ -177,7 +177,6 @@ def is_sound(observed: Observed, decision: Decision) -> bool:
     return not deleted & theirs and len(created) <= 1 and (claimed or not created) and again
 
 
-@settings(max_examples=100)
 @given(OBSERVED)
 def test_any_view_ends_in_a_decision(observed: Observed) -> None:
     decision = reconcile(observed)

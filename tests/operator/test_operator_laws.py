@@ -324,7 +324,7 @@ class Operator(RuleBasedStateMachine):
 
 
 LAWS = settings(
-    max_examples=100,
+    max_examples=50,
     stateful_step_count=20,
     deadline=None,
     suppress_health_check=list(HealthCheck),

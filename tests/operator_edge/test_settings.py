@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from strategy_operator.settings import InvalidSettings, Settings, Watch
+from strategy_operator.settings import Settings, Watch
+from stratops_process.environment import InvalidSettings
 
 LEAST = {
     "STRATOPS_NAMESPACE": "trading",
@@ -36,10 +37,10 @@ def test_a_kubeconfig_stands_for_the_pods_own_account() -> None:
     ("name", "value", "says"),
     [
         ("STRATOPS_NAMESPACE", "", "STRATOPS_NAMESPACE: not set"),
-        ("STRATOPS_WATCH", "some", "'some', expected one of namespace, all"),
-        ("STRATOPS_IMAGE_PULL_POLICY", "never", "expected one of Always, IfNotPresent, Never"),
-        ("STRATOPS_MAX_STARTING", "0", "'0', expected 1 to 1000"),
-        ("STRATOPS_METRICS_PORT", "http", "'http', expected 0 to 65535"),
+        ("STRATOPS_WATCH", "some", "'some', expected namespace or all"),
+        ("STRATOPS_IMAGE_PULL_POLICY", "never", "expected Always, IfNotPresent or Never"),
+        ("STRATOPS_MAX_STARTING", "0", "'0', expected a whole number from 1 to 1000"),
+        ("STRATOPS_METRICS_PORT", "http", "'http', expected a port"),
     ],
 )
 def test_what_is_wrong_is_named(name: str, value: str, says: str) -> None:

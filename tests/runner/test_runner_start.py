@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from strategy_runner.logs import Log
-from strategy_runner.settings import InvalidSettings, Settings
+from strategy_runner.settings import Settings
 from strategy_runner.spec import InvalidSpec, read
 from strategy_sdk.loading import CannotLoad, code_digest
 from strategy_sdk.parameters import InvalidParameters
+from stratops_process.environment import InvalidSettings
 
 LEAST = {"STRATOPS_SPEC": "s.json", "STRATOPS_GATEWAY": "127.0.0.1:1", "STRATOPS_TOKEN": "secret"}
 SPEC: dict[str, Any] = {
