@@ -5,7 +5,7 @@ not prove: the grant's epoch fences, not the token.
 """
 
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,7 @@ from risk_gateway.callers import (
 from risk_gateway.keys import ALGORITHMS, Keys
 from risk_gateway.roles import Role, roles_of
 from stratops_wire import InvalidMessage
+from stratops_wire.audience import SHARED
 
 LEEWAY_S = 10.0  # between the clocks of two machines
 
@@ -41,6 +42,12 @@ class Expected:
     audience: str
     members: Mapping[Role, Collection[str]]  # subjects, groups, names in certificates
     runners: Collection[str]  # subjects; these have no role, whatever their groups have
+
+    def audiences(self, *, is_runner: bool) -> Set[str]:
+        """Pods live longer than an upgrade, and keep the audience that they were made with. What a
+        runner may is its namespace's and its pod's alone, so that one opens no other desk.
+        """
+        return {self.audience, SHARED} if is_runner else {self.audience}
 
 
 class ClusterTokens:
@@ -87,19 +94,24 @@ def judge(claims: Mapping[str, Any], expected: Expected, issuer: str, now: float
     """Raises UnknownCaller. The signature was verified before."""
     if claims.get("iss") != issuer:
         raise UnknownCaller(Refusal.ISSUER, "token: of another issuer")
-    audience = claims.get("aud")
-    if expected.audience not in (audience if isinstance(audience, list) else [audience]):
+    subject = claims.get("sub")
+    is_runner = isinstance(subject, str) and subject in expected.runners
+    if not expected.audiences(is_runner=is_runner) & _audiences(claims):
         raise UnknownCaller(Refusal.AUDIENCE, f"token: not for {expected.audience}")
     if now >= _seconds(claims, "exp") + LEEWAY_S:
         raise UnknownCaller(Refusal.EXPIRED, "token: expired")
     if now < _seconds(claims, "nbf") - LEEWAY_S:
         raise UnknownCaller(Refusal.NOT_YET_VALID, "token: not valid yet")
-    subject = claims.get("sub")
     if not isinstance(subject, str) or not subject:
         raise UnknownCaller(Refusal.MALFORMED, "token: no subject")
-    is_runner = subject in expected.runners
     roles = frozenset() if is_runner else roles_of(_names(subject), expected.members)
     return Caller(roles=roles, subject=subject, is_runner=is_runner, pod=_pod(claims))
+
+
+def _audiences(claims: Mapping[str, Any]) -> Set[str]:
+    found = claims.get("aud")
+    listed = found if isinstance(found, list) else [found]
+    return {each for each in listed if isinstance(each, str)}
 
 
 def _names(subject: str) -> tuple[str, ...]:

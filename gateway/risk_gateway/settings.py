@@ -11,6 +11,7 @@ from risk_gateway.home import URLS, Postgres
 from risk_gateway.roles import Role
 from risk_gateway.room import LEAST_FREE_BYTES
 from risk_gateway.venue_file import VenueKind, VenueTerms
+from stratops_wire.audience import audience_of
 
 
 class InvalidSettings(ValueError):
@@ -162,7 +163,7 @@ def _cluster(read: "_Reader") -> Cluster:
         namespace=namespace,
         members=members,
         runners=frozenset(_names(runners)),
-        audience=read.text("TOKEN_AUDIENCE", "stratops-gateway"),
+        audience=read.text("TOKEN_AUDIENCE", audience_of(namespace)),
     )
 
 

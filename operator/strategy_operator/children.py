@@ -14,6 +14,7 @@ from platform_spec.shapes import bytes_of
 from platform_spec.strategy import Spec
 from strategy_operator import names
 from strategy_operator.names import Owner
+from stratops_wire.audience import audience_of
 
 SPEC_FILE = "spec.json"
 _METRICS_PORT = 9092
@@ -114,7 +115,7 @@ def _pod_spec(
         },
         # One container for now: one that speaks StrategyService would stand beside it.
         "containers": [container],
-        "volumes": _volumes(names.child_name(owner.name, revision)),
+        "volumes": _volumes(owner.namespace, names.child_name(owner.name, revision)),
         **_scheduling(template),
     }
 
@@ -178,9 +179,9 @@ def _quantities(written: Quantities | None) -> dict[str, str]:
     return written.model_dump(exclude_none=True) if written else {}
 
 
-def _volumes(revision: str) -> list[Mapping[str, Any]]:
+def _volumes(namespace: str, revision: str) -> list[Mapping[str, Any]]:
     token = {
-        "audience": names.TOKEN_AUDIENCE,
+        "audience": audience_of(namespace),
         "expirationSeconds": _TOKEN_S,
         "path": "token",
     }

@@ -20,7 +20,7 @@ DESK = "stratops-desk"
 GATEWAY_CA = "stratops-gateway-ca"
 RUNNER_SECRETS = "stratops-runner-secrets"
 RUNNER_ACCOUNT = "stratops-runner"
-TOKEN_AUDIENCE = "stratops-gateway"  # noqa: S105  # whom a token is for
+OPERATOR_ACCOUNT = "stratops-operator"
 
 _DIGITS = 10
 

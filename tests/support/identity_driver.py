@@ -16,10 +16,11 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from risk_gateway.authority import Bundle, make
 from risk_gateway.settings import ApiAccess
+from stratops_wire.audience import audience_of
 
 ISSUER = "https://kubernetes.default.svc.cluster.local"
-AUDIENCE = "stratops-gateway"
 NAMESPACE = "desk-a"
+AUDIENCE = audience_of(NAMESPACE)
 OPERATOR = f"system:serviceaccount:{NAMESPACE}:stratops-operator"
 RUNNER = f"system:serviceaccount:{NAMESPACE}:stratops-runner"
 

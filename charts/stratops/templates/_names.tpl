@@ -86,6 +86,11 @@ stratops-gateway.{{ .Release.Namespace }}.svc:9090
 {{- end -}}
 {{- end }}
 
+{{/* As the gateway knows it by its namespace, and the operator each of its desks. */}}
+{{- define "stratops.gateway.audience" -}}
+stratops-gateway.{{ .Release.Namespace }}
+{{- end }}
+
 {{/* (dict "root" $ "pod" "stratops-gateway-0") */}}
 {{- define "stratops.gateway.replica" -}}
 {{ .pod }}.stratops-gateway-headless.{{ .root.Release.Namespace }}.svc:9090

@@ -123,21 +123,27 @@ limits: {memory: 256Mi}
 - {name: STRATOPS_WATCH, value: {{ ternary "all" "namespace" .Values.operator.clusterWide }}}
 - {name: STRATOPS_RUNNER_IMAGE, value: {{ .Values.runner.image | default (include "stratops.image" (dict "root" . "component" "runner")) | quote }}}
 - {name: STRATOPS_IMAGE_PULL_POLICY, value: {{ .Values.image.pullPolicy }}}
+{{- if not .Values.operator.clusterWide }}
 - {name: STRATOPS_GATEWAY_TOKEN_FILE, value: /var/run/stratops/token}
+{{- end }}
 {{ include "stratops.pages.env" . }}
 {{- end }}
 
 {{- define "stratops.operator.volumes" -}}
 {{ include "stratops.tmp" . }}
 {{ include "stratops.api.volume" . }}
+{{- if not .Values.operator.clusterWide }}
 - name: gateway-token
   projected:
     sources:
-      - serviceAccountToken: {audience: stratops-gateway, path: token, expirationSeconds: 600}
+      - serviceAccountToken: {audience: {{ include "stratops.gateway.audience" . }}, path: token, expirationSeconds: 600}
+{{- end }}
 {{- end }}
 
 {{- define "stratops.operator.mounts" -}}
 - {name: tmp, mountPath: /tmp}
 {{ include "stratops.api.mount" . }}
+{{- if not .Values.operator.clusterWide }}
 - {name: gateway-token, mountPath: /var/run/stratops, readOnly: true}
+{{- end }}
 {{- end }}
