@@ -8,6 +8,8 @@ from pathlib import Path
 from risk_gateway import venue_file
 from risk_gateway.allowances import Most
 from risk_gateway.home import URLS, Postgres
+from risk_gateway.people import InvalidPeople, People
+from risk_gateway.people import read as read_people
 from risk_gateway.roles import Role
 from risk_gateway.room import LEAST_FREE_BYTES
 from risk_gateway.venue_file import VenueKind, VenueTerms
@@ -62,6 +64,7 @@ class Cluster:
     members: Mapping[Role, frozenset[str]]  # subjects and groups of tokens, by role
     runners: frozenset[str]
     audience: str
+    people: People | None = None  # who the cluster knows by other tokens than its own
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +167,7 @@ def _cluster(read: "_Reader") -> Cluster:
         members=members,
         runners=frozenset(_names(runners)),
         audience=read.text("TOKEN_AUDIENCE", audience_of(namespace)),
+        people=read.people(),
     )
 
 
@@ -202,6 +206,14 @@ class _Reader:
         if value not in set(Identity):
             raise InvalidSettings(f"STRATOPS_IDENTITY: {value!r}, expected local or cluster")
         return Identity(value)
+
+    def people(self) -> People | None:
+        if not self.has("PEOPLE"):
+            return None
+        try:
+            return read_people(self.text("PEOPLE"))
+        except InvalidPeople as error:
+            raise InvalidSettings(f"STRATOPS_PEOPLE: {error}") from error
 
     def client_ca(self) -> Path | None:
         if self.has("TLS_CLIENT_CA") and not self.has("TLS_DIR"):

@@ -3,6 +3,8 @@
 import pytest
 
 from chart_driver import NAMESPACE, VALUES, Object, Rendering, rendered
+from risk_gateway import people
+from risk_gateway.roles import Role
 
 OPERATOR = "stratops-operator"
 API_CLIENTS = {
@@ -52,7 +54,9 @@ def test_what_may_touch_secrets_is_gone_when_its_hook_is_over(rendering: Renderi
 def test_no_rule_lets_anybody_run_in_pods_or_ask_for_others_tokens(rendering: Rendering) -> None:
     for name, rule in rules(rendering):
         for resource in rule["resources"]:
-            assert resource not in ("pods/exec", "tokenreviews"), name
+            assert resource != "pods/exec", name
+            if resource == "tokenreviews":
+                assert name == f"stratops-gateway-people-{NAMESPACE}"
             if resource == "serviceaccounts/token":  # its own, for the gateway of each desk
                 assert (name, rule["resourceNames"]) == ("stratops-operator-token", [OPERATOR])
 
@@ -131,6 +135,20 @@ def test_the_gateway_knows_people_by_the_roles_that_they_were_given() -> None:
     told = rendered("demo", sets).env("stratops-gateway")
     assert told["STRATOPS_RISK_OFFICERS"] == f"{ana},b"
     assert not {"STRATOPS_READERS", "STRATOPS_TRADERS"} & set(told)
+
+
+def test_only_who_names_people_has_tokens_reviewed() -> None:
+    reviewing = [each for each in FILES if "STRATOPS_PEOPLE" in _told(each)]
+    assert reviewing == ["everything-set"]
+    assert people.read(_told("everything-set")["STRATOPS_PEOPLE"]).roles(
+        "ana@example.com", ["desk-risk"]
+    ) == {Role.RISK_OFFICER, Role.READER}
+    rules_of = dict(rules(rendered("everything-set")))
+    assert rules_of[f"stratops-gateway-people-{NAMESPACE}"]["verbs"] == ["create"]
+
+
+def _told(values: str) -> dict[str, str]:
+    return rendered(values).env("stratops-gateway") if "operator-only" not in values else {}
 
 
 def audiences(pod: Object) -> set[str]:

@@ -269,6 +269,21 @@ async def test_a_pod_that_is_named_no_more_is_hung_up_on(desk: Desk) -> None:
     assert (await runner.status())[0] is grpc.StatusCode.PERMISSION_DENIED
 
 
+async def test_a_pod_whose_revision_was_replaced_is_told_so_by_name(desk: Desk) -> None:
+    await desk.deploy(runner_pods=["uid-of-s-1"])
+    runner = desk.runner_of("s-1")
+    await runner.connect()
+    await runner.armed()
+    runner.leave()
+    await desk.deploy(revision="r2", runner_pods=["uid-of-s-2"])
+    successor = desk.runner_of("s-2", revision="r2")
+    await successor.connect()
+    await successor.armed(epoch_above=1)
+    await runner.connect()
+    assert (await runner.status())[0] is grpc.StatusCode.FAILED_PRECONDITION
+    assert (await runner.trailing())["stratops-refusal"] == "not-wanted"
+
+
 async def test_a_pod_may_be_named_after_it_has_knocked(lone_desk: Desk) -> None:
     async with lone_desk.client() as client:
         await client.begin_term("leader")
