@@ -92,6 +92,7 @@ class Settings:
     client_listen: str = ""  # where these are asked for; empty: everywhere
     roster: Path | None = None  # who else may call, where identity is local
     most: Most = field(default_factory=Most)  # of each caller
+    connections: int = 4_000  # at each address
     cluster: Cluster | None = None  # None: identity is local
     postgres: Postgres | None = None  # where the journal lies; None: in state_dir
     log_level: str = "info"
@@ -130,6 +131,7 @@ class Settings:
             client_listen=read.text("TLS_CLIENT_LISTEN", ""),
             roster=None if cluster else read.path("ROSTER"),
             most=Most(read.number("CALLS_A_SECOND", 200), read.number("CALLS_AT_ONCE", 32)),
+            connections=read.number("CONNECTIONS", 4_000),
             cluster=cluster,
             postgres=read.postgres(read.text("ADDRESS", read.text("LISTEN"))),
             log_level=read.text("LOG_LEVEL", "info").lower(),

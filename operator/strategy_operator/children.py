@@ -27,6 +27,7 @@ _CPU, _MEMORY, _MOST_MEMORY = "10m", "64Mi", "256Mi"
 # Kubernetes' own default is 300 s: for that long a dead node would stop a strategy.
 _NODE_TAINTS = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
 _NODE_AWAY_S = 20
+_FEED_CA = {"key": "ca.crt", "path": "feed-ca.crt"}
 _NO_TEMPLATE = PodTemplate.model_validate({})
 
 
@@ -188,6 +189,7 @@ def _volumes(namespace: str, revision: str) -> list[Mapping[str, Any]]:
     desk = [
         {"configMap": {"name": names.DESK}},
         {"configMap": {"name": names.GATEWAY_CA}},
+        {"configMap": {"name": names.FEED_CA, "optional": True, "items": [_FEED_CA]}},
         {"serviceAccountToken": token},
     ]
     secrets = {"secretName": names.RUNNER_SECRETS, "optional": True}

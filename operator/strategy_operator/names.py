@@ -18,6 +18,7 @@ IMAGE = f"{GROUP}/image"  # digest of the image that the pod was made with
 
 DESK = "stratops-desk"
 GATEWAY_CA = "stratops-gateway-ca"
+FEED_CA = "stratops-feed-ca"
 RUNNER_SECRETS = "stratops-runner-secrets"
 RUNNER_ACCOUNT = "stratops-runner"
 OPERATOR_ACCOUNT = "stratops-operator"

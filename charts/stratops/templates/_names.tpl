@@ -33,6 +33,15 @@ redis://stratops-redis.{{ .Release.Namespace }}.svc:6379
 {{- end -}}
 {{- end }}
 
+{{/* With the file that it is checked by, where every pod has it. */}}
+{{- define "stratops.feed.told" -}}
+{{- $url := include "stratops.feed.url" . -}}
+{{- if and .Values.feed.ca (not (hasPrefix "rediss://" $url)) -}}
+{{- fail (printf "feed.ca: set, and feed.url is %s, expected rediss://..." $url) -}}
+{{- end -}}
+{{ $url }}{{ if .Values.feed.ca }}?ca=/etc/stratops/desk/feed-ca.crt{{ end }}
+{{- end }}
+
 {{- define "stratops.nats.url" -}}
 {{- if include "stratops.demo.nats" . -}}
 nats://stratops-nats.{{ .Release.Namespace }}.svc:4222

@@ -80,7 +80,7 @@ limits: {memory: 256Mi}
 
 {{/* What gateway, venue and feed are told about the market. Takes the root. */}}
 {{- define "stratops.market.env" -}}
-- {name: STRATOPS_REDIS_URL, value: {{ include "stratops.feed.url" . | quote }}}
+- {name: STRATOPS_REDIS_URL, value: {{ include "stratops.feed.told" . | quote }}}
 - {name: STRATOPS_CHANNELS, value: {{ join "," .Values.feed.channels | quote }}}
 {{- end }}
 
@@ -94,6 +94,19 @@ limits: {memory: 256Mi}
 {{- define "stratops.namespace.env" -}}
 - name: STRATOPS_NAMESPACE
   valueFrom: {fieldRef: {fieldPath: metadata.namespace}}
+{{- end }}
+
+{{- define "stratops.feed.mounts" -}}
+{{- if .Values.feed.ca }}
+- {name: feed-ca, mountPath: /etc/stratops/desk, readOnly: true}
+{{- end }}
+{{- end }}
+
+{{- define "stratops.feed.volumes" -}}
+{{- if .Values.feed.ca }}
+- name: feed-ca
+  configMap: {name: stratops-feed-ca, items: [{key: ca.crt, path: feed-ca.crt}]}
+{{- end }}
 {{- end }}
 
 {{- define "stratops.tmp" -}}
