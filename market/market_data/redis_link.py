@@ -98,6 +98,9 @@ class RedisLink(asyncio.BufferedProtocol):
         self.taken = 0
         self.take = take  # may be changed between two messages
         self._buffer = bytearray(_READ_BYTES)
+        # A view, since under TLS asyncio slices it for each further record: a slice of the bytes
+        # themselves is a copy, and what is read into it is lost.
+        self._view = memoryview(self._buffer)
         self._reader = hiredis.Reader()
         self._on_other = on_other
         self._on_drained = on_drained
@@ -107,8 +110,8 @@ class RedisLink(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is none of asyncio's
 
-    def get_buffer(self, _sizehint: int) -> bytearray:
-        return self._buffer
+    def get_buffer(self, _sizehint: int) -> memoryview:
+        return self._view
 
     def buffer_updated(self, nbytes: int) -> None:
         if self.closed.done():

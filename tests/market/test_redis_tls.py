@@ -8,7 +8,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
+import redis.asyncio
 
 from identity_driver import write_bundle
 from market_data import Subscription
@@ -50,10 +52,24 @@ async def server(tmp_path: Path, port: Callable[[], int], until: Any) -> AsyncIt
     made.process.wait()
 
 
+def tick(sequence: int) -> bytes:
+    message = {"type": "tick", "symbol": "BTCUSDT", "sequence": sequence}
+    prices = {"timestamp": sequence + 1, "bid_price": 1.0, "ask_price": 2.0}
+    return msgspec.json.encode(message | prices)
+
+
 @pytest.mark.servers
-async def test_it_is_subscribed_to_by_its_ca(reader: Any, server: Tls) -> None:
+async def test_by_its_ca_all_that_is_published_arrives(
+    reader: Any, server: Tls, until: Any
+) -> None:
     one = await reader(url=server.url(server.ca))
-    assert one.subscription.connected
+    client = redis.asyncio.from_url(server.url(None), ssl_ca_certs=str(server.ca))
+    async with client, client.pipeline(transaction=False) as pipeline:
+        for n in range(1, 1_001):  # many records of TLS between two reads
+            pipeline.publish("market:btcusdt", tick(n))
+        await pipeline.execute()
+    await until(lambda: len(one.events) == 1_000)
+    assert one.sequences("BTCUSDT") == list(range(1, 1_001))
 
 
 @pytest.mark.servers
@@ -73,13 +89,10 @@ async def test_by_any_other_ca_it_is_not_spoken_to(
         "none": None, "another": tmp_path / "another" / "ca.crt",
         "missing": tmp_path / "nowhere", "empty": tmp_path / "empty",
     }[which]  # fmt: skip
-    lost: list[str] = []
-    subscription = Subscription(
-        server.url(ca), ["market:btcusdt"], on_payload=lambda _: None, on_lost=lost.append
-    )
+    subscription = Subscription(server.url(ca), ["market:btcusdt"], on_payload=lambda _: None)
     task = asyncio.create_task(subscription.run())
-    await until(lambda: lost)
-    assert why in lost[0]
+    await until(lambda: subscription.trouble)
+    assert why in subscription.trouble
     assert not subscription.connected
     task.cancel()
 
