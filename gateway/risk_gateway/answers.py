@@ -25,7 +25,7 @@ from risk_gateway.explanation import UnknownSignal
 from risk_gateway.sessions import Context
 from stratops_wire import InvalidMessage
 from stratops_wire.gateway_client import LOWER_TERM
-from stratops_wire.leader import REFUSAL_KEY
+from stratops_wire.leader import NOT_WANTED, REFUSAL_KEY
 
 T = TypeVar("T")
 
@@ -44,6 +44,7 @@ _STATUS: dict[type[Exception], grpc.StatusCode] = {
     DecodeError: grpc.StatusCode.INVALID_ARGUMENT,
 }
 EXPECTED = tuple(_STATUS)
+_NAMES: dict[type[Exception], str] = {LowerTerm: LOWER_TERM, NotWanted: NOT_WANTED}
 # What is answered at once would be asked again at once: a flood would have all of the loop.
 _PAUSE_S = 0.1
 _PAUSED = (BoundMet, UnknownCaller, NotPermitted)
@@ -53,7 +54,7 @@ def _named(error: Exception) -> str:
     """What it is besides its status; empty: nothing of its own."""
     if isinstance(error, BoundMet):
         return str(error.bound)
-    return LOWER_TERM if isinstance(error, LowerTerm) else ""
+    return next((name for kind, name in _NAMES.items() if isinstance(error, kind)), "")
 
 
 class Answers:

@@ -44,6 +44,7 @@ class Refusal(StrEnum):
     CERTIFICATE = "certificate"
     EXPIRED = "expired"
     NOT_YET_VALID = "not_yet_valid"
+    NOT_AUTHENTICATED = "not_authenticated"  # by the cluster, which was asked
     # Of who it names.
     MISSING_ROLE = "missing_role"
     NOT_RUNNER = "not_runner"  # another ServiceAccount than the runners'
@@ -54,6 +55,7 @@ class Refusal(StrEnum):
     NOT_WANTED = "not_wanted"  # its revision was replaced, or withdrawn
     # Of nobody: it cannot be told now.
     KEYS_UNAVAILABLE = "keys_unavailable"
+    REVIEW_UNAVAILABLE = "review_unavailable"
 
 
 class CallerRefused(Exception):
@@ -94,6 +96,7 @@ class Caller:
     subject: str = ""  # of a cluster's
     is_runner: bool = False  # by its subject
     pod: Pod | None = None
+    groups: tuple[str, ...] = ()  # of a person, as the cluster has them
 
     @property
     def name(self) -> str:
@@ -209,9 +212,14 @@ def check_may(caller: Caller, rpc: str) -> None:
         return
     if not caller.name:
         raise UnknownCaller(Refusal.WRONG_TOKEN, "unknown token")
-    has = f"has {', '.join(sorted(caller.roles))}" if caller.roles else "has no role"
+    has = f"has {', '.join(sorted(caller.roles))}" if caller.roles else f"has no role{_in(caller)}"
     message = f"{rpc} needs role {listed(right.roles)}; {caller.name} {has}"
     raise NotPermitted(Refusal.MISSING_ROLE, message)
+
+
+def _in(caller: Caller) -> str:
+    groups = caller.groups
+    return f", in the groups {', '.join(groups[:5])}" if groups else ""
 
 
 class RefusalLog:

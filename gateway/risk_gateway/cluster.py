@@ -11,7 +11,9 @@ from pathlib import Path
 from risk_gateway.api_server import ApiServer
 from risk_gateway.cluster_callers import ClusterTokens, Expected
 from risk_gateway.keys import Keys, fetch_keys
+from risk_gateway.people import People
 from risk_gateway.policy_watch import PolicyBook, PolicyWatch
+from risk_gateway.reviews import Reviews, review
 from risk_gateway.settings import Cluster
 
 KEYS_FILE = "cluster-keys.json"
@@ -25,7 +27,10 @@ class ClusterSide:
         self._keys = Keys(lambda: fetch_keys(self._for_keys), state_dir / KEYS_FILE)
         self._watch = PolicyWatch(self._for_policies, cluster.namespace, book)
         expected = Expected(cluster.audience, cluster.members, cluster.runners)
-        self.callers = ClusterTokens(self._keys, expected)
+        self.callers = ClusterTokens(self._keys, expected, reviews=self._reviews(cluster.people))
+
+    def _reviews(self, people: People | None) -> Reviews | None:
+        return Reviews(lambda token: review(self._for_keys, token), people) if people else None
 
     @property
     def following(self) -> bool:

@@ -5,7 +5,7 @@ not prove: the grant's epoch fences, not the token.
 """
 
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,9 +22,12 @@ from risk_gateway.callers import (
     runners_by_pods,
 )
 from risk_gateway.keys import ALGORITHMS, Keys
+from risk_gateway.reviews import Reviews
 from risk_gateway.roles import Role, roles_of
 from stratops_wire import InvalidMessage
+from stratops_wire.audience import SHARED
 
+_NO_KEY = ""
 LEEWAY_S = 10.0  # between the clocks of two machines
 
 # Claims are judged below, against a clock that is handed in and with a reason for each.
@@ -42,19 +45,33 @@ class Expected:
     members: Mapping[Role, Collection[str]]  # subjects, groups, names in certificates
     runners: Collection[str]  # subjects; these have no role, whatever their groups have
 
+    def audiences(self, *, is_runner: bool) -> Set[str]:
+        """Pods live longer than an upgrade, and keep the audience that they were made with. What a
+        runner may is its namespace's and its pod's alone, so that one opens no other desk.
+        """
+        return {self.audience, SHARED} if is_runner else {self.audience}
+
 
 class ClusterTokens:
     """Callers: people and tools by their subjects or groups, runners by their pods."""
 
     def __init__(
-        self, keys: Keys, expected: Expected, now: Callable[[], float] = time.time
+        self,
+        keys: Keys,
+        expected: Expected,
+        now: Callable[[], float] = time.time,
+        reviews: Reviews | None = None,
     ) -> None:
+        """`reviews`: of tokens that another issuer signed."""
         self._keys = keys
         self._expected = expected
         self._now = now
+        self._reviews = reviews
 
     async def identify(self, token: str) -> Caller:
         """Raises UnknownCaller, NotNow."""
+        if self._reviews is not None and await self._is_another_issuers(token):
+            return await self._reviews.identify(token)
         key = await self._key_of(_key_id(token))
         claims = _verified(token, key)
         assert self._keys.current is not None  # it gave the key
@@ -73,6 +90,13 @@ class ClusterTokens:
             raise InvalidMessage("runner_token_sha256", token_sha256, "none: this desk has pods")
         return runners_by_pods(pods)
 
+    async def _is_another_issuers(self, token: str) -> bool:
+        """While our own is not known, nobody's is another one."""
+        if self._keys.current is None:
+            await self._keys.find(_NO_KEY)
+        issuer = _claimed_issuer(token)
+        return bool(issuer and self._keys.current and issuer != self._keys.current.issuer)
+
     async def _key_of(self, kid: str) -> jwt.PyJWK:
         """Raises UnknownCaller, NotNow."""
         key = await self._keys.find(kid)
@@ -87,19 +111,24 @@ def judge(claims: Mapping[str, Any], expected: Expected, issuer: str, now: float
     """Raises UnknownCaller. The signature was verified before."""
     if claims.get("iss") != issuer:
         raise UnknownCaller(Refusal.ISSUER, "token: of another issuer")
-    audience = claims.get("aud")
-    if expected.audience not in (audience if isinstance(audience, list) else [audience]):
+    subject = claims.get("sub")
+    is_runner = isinstance(subject, str) and subject in expected.runners
+    if not expected.audiences(is_runner=is_runner) & _audiences(claims):
         raise UnknownCaller(Refusal.AUDIENCE, f"token: not for {expected.audience}")
     if now >= _seconds(claims, "exp") + LEEWAY_S:
         raise UnknownCaller(Refusal.EXPIRED, "token: expired")
     if now < _seconds(claims, "nbf") - LEEWAY_S:
         raise UnknownCaller(Refusal.NOT_YET_VALID, "token: not valid yet")
-    subject = claims.get("sub")
     if not isinstance(subject, str) or not subject:
         raise UnknownCaller(Refusal.MALFORMED, "token: no subject")
-    is_runner = subject in expected.runners
     roles = frozenset() if is_runner else roles_of(_names(subject), expected.members)
     return Caller(roles=roles, subject=subject, is_runner=is_runner, pod=_pod(claims))
+
+
+def _audiences(claims: Mapping[str, Any]) -> Set[str]:
+    found = claims.get("aud")
+    listed = found if isinstance(found, list) else [found]
+    return {each for each in listed if isinstance(each, str)}
 
 
 def _names(subject: str) -> tuple[str, ...]:
@@ -108,6 +137,18 @@ def _names(subject: str) -> tuple[str, ...]:
         case ["system", "serviceaccount", namespace, _]:
             return subject, f"system:serviceaccounts:{namespace}"
     return (subject,)
+
+
+def _claimed_issuer(token: str) -> str:
+    """Nothing is proven by it. Empty: none is to be read."""
+    if len(token) > MOST_TOKEN:
+        return ""
+    try:
+        claims = jwt.decode(token, options={"verify_signature": False})
+    except (jwt.PyJWTError, ValueError, RecursionError):
+        return ""
+    issuer = claims.get("iss")
+    return issuer if isinstance(issuer, str) else ""
 
 
 def _key_id(token: str) -> str:

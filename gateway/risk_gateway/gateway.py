@@ -18,7 +18,7 @@ from risk_gateway.fills import FillReader
 from risk_gateway.halt_file import HaltFile
 from risk_gateway.home import Postgres
 from risk_gateway.journal import Journal
-from risk_gateway.listening import listen, made_server
+from risk_gateway.listening import listen, made_server, most_connections
 from risk_gateway.market_view import MarketView
 from risk_gateway.metrics import DeskCollector, exposition
 from risk_gateway.opening import Opening
@@ -205,7 +205,7 @@ class Gateway:
             lambda: self.positions.unpublished,
             lambda: self.opening.differences,
         )
-        server = made_server(interceptors=(ReadRequests(),))
+        server = made_server(most_connections(self.settings), interceptors=(ReadRequests(),))
         service = Service(
             self.desk, self.venues, self.callers, surroundings, self.on_fault, self.settings.most
         )

@@ -1,16 +1,21 @@
 """The gateway's gRPC server: what it bears, and the addresses that it listens on."""
 
+import resource
 from pathlib import Path
 from typing import Any
 
 import grpc
 import grpc.aio
+import structlog
 
 from risk_gateway.settings import Settings
 from risk_gateway.tls import server_credentials
 from stratops_process.environment import InvalidSettings
 
 _MOST_CALLS = 2_000  # sessions are calls too
+_OWN_FILES = 512  # journal, venues, feed, bus, pages
+_SAYS_NOTHING_MS = 5_000
+_ASKS_NOTHING_MS = 30_000
 _OPTIONS = (
     # Without it a hung gateway and its successor could share one port, and its calls.
     ("grpc.so_reuseport", 0),
@@ -25,11 +30,37 @@ _OPTIONS = (
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
     ("grpc.http2.max_pings_without_data", 0),
+    # What holds a place among the connections without a call: pings do not count as one. A caller
+    # that is told to go connects again with its next call, by itself.
+    ("grpc.server_handshake_timeout_ms", _SAYS_NOTHING_MS),
+    ("grpc.max_connection_idle_ms", _ASKS_NOTHING_MS),
 )
 
+log = structlog.get_logger()
 
-def made_server(**more: Any) -> grpc.aio.Server:
-    return grpc.aio.server(options=_OPTIONS, maximum_concurrent_rpcs=_MOST_CALLS, **more)
+
+def made_server(connections: int, **more: Any) -> grpc.aio.Server:
+    """With so many connections at each address at most."""
+    bound = ("grpc.max_allowed_incoming_connections", connections)
+    return grpc.aio.server(options=(*_OPTIONS, bound), maximum_concurrent_rpcs=_MOST_CALLS, **more)
+
+
+def most_connections(settings: Settings) -> int:
+    """As many as are set, where the process may have so many files; its own come first."""
+    addresses = 2 if settings.client_listen else 1
+    room = (_most_files() - _OWN_FILES) // addresses
+    if room >= settings.connections:
+        return settings.connections
+    log.warning("fewer_connections", files=room + _OWN_FILES, set=settings.connections)
+    return max(room, 1)
+
+
+def _most_files() -> int:
+    """All that we may have, from now on."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return hard if hard != resource.RLIM_INFINITY else 2**31
 
 
 def listen(server: grpc.aio.Server, settings: Settings) -> str:

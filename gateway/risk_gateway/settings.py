@@ -8,10 +8,13 @@ from pathlib import Path
 from risk_gateway import venue_file
 from risk_gateway.allowances import Most
 from risk_gateway.home import URLS, Postgres
+from risk_gateway.people import InvalidPeople, People
+from risk_gateway.people import read as read_people
 from risk_gateway.roles import Role
 from risk_gateway.room import LEAST_FREE_BYTES
 from risk_gateway.venue_file import VenueKind, VenueTerms
 from stratops_process.environment import Environment, InvalidSettings, refused
+from stratops_wire.audience import audience_of
 
 
 class Clock(StrEnum):
@@ -58,6 +61,7 @@ class Cluster:
     members: Mapping[Role, frozenset[str]]  # subjects and groups of tokens, by role
     runners: frozenset[str]
     audience: str
+    people: People | None = None  # who the cluster knows by other tokens than its own
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +89,7 @@ class Settings:
     client_listen: str = ""  # where these are asked for; empty: everywhere
     roster: Path | None = None  # who else may call, where identity is local
     most: Most = field(default_factory=Most)  # of each caller
+    connections: int = 4_000  # at each address
     cluster: Cluster | None = None  # None: identity is local
     postgres: Postgres | None = None  # where the journal lies; None: in state_dir
     log_level: str = "info"
@@ -123,6 +128,7 @@ class Settings:
             client_listen=read.text("TLS_CLIENT_LISTEN", ""),
             roster=None if cluster else read.path("ROSTER"),
             most=_most(read),
+            connections=read.whole("CONNECTIONS", 4_000, 1, _MOST_OF_A_BOUND),
             cluster=cluster,
             postgres=read.postgres(read.text("ADDRESS", read.text("LISTEN"))),
             log_level=read.level(),
@@ -169,7 +175,8 @@ def _cluster(read: "_Reader") -> Cluster | None:
         namespace=namespace,
         members=members,
         runners=frozenset(runners),
-        audience=read.text("TOKEN_AUDIENCE", "stratops-gateway"),
+        audience=read.text("TOKEN_AUDIENCE", audience_of(namespace)),
+        people=read.people(),
     )
 
 
@@ -184,6 +191,14 @@ def _channels(templates: tuple[str, ...], symbols: tuple[str, ...]) -> tuple[str
 
 class _Reader(Environment):
     """With what only the gateway asks."""
+
+    def people(self) -> People | None:
+        if not self.has("PEOPLE"):
+            return None
+        try:
+            return read_people(self.text("PEOPLE"))
+        except InvalidPeople as error:
+            raise InvalidSettings(f"STRATOPS_PEOPLE: {error}") from error
 
     def client_ca(self) -> Path | None:
         if self.has("TLS_CLIENT_CA") and not self.has("TLS_DIR"):

@@ -15,7 +15,7 @@ import structlog
 
 from risk_gateway.home import JournalLocked, Postgres
 from risk_gateway.journal import Journal
-from risk_gateway.listening import listen, made_server
+from risk_gateway.listening import listen, made_server, most_connections
 from risk_gateway.settings import Settings
 from stratops_process import pages
 from stratops_wire.leader import LEADER_KEY, NOT_LEADER, REFUSAL_KEY
@@ -52,7 +52,7 @@ async def _led(home: Postgres, callers: "_Callers", loop: asyncio.AbstractEventL
 @asynccontextmanager
 async def _standing_by(settings: Settings, leader: str) -> AsyncIterator["_Callers"]:
     callers = _Callers(leader)
-    server = made_server()
+    server = made_server(most_connections(settings))
     server.add_generic_rpc_handlers((callers,))
     listen(server, settings)
     async with pages.serving(settings.pages_host, settings.metrics_port, _PAGES):

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic_ns
 from typing import Any, cast
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 import hiredis
 
@@ -24,13 +24,16 @@ _READ_BYTES = 262_144  # kept: one made for each read is mapped and unmapped by 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a Redis is: redis://[user:password@]host[:port], rediss:// for TLS."""
+    """Where a Redis is: redis://[user:password@]host[:port], rediss:// for TLS, with `?ca=FILE` by
+    the authorities in a file (PEM) and no others.
+    """
 
     host: str
     port: int
     user: str = ""
     password: str = ""
     tls: bool = False
+    ca: str = ""  # read at each connection: what is renewed there counts from the next on
 
     @classmethod
     def parse(cls, url: str) -> "Address":
@@ -42,14 +45,31 @@ class Address:
             parts, port = urlsplit(""), 0
         if parts.scheme not in ("redis", "rediss") or not parts.hostname:
             raise ValueError(f"Redis address {url!r}: expected redis://host:port")
+        tls, ca = parts.scheme == "rediss", _ca(parts.query)
+        if ca is None or (ca and not tls):
+            raise ValueError(f"Redis address {url!r}: expected ?ca=FILE, of rediss://")
         user, password = unquote(parts.username or ""), unquote(parts.password or "")
-        return cls(parts.hostname, port, user, password, parts.scheme == "rediss")
+        return cls(parts.hostname, port, user, password, tls, ca)
+
+    def trust(self) -> ssl.SSLContext | None:
+        """Raises OSError, for a file without certificates too."""
+        return ssl.create_default_context(cafile=self.ca or None) if self.tls else None
 
     def greeting(self) -> bytes:
         """The first command of a connection: RESP3, and who we are."""
         if not self.password:
             return command("HELLO", "3")
         return command("HELLO", "3", "AUTH", self.user or "default", self.password)
+
+
+def _ca(query: str) -> str | None:
+    """Of an address; empty without one, None for what is no such query."""
+    match parse_qsl(query, keep_blank_values=True):
+        case []:
+            return "" if not query else None
+        case [("ca", path)] if path:
+            return path
+    return None
 
 
 def command(*words: str | bytes) -> bytes:
@@ -78,6 +98,9 @@ class RedisLink(asyncio.BufferedProtocol):
         self.taken = 0
         self.take = take  # may be changed between two messages
         self._buffer = bytearray(_READ_BYTES)
+        # A view, since under TLS asyncio slices it for each further record: a slice of the bytes
+        # themselves is a copy, and what is read into it is lost.
+        self._view = memoryview(self._buffer)
         self._reader = hiredis.Reader()
         self._on_other = on_other
         self._on_drained = on_drained
@@ -87,8 +110,8 @@ class RedisLink(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is none of asyncio's
 
-    def get_buffer(self, _sizehint: int) -> bytearray:
-        return self._buffer
+    def get_buffer(self, _sizehint: int) -> memoryview:
+        return self._view
 
     def buffer_updated(self, nbytes: int) -> None:
         if self.closed.done():
@@ -166,7 +189,7 @@ class RedisLink(asyncio.BufferedProtocol):
 
 async def connect(address: Address, link: Callable[[], RedisLink], timeout_s: float) -> RedisLink:
     """A greeted link. Raises OSError, or TimeoutError after `timeout_s`."""
-    tls = ssl.create_default_context() if address.tls else None
+    tls = address.trust()
     loop = asyncio.get_running_loop()
     async with asyncio.timeout(timeout_s):
         _, made = await loop.create_connection(link, address.host, address.port, ssl=tls)

@@ -14,6 +14,7 @@ from platform_spec.shapes import bytes_of
 from platform_spec.strategy import Spec
 from strategy_operator import names
 from strategy_operator.names import Owner
+from stratops_wire.audience import audience_of
 
 SPEC_FILE = "spec.json"
 _METRICS_PORT = 9092
@@ -26,6 +27,7 @@ _CPU, _MEMORY, _MOST_MEMORY = "10m", "64Mi", "256Mi"
 # Kubernetes' own default is 300 s: for that long a dead node would stop a strategy.
 _NODE_TAINTS = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
 _NODE_AWAY_S = 20
+_FEED_CA = {"key": "ca.crt", "path": "feed-ca.crt"}
 _NO_TEMPLATE = PodTemplate.model_validate({})
 
 
@@ -114,7 +116,7 @@ def _pod_spec(
         },
         # One container for now: one that speaks StrategyService would stand beside it.
         "containers": [container],
-        "volumes": _volumes(names.child_name(owner.name, revision)),
+        "volumes": _volumes(owner.namespace, names.child_name(owner.name, revision)),
         **_scheduling(template),
     }
 
@@ -178,15 +180,16 @@ def _quantities(written: Quantities | None) -> dict[str, str]:
     return written.model_dump(exclude_none=True) if written else {}
 
 
-def _volumes(revision: str) -> list[Mapping[str, Any]]:
+def _volumes(namespace: str, revision: str) -> list[Mapping[str, Any]]:
     token = {
-        "audience": names.TOKEN_AUDIENCE,
+        "audience": audience_of(namespace),
         "expirationSeconds": _TOKEN_S,
         "path": "token",
     }
     desk = [
         {"configMap": {"name": names.DESK}},
         {"configMap": {"name": names.GATEWAY_CA}},
+        {"configMap": {"name": names.FEED_CA, "optional": True, "items": [_FEED_CA]}},
         {"serviceAccountToken": token},
     ]
     secrets = {"secretName": names.RUNNER_SECRETS, "optional": True}

@@ -69,6 +69,7 @@ POD = Resource("Pod", "pods", "v1")
 CONFIG_MAP = Resource("ConfigMap", "configmaps", "v1")
 LEASE = Resource("Lease", "leases", "coordination.k8s.io/v1")
 EVENT = Resource("Event", "events", "v1")
+ACCOUNT = Resource("ServiceAccount", "serviceaccounts", "v1")
 OURS = (STRATEGY, REVISION, POLICY)
 
 
@@ -191,6 +192,14 @@ class Cluster:
                 return None
             raise
         return answer if answer.get("kind") == resource.kind else None
+
+    async def asked_token(
+        self, namespace: str, account: str, audience: str, life_s: int
+    ) -> dict[str, Any]:
+        """The TokenRequest with its status."""
+        spec = {"audiences": [audience], "expirationSeconds": life_s}
+        body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": spec}
+        return await self._asked("POST", ACCOUNT.path(namespace, account, "token"), body)
 
     # ---- how
 

@@ -8,7 +8,6 @@ token: without the second nobody gets it, unless plain gateways are allowed.
 import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol
 
 import structlog
@@ -18,6 +17,7 @@ from strategy_operator.cluster import Refused
 from strategy_operator.gateways import Gateway, Ties
 from strategy_operator.observed import Desk, GatewayView
 from strategy_operator.queue import Key
+from strategy_operator.tokens import Token, Tokens
 from stratops_wire.gateway_client import GatewayClient, GatewayUnavailable
 
 _AGAIN_S = 1.0
@@ -46,11 +46,11 @@ class _Served:
 
 class Desks:
     def __init__(
-        self, shelf: Shelf, ties: Ties, token: Path, identity: str, *, plain: bool
+        self, shelf: Shelf, ties: Ties, tokens: Tokens, identity: str, *, plain: bool
     ) -> None:
         self._shelf = shelf
         self._ties = ties
-        self._token = token
+        self._tokens = tokens
         self._identity = identity
         self._plain = plain
         self._served: dict[str, _Served] = {}
@@ -133,9 +133,10 @@ class Desks:
 
     def _open(self, namespace: str, address: Address) -> None:
         ca = address.ca.encode() if address.ca else None
-        client = GatewayClient(address.gateway, self._shown_token, ca)
+        token = self._tokens.of(namespace)
+        client = GatewayClient(address.gateway, token.shown, ca)
         gateway = Gateway(namespace, client, self._identity, self._ties)
-        task = asyncio.create_task(gateway.serve())
+        task = asyncio.create_task(_serve(gateway, token))
         task.add_done_callback(self._ended)
         self._served[namespace] = _Served(address, gateway, task)
 
@@ -165,5 +166,8 @@ class Desks:
             served.task.cancel()
         await asyncio.gather(*(served.task for served in closed), return_exceptions=True)
 
-    def _shown_token(self) -> str:
-        return self._token.read_text().strip()
+
+async def _serve(gateway: Gateway, token: Token) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(token.keep())
+        tasks.create_task(gateway.serve())

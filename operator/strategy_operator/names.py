@@ -18,9 +18,10 @@ IMAGE = f"{GROUP}/image"  # digest of the image that the pod was made with
 
 DESK = "stratops-desk"
 GATEWAY_CA = "stratops-gateway-ca"
+FEED_CA = "stratops-feed-ca"
 RUNNER_SECRETS = "stratops-runner-secrets"
 RUNNER_ACCOUNT = "stratops-runner"
-TOKEN_AUDIENCE = "stratops-gateway"  # noqa: S105  # whom a token is for
+OPERATOR_ACCOUNT = "stratops-operator"
 
 _DIGITS = 10
 

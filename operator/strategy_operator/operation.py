@@ -28,6 +28,7 @@ from strategy_operator.reconcile import reconcile
 from strategy_operator.settings import Settings
 from strategy_operator.slots import Slots
 from strategy_operator.sources import Sources
+from strategy_operator.tokens import Tokens
 from strategy_operator.watching import Watching
 from strategy_operator.worker import Parts, Reconcile, Worker
 from stratops_process.pages import Answer, Headers, Page, standard
@@ -59,7 +60,7 @@ class Operator:
         self._desks = Desks(
             self._intake,
             ties,
-            settings.gateway_token,
+            Tokens(settings.gateway_token, cluster, settings.namespace),
             settings.identity,
             plain=settings.plain_gateways,
         )

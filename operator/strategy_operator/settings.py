@@ -25,7 +25,7 @@ class Settings:
     runner_image: str
     watch: Watch = Watch.NAMESPACE
     pull_policy: str = "IfNotPresent"
-    gateway_token: Path = Path(GATEWAY_TOKEN)
+    gateway_token: Path | None = Path(GATEWAY_TOKEN)  # None: one is asked for, for each desk
     kubeconfig: Path | None = None  # None: the pod's own ServiceAccount
     max_starting: int = 6
     max_handovers: int = 8
@@ -38,13 +38,14 @@ class Settings:
         """Raises InvalidSettings."""
         read = Environment(environ)
         kubeconfig = environ.get("KUBECONFIG", "")
+        watch = read.one_of("WATCH", Watch, Watch.NAMESPACE)
         return cls(
             namespace=read.text("NAMESPACE"),
             identity=read.text("IDENTITY"),
             runner_image=read.text("RUNNER_IMAGE"),
-            watch=read.one_of("WATCH", Watch, Watch.NAMESPACE),
+            watch=watch,
             pull_policy=read.word("IMAGE_PULL_POLICY", PULL_POLICIES, "IfNotPresent"),
-            gateway_token=Path(read.text("GATEWAY_TOKEN_FILE", GATEWAY_TOKEN)),
+            gateway_token=_token_file(read, watch),
             kubeconfig=Path(kubeconfig) if kubeconfig else None,
             max_starting=read.whole("MAX_STARTING", 6, 1, 1_000),
             max_handovers=read.whole("MAX_HANDOVERS", 8, 1, 1_000),
@@ -62,3 +63,10 @@ class Settings:
     def watched_namespace(self) -> str:
         """Empty: all of them."""
         return self.namespace if self.watch is Watch.NAMESPACE else ""
+
+
+def _token_file(read: Environment, watch: Watch) -> Path | None:
+    """A kubelet writes one for a gateway that the pod knew when it was made."""
+    default = GATEWAY_TOKEN if watch is Watch.NAMESPACE else ""
+    given = read.text("GATEWAY_TOKEN_FILE", default or "-")
+    return Path(given) if given != "-" else None

@@ -14,7 +14,6 @@ from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from strategy_operator import lease, names
@@ -31,6 +30,7 @@ from strategy_operator.cluster import (
 from strategy_operator.lease import Record
 from strategy_operator.objects import MANAGED_BY
 from strategy_operator.settings import Settings
+from strategy_operator.tokens import Tokens
 from stratops_process import ending
 from stratops_process.environment import InvalidSettings
 from stratops_wire.gateway_client import GatewayClient, GatewayRefused, GatewayUnavailable
@@ -72,6 +72,7 @@ class Farewell:
         self._cluster = cluster
         self._settings = settings
         self._within = settings.watched_namespace
+        self._tokens = Tokens(settings.gateway_token, cluster, settings.namespace)
         self._nobody_acts_from = 0.0  # whoever led has given up by then, noticed or not
 
     async def say(self) -> bool:
@@ -140,11 +141,14 @@ class Farewell:
             _tell(f"namespace {namespace}: no {names.GATEWAY_CA}, its gateway is not spoken to")
             return 0
         async with AsyncExitStack() as stack:
-            client = GatewayClient(
-                desk["gateway"].strip(),
-                lambda: _read(self._settings.gateway_token),
-                ca.encode() if ca else None,
-            )
+            token = self._tokens.of(namespace)
+            try:
+                await token.refresh()
+            except Refused as refused:
+                _tell(f"namespace {namespace}: no token for its gateway: {refused}")
+                return 0
+            address = desk["gateway"].strip()
+            client = GatewayClient(address, token.shown, ca.encode() if ca else None)
             gateway = await stack.enter_async_context(client)
             deadline = time.monotonic() + _GATEWAY_S
             if not await _tried(lambda: gateway.begin_term(lease.UNINSTALLER), deadline):
@@ -258,10 +262,6 @@ async def _tried(call: Callable[[], Awaitable[object]], deadline: float) -> bool
             await asyncio.sleep(_PAUSE_S)
         else:
             return True
-
-
-def _read(token: Path) -> str:
-    return token.read_text().strip()
 
 
 def _tell(what: str) -> None:

@@ -15,6 +15,7 @@ import grpc.aio
 # Of a refusal's trailing metadata: which of the gateway's own it is, and who leads instead.
 REFUSAL_KEY, LEADER_KEY = "stratops-refusal", "stratops-leader"
 NOT_LEADER = "not-leader"
+NOT_WANTED = "not-wanted"  # of a runner: what it runs was replaced, or withdrawn
 _SILENT = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
 
 
@@ -45,6 +46,11 @@ def leader_named_by(error: grpc.aio.AioRpcError) -> str | None:
     """None: it was no standby that answered. Empty: the standby knows of no leader."""
     said = dict(error.trailing_metadata() or ())
     return str(said.get(LEADER_KEY, "")) if said.get(REFUSAL_KEY) == NOT_LEADER else None
+
+
+def is_wanted_no_more(error: grpc.aio.AioRpcError) -> bool:
+    """Of a runner; a gateway of before says it by its status only, which may mean other things."""
+    return dict(error.trailing_metadata() or ()).get(REFUSAL_KEY) == NOT_WANTED
 
 
 def is_address(text: str) -> bool:

@@ -8,7 +8,6 @@ class Exit(IntEnum):
     DONE = 0  # released by the gateway: nobody need start it again
     FAULT = 1  # a mistake in this program
     SETTINGS = 2  # environment, spec file or instrument catalogue cannot be used
-    REFUSED = 3  # the gateway does not know this runner
     STRATEGY = 4  # the strategy cannot be loaded, or was stopped for its errors
     HUNG = 5  # asked to end while the strategy held the process
     ASKED = 143  # by SIGTERM or SIGINT. Not 0: kubelet asks it, too, whose probe has failed

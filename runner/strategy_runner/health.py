@@ -36,5 +36,6 @@ def _status(runner: Runner, spec: RunnerSpec) -> dict[str, object]:
         "epoch": runner.replica.epoch,
         "gateway": runner.session.connected,
         "feed": runner.market.connected,
+        "missing": runner.missing,
         "counters": runner.counters(),
     }

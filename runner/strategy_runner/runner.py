@@ -20,7 +20,7 @@ from strategy_runner.guard import MOST_IN_A_ROW, Fault, resident_bytes
 from strategy_runner.histogram import AGE_US, Histogram
 from strategy_runner.host import StrategyHost
 from strategy_runner.logs import Log
-from strategy_runner.session import GatewaySession, Refused
+from strategy_runner.session import GatewaySession, NotWanted
 from strategy_runner.settings import Settings
 from strategy_runner.spec import RunnerSpec
 
@@ -41,6 +41,7 @@ class Pace:
     alone_s: float = TIMING.alone  # the same, while nobody follows
     count_s: float = 1.0  # between its counters, whatever else it says
     report_s: float = 1.0  # errors of the strategy, and memory
+    repeat_s: float = 60.0  # until what lasts is said again
     leave_s: float = 0.5  # for the last batch to be acknowledged
 
 
@@ -63,7 +64,8 @@ class Runner:
         self._loop = asyncio.get_running_loop()
         self.end: asyncio.Future[Ending] = self._loop.create_future()
         self._phase = Phase.SYNC
-        self._lost = {"feed": "", "gateway": ""}  # why, as last logged
+        self._lost = {"feed": "", "gateway": ""}  # why, as last seen
+        self._said_at: dict[str, float] = {}
         self._published = 0
         self._rss_bytes = resident_bytes()
         self._reported: Counter[str] = Counter()
@@ -91,7 +93,7 @@ class Runner:
         )
 
     async def run(self) -> Ending:
-        """Until released, asked to leave, refused, or stopped for the strategy's errors."""
+        """Until released, wanted no more, asked to leave, or stopped for the strategy's errors."""
         tasks: list[asyncio.Task[None]] = [
             asyncio.create_task(work)
             for work in (self.market.run(), self.session.run(), self._keep_pace())
@@ -217,10 +219,13 @@ class Runner:
             self.log.error("strategy_errors", count=dict(errors), last=self.host.guard.last)
 
     def _note_trouble(self, what: str, why: str) -> None:
-        """Said when it is news: an attempt each second to find what is away is not."""
-        if why and why != self._lost[what] and not self.end.done():
+        """Said when it is news, and once a minute while it lasts: an attempt each second is not."""
+        news, self._lost[what] = why != self._lost[what], why
+        now = self._loop.time()
+        due = news or now - self._said_at.get(what, now) >= self._pace.repeat_s
+        if why and due and not self.end.done():
+            self._said_at[what] = now
             self.log.warning(f"{what}_lost", reason=why)
-        self._lost[what] = why
 
     def _judge_strategy(self) -> None:
         guard = self.host.guard
@@ -240,9 +245,9 @@ class Runner:
         """One of the tasks ended by itself: it raised."""
         error = next(task.exception() for task in tasks if task.done())
         assert error is not None
-        if not isinstance(error, Refused):
+        if not isinstance(error, NotWanted):
             raise error
-        self._finish(Exit.REFUSED, f"gateway {error}, expected one that knows this runner")
+        self._finish(Exit.DONE, f"released: {error}")
 
     async def _last_words(self, market: asyncio.Task[None]) -> None:
         """Lets the gateway know where the deciding stopped, and waits until it does."""

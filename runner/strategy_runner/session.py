@@ -7,7 +7,7 @@ replica repeats what matters once the next stream has said Welcome.
 import asyncio
 import random
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
@@ -19,14 +19,16 @@ from handover.messages import GatewayMessage, RunnerMessage
 from strategy_runner.desk import DeskUnreadable, Gateway
 from stratops_api.v1 import risk_gateway_pb2_grpc
 from stratops_wire import InvalidMessage
-from stratops_wire.leader import Replicas, leader_named_by
+from stratops_wire.leader import Replicas, is_wanted_no_more, leader_named_by
 from stratops_wire.session import gateway_message_from_proto, runner_message_to_proto
 
 _UNKNOWN_HERE = (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED)
 
 
-class Refused(Exception):
-    """The gateway does not know this runner, and still did not after some time."""
+class NotWanted(Exception):
+    """What this runner runs was replaced or withdrawn: no waiting helps. Of every other refusal it
+    may: its revision may come yet, a token or a policy be put right.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,8 @@ class Timing:
 
     backoff_s: float = 0.05  # the first wait; each is twice the last one, jittered
     backoff_most_s: float = 1.0
-    refused_s: float = 10.0  # an unknown runner asks this long again: its revision may come yet
+    refused_s: float = 10.0  # so long an unknown runner is only early, and asks as often as others
+    refused_most_s: float = 15.0  # from then on
 
 
 _OPTIONS = (
@@ -111,9 +114,8 @@ class GatewaySession:
                 await self._closed.wait()
 
     async def run(self) -> None:
-        """Until finished or cancelled. Raises Refused."""
-        waits = _waits(self._timing)
-        unknown_since: float | None = None
+        """Until finished or cancelled. Raises NotWanted."""
+        waits = _Waits(self._timing)
         was_led = False
         while not self._finishing:
             code, heard, led = await self._serve()
@@ -122,12 +124,8 @@ class GatewaySession:
             was_led = led and not was_led
             if was_led:
                 continue
-            waits = _waits(self._timing) if heard else waits
             now = asyncio.get_running_loop().time()
-            unknown_since = (unknown_since or now) if code in _UNKNOWN_HERE else None
-            if unknown_since is not None and now - unknown_since > self._timing.refused_s:
-                raise Refused(self.trouble)
-            await asyncio.sleep(next(waits))
+            await asyncio.sleep(waits.after(now, heard=heard, unknown=code in _UNKNOWN_HERE))
 
     async def _serve(self) -> tuple[grpc.StatusCode | None, bool, bool]:
         """One stream; answers how it ended, whether the gateway said anything on it, and whether it
@@ -151,6 +149,8 @@ class GatewaySession:
                     self._on_message(gateway_message_from_proto(message))
             except grpc.aio.AioRpcError as error:
                 self.trouble = f"{gateway.address}: {error.code().name}: {error.details()}"
+                if is_wanted_no_more(error):
+                    raise NotWanted(error.details()) from error
                 self._called = replicas.after(error).called
                 return error.code(), heard, leader_named_by(error) == self._called
             except InvalidMessage as error:
@@ -195,9 +195,24 @@ def _channel(gateway: Gateway) -> grpc.aio.Channel:
     return grpc.aio.secure_channel(gateway.address, credentials, options=_OPTIONS)
 
 
-def _waits(timing: Timing) -> Iterator[float]:
+class _Waits:
     """Seconds before each further attempt."""
-    wait = timing.backoff_s
-    while True:
-        yield wait * random.uniform(0.5, 1)  # noqa: S311  # spreads reconnects, guards nothing
-        wait = min(2 * wait, timing.backoff_most_s)
+
+    def __init__(self, timing: Timing) -> None:
+        self._timing = timing
+        self._last = 0.0
+        self._unknown_since: float | None = None
+
+    def after(self, now: float, *, heard: bool, unknown: bool) -> float:
+        """After an attempt on which the gateway was heard, or did not know us."""
+        if not unknown:
+            self._unknown_since = None
+        elif self._unknown_since is None:
+            self._unknown_since = now
+        self._last = self._timing.backoff_s if heard or not self._last else self._next(now)
+        return self._last * random.uniform(0.5, 1)  # noqa: S311  # spreads reconnects, guards nothing
+
+    def _next(self, now: float) -> float:
+        since, timing = self._unknown_since, self._timing
+        patient = since is not None and now - since > timing.refused_s
+        return min(2 * self._last, timing.refused_most_s if patient else timing.backoff_most_s)

@@ -2,8 +2,11 @@
 
 import pytest
 
-from chart_driver import VALUES, Object, Rendering, rendered
+from chart_driver import NAMESPACE, VALUES, Object, Rendering, rendered
+from risk_gateway import people
+from risk_gateway.roles import Role
 
+OPERATOR = "stratops-operator"
 API_CLIENTS = {
     "stratops-operator",
     "stratops-gateway",
@@ -48,10 +51,14 @@ def test_what_may_touch_secrets_is_gone_when_its_hook_is_over(rendering: Renderi
             assert "hook-succeeded" in policy
 
 
-def test_no_rule_lets_anybody_run_in_pods_or_ask_for_tokens(rendering: Rendering) -> None:
+def test_no_rule_lets_anybody_run_in_pods_or_ask_for_others_tokens(rendering: Rendering) -> None:
     for name, rule in rules(rendering):
         for resource in rule["resources"]:
-            assert resource not in ("pods/exec", "serviceaccounts/token", "tokenreviews"), name
+            assert resource != "pods/exec", name
+            if resource == "tokenreviews":
+                assert name == f"stratops-gateway-people-{NAMESPACE}"
+            if resource == "serviceaccounts/token":  # its own, for the gateway of each desk
+                assert (name, rule["resourceNames"]) == ("stratops-operator-token", [OPERATOR])
 
 
 def test_namespaced_mode_has_no_cluster_role_but_the_users(rendering: Rendering) -> None:
@@ -95,9 +102,20 @@ def test_only_who_needs_the_api_server_gets_a_token_for_it(rendering: Rendering)
 
 def test_operator_and_uninstall_prove_to_the_gateway_who_they_are(rendering: Rendering) -> None:
     with_token = {
-        name for name, pod in rendering.pods().items() if "stratops-gateway" in audiences(pod)
+        name
+        for name, pod in rendering.pods().items()
+        if f"stratops-gateway.{NAMESPACE}" in audiences(pod)
     }
-    assert with_token == {"stratops-operator", "stratops-uninstall"} & set(rendering.pods())
+    theirs = {OPERATOR, "stratops-uninstall"} & set(rendering.pods())
+    asks = any(each.startswith("stratops-operator-token") for each, _ in rules(rendering))
+    assert with_token == (set() if asks else theirs)
+
+
+def test_only_an_operator_of_many_desks_asks_for_tokens() -> None:
+    asking = {each for each in FILES if "stratops-operator-token" in dict(rules(rendered(each)))}
+    assert asking == {"cluster-wide", "operator-only"}
+    for each in asking:
+        assert "STRATOPS_GATEWAY_TOKEN_FILE" not in rendered(each).env(OPERATOR)
 
 
 @pytest.mark.parametrize(
@@ -117,6 +135,20 @@ def test_the_gateway_knows_people_by_the_roles_that_they_were_given() -> None:
     told = rendered("demo", sets).env("stratops-gateway")
     assert told["STRATOPS_RISK_OFFICERS"] == f"{ana},b"
     assert not {"STRATOPS_READERS", "STRATOPS_TRADERS"} & set(told)
+
+
+def test_only_who_names_people_has_tokens_reviewed() -> None:
+    reviewing = [each for each in FILES if "STRATOPS_PEOPLE" in _told(each)]
+    assert reviewing == ["everything-set"]
+    assert people.read(_told("everything-set")["STRATOPS_PEOPLE"]).roles(
+        "ana@example.com", ["desk-risk"]
+    ) == {Role.RISK_OFFICER, Role.READER}
+    rules_of = dict(rules(rendered("everything-set")))
+    assert rules_of[f"stratops-gateway-people-{NAMESPACE}"]["verbs"] == ["create"]
+
+
+def _told(values: str) -> dict[str, str]:
+    return rendered(values).env("stratops-gateway") if "operator-only" not in values else {}
 
 
 def audiences(pod: Object) -> set[str]:

@@ -9,7 +9,8 @@ import market_feed.settings
 import paper_venue.settings
 import risk_gateway.settings
 import strategy_operator.settings
-from chart_driver import VALUES, Object, Rendering, rendered
+from chart_driver import VALUES, HelmFailed, Object, Rendering, rendered
+from strategy_operator import names
 
 FILES = sorted(path.stem for path in VALUES.glob("*.yaml"))
 PAGES = ("stratops-operator", "stratops-gateway", "stratops-venue", "stratops-feed")
@@ -176,6 +177,29 @@ def test_the_desk_says_where_gateway_and_feed_are() -> None:
     }
     external = rendered("external").one("ConfigMap", "stratops-desk")
     assert external["data"]["feed"] == "rediss://redis.example:6380"
+
+
+CA = "-----BEGIN CERTIFICATE-----"
+
+
+def test_a_feed_s_own_ca_is_where_its_url_says_it_is() -> None:
+    rendering = rendered("external", (f'feed.ca="{CA}"',))
+    url = "rediss://redis.example:6380?ca=/etc/stratops/desk/feed-ca.crt"
+    assert rendering.one("ConfigMap", "stratops-desk")["data"]["feed"] == url
+    assert rendering.one("ConfigMap", names.FEED_CA)["data"] == {"ca.crt": CA}
+    assert rendering.env("stratops-gateway")["STRATOPS_REDIS_URL"] == url
+    spec = rendering.pods()["stratops-gateway"]["spec"]
+    (volume,) = (each for each in spec["volumes"] if each["name"] == "feed-ca")
+    assert volume["configMap"] == {
+        "name": names.FEED_CA, "items": [{"key": "ca.crt", "path": "feed-ca.crt"}],
+    }  # fmt: skip
+    mounts = spec["containers"][0]["volumeMounts"]
+    assert {"name": "feed-ca", "mountPath": "/etc/stratops/desk", "readOnly": True} in mounts
+
+
+def test_a_ca_without_tls_is_refused() -> None:
+    with pytest.raises(HelmFailed, match=r"feed.ca: set, .* expected rediss"):
+        rendered("demo", (f'feed.ca="{CA}"',))
 
 
 def test_replicas_are_left_to_whoever_scales() -> None:

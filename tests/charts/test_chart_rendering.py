@@ -88,10 +88,10 @@ def test_no_object_is_rendered_twice() -> None:
 
 
 @pytest.mark.parametrize("values", FILES)
-def test_what_is_not_of_the_release_namespace_needs_crds_install_or_cluster_wide(
+def test_what_is_not_of_the_release_namespace_needs_crds_install_cluster_wide_or_people(
     values: str,
 ) -> None:
-    sets = ["crds.install=false", "operator.clusterWide=false"]
+    sets = ["crds.install=false", "operator.clusterWide=false", "gateway.people=[]"]
     for each in rendered(values, sets).objects:
         assert each["metadata"]["namespace"] == "trading", each
 

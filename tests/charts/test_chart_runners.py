@@ -1,8 +1,11 @@
 """Chart and operator agree: what runner pods mount, who they are, how they are found."""
 
+import pytest
+
 from chart_driver import NAMESPACE, Object, rendered
 from strategy_operator import children, names
 from strategy_operator.names import Owner
+from stratops_wire.audience import audience_of
 
 OWNER = Owner(NAMESPACE, "probe", "7f0c")
 REVISION = "0123456789"
@@ -13,6 +16,15 @@ def runner() -> Object:
         OWNER, REVISION, "runner:1", None, pull_policy="IfNotPresent", restart=""
     )
     return children.pod(plan, 1)
+
+
+def tokens(pod: Object) -> list[Object]:
+    sources = [
+        source
+        for volume in pod["spec"]["volumes"]
+        for source in volume.get("projected", {}).get("sources", [])
+    ]
+    return [each["serviceAccountToken"] for each in sources if "serviceAccountToken" in each]
 
 
 def test_its_account_is_there() -> None:
@@ -28,8 +40,16 @@ def test_what_it_mounts_of_the_desk_is_there() -> None:
 
 
 def test_its_token_is_for_the_gateway_s_audience() -> None:
-    told = rendered("demo").env("stratops-gateway")
-    assert told["STRATOPS_TOKEN_AUDIENCE"] == names.TOKEN_AUDIENCE
+    """It knows its own by the namespace that it is told."""
+    (token,) = tokens(runner())
+    assert token["audience"] == audience_of(NAMESPACE)
+    assert rendered("demo").env("stratops-gateway")["STRATOPS_NAMESPACE"] == "metadata.namespace"
+
+
+@pytest.mark.parametrize("pod", ["stratops-operator", "stratops-uninstall"])
+def test_so_is_that_of_the_operator_of_one_desk(pod: str) -> None:
+    (token,) = (each for each in tokens(rendered("demo").pods()[pod]) if "audience" in each)
+    assert token["audience"] == audience_of(NAMESPACE)
 
 
 def test_the_pod_monitor_finds_it_and_its_port() -> None:

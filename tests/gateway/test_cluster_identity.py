@@ -17,7 +17,6 @@ import pytest
 from desk_driver import content
 from gateway_driver import RunnerClient, Stack, free_port, until
 from identity_driver import (
-    AUDIENCE,
     NAMESPACE,
     OPERATOR,
     RUNNER,
@@ -30,6 +29,7 @@ from identity_driver import (
 from pages_reader import metric, page
 from risk_gateway.authority import make
 from stratops_api.v1 import risk_gateway_pb2 as pb
+from stratops_wire.audience import SHARED, audience_of
 from stratops_wire.gateway_client import (
     GatewayClient,
     GatewayRefused,
@@ -41,6 +41,8 @@ pytestmark = pytest.mark.servers
 
 SIGNER, STRANGER = Signer(), Signer("strange")
 CURVED = Signer("curved", "ES256")
+ELSEWHERE = audience_of("desk-b")
+THEIR_RUNNER = "system:serviceaccount:desk-b:stratops-runner"
 ANA, BO = "system:serviceaccount:people:ana", "system:serviceaccount:people:bo"
 
 
@@ -71,7 +73,7 @@ def desk_with(
     return Desk(
         folder, ports, redis_, nats, server.bundle.ca,
         IDENTITY="cluster", OPERATORS=OPERATOR, RISK_OFFICERS=ANA,
-        READERS="system:serviceaccounts:people", NAMESPACE=NAMESPACE, TOKEN_AUDIENCE=AUDIENCE,
+        READERS="system:serviceaccounts:people", NAMESPACE=NAMESPACE,
         API_SERVER=access.server, API_CA=str(access.ca), API_TOKEN_FILE=str(access.token_file),
         TLS_DIR=str(server.folder), METRICS_PORT=str(ports()), METRICS_HOST="127.0.0.1",
     )  # fmt: skip
@@ -137,6 +139,8 @@ async def test_the_operator_is_let_in_by_its_subject(lone_desk: Desk) -> None:
         ("", grpc.StatusCode.UNAUTHENTICATED, "malformed"),
         (SIGNER.token(RUNNER, "s-1"), grpc.StatusCode.PERMISSION_DENIED, "missing_role"),
         (SIGNER.token(OPERATOR, aud=["api"]), grpc.StatusCode.UNAUTHENTICATED, "audience"),
+        (SIGNER.token(OPERATOR, aud=[ELSEWHERE]), grpc.StatusCode.UNAUTHENTICATED, "audience"),
+        (SIGNER.token(OPERATOR, aud=[SHARED]), grpc.StatusCode.UNAUTHENTICATED, "audience"),
         (
             CURVED.sign(claims_of(OPERATOR), kid=SIGNER.kid),
             grpc.StatusCode.UNAUTHENTICATED,
@@ -204,6 +208,13 @@ async def test_a_pod_runs_what_it_was_named_for(desk: Desk) -> None:
     assert list(status.runner_pods) == ["uid-of-s-1"]
 
 
+async def test_a_pod_made_before_audiences_were_told_apart_goes_on(desk: Desk) -> None:
+    await desk.deploy(runner_pods=["uid-of-s-1"])
+    runner = desk.runner_of("s-1", token=SIGNER.token(RUNNER, "s-1", aud=SHARED))
+    await runner.connect()
+    assert await runner.armed() == 1
+
+
 @pytest.mark.parametrize(
     ("pod", "changes", "reason"),
     [
@@ -216,6 +227,18 @@ async def test_a_pod_runs_what_it_was_named_for(desk: Desk) -> None:
         pytest.param("s-1", {"revision": "r2"}, "unknown_strategy", id="another revision"),
         pytest.param("s-1", {"name": "t"}, "wrong_pod", id="another strategy"),
         pytest.param("s-1", {"token": STRANGER.token(RUNNER, "s-1")}, "unknown_key", id="forged"),
+        pytest.param(
+            "s-1",
+            {"token": SIGNER.token(RUNNER, "s-1", aud=ELSEWHERE)},
+            "audience",
+            id="for the gateway of another desk",
+        ),
+        pytest.param(
+            "s-1",
+            {"token": SIGNER.token(THEIR_RUNNER, "s-1", aud=SHARED)},
+            "audience",
+            id="another desk's, for all gateways",
+        ),
     ],
 )
 async def test_any_other_runner_is_refused(
@@ -244,6 +267,21 @@ async def test_a_pod_that_is_named_no_more_is_hung_up_on(desk: Desk) -> None:
     assert why == "pod s-1 (uid-of-s-1) is not named for this revision"
     await runner.connect()
     assert (await runner.status())[0] is grpc.StatusCode.PERMISSION_DENIED
+
+
+async def test_a_pod_whose_revision_was_replaced_is_told_so_by_name(desk: Desk) -> None:
+    await desk.deploy(runner_pods=["uid-of-s-1"])
+    runner = desk.runner_of("s-1")
+    await runner.connect()
+    await runner.armed()
+    runner.leave()
+    await desk.deploy(revision="r2", runner_pods=["uid-of-s-2"])
+    successor = desk.runner_of("s-2", revision="r2")
+    await successor.connect()
+    await successor.armed(epoch_above=1)
+    await runner.connect()
+    assert (await runner.status())[0] is grpc.StatusCode.FAILED_PRECONDITION
+    assert (await runner.trailing())["stratops-refusal"] == "not-wanted"
 
 
 async def test_a_pod_may_be_named_after_it_has_knocked(lone_desk: Desk) -> None:

@@ -124,7 +124,7 @@ def test_on_a_cluster_no_token_is_shared() -> None:
             Role.RISK_OFFICER: frozenset(),
         },
         frozenset({"system:serviceaccount:desk-a:stratops-runner"}),
-        "stratops-gateway",
+        "stratops-gateway.desk-a",
     )
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from operator_world import NAME, World, spec
+from operator_world import NAME, NAMESPACE, World, spec
 from strategy_operator.actions import CreateConfigMap, CreatePod, CreateRevision
 
 RESTRICTED = {
@@ -75,7 +75,9 @@ def test_its_token_is_for_the_gateway_only() -> None:
         for each in desk["projected"]["sources"]
         if "serviceAccountToken" in each
     ]
-    assert tokens == [{"audience": "stratops-gateway", "expirationSeconds": 600, "path": "token"}]
+    assert tokens == [
+        {"audience": f"stratops-gateway.{NAMESPACE}", "expirationSeconds": 600, "path": "token"}
+    ]
 
 
 def test_a_released_runner_stays_ended() -> None:

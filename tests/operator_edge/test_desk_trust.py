@@ -15,6 +15,7 @@ from strategy_operator.desks import Desks
 from strategy_operator.gateways import Ties
 from strategy_operator.names import DESK, GATEWAY_CA
 from strategy_operator.queue import Key, Keys
+from strategy_operator.tokens import Tokens
 
 NAMESPACE = "tenant"
 CA = make(["localhost"], datetime.now(UTC)).ca.decode()
@@ -39,7 +40,7 @@ async def _nobody_is_orphaned(_: Key) -> bool:
 @contextlib.asynccontextmanager
 async def serving(shelf: Shelf, *, plain: bool) -> AsyncIterator[Desks]:
     ties = Ties(Keys(), lambda _: [], _nobody_is_orphaned)
-    desks = Desks(shelf, ties, Path("/dev/null"), "one", plain=plain)
+    desks = Desks(shelf, ties, Tokens(Path("/dev/null"), None, ""), "one", plain=plain)
     task = asyncio.create_task(desks.run([NAMESPACE]))
     try:
         yield desks

@@ -18,6 +18,7 @@ from strategy_operator.observed import Desk
 from strategy_operator.observer import Observer, Runners
 from strategy_operator.queue import Key
 from strategy_operator.sources import Sources
+from strategy_operator.tokens import Tokens
 
 NOWHERE = "127.0.0.1:1"
 BTC, ETH = ("a", "btc"), ("b", "eth")
@@ -51,7 +52,7 @@ async def _is_there(_: Key) -> bool:
 async def reading(shelf: Shelf, looked: Looked) -> AsyncIterator[Desks]:
     """The desks of namespaces a and b; nothing was read yet."""
     ties = Ties(looked, lambda space: [BTC] if space == "a" else [ETH], _is_there)
-    desks = Desks(shelf, ties, Path("token"), "one", plain=True)
+    desks = Desks(shelf, ties, Tokens(Path("token"), None, ""), "one", plain=True)
     task = asyncio.create_task(desks.run(["a", "b"]))
     await asyncio.sleep(0)
     try:

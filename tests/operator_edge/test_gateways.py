@@ -12,7 +12,7 @@ import pytest
 
 from desk_driver import content
 from gateway_driver import Process
-from identity_driver import AUDIENCE, NAMESPACE, OPERATOR, KeyServer, Signer
+from identity_driver import NAMESPACE, OPERATOR, KeyServer, Signer
 from strategy_operator import gateways
 from strategy_operator.gateways import _CHUNK, Gateway, Ties
 from strategy_operator.observed import GatewayView
@@ -62,7 +62,7 @@ async def process(
     started = await asyncio.to_thread(
         lambda: Process(
             "risk_gateway", tmp_path / "gateway", port(), server.bundle.ca,
-            IDENTITY="cluster", OPERATORS=OPERATOR, NAMESPACE=NAMESPACE, TOKEN_AUDIENCE=AUDIENCE,
+            IDENTITY="cluster", OPERATORS=OPERATOR, NAMESPACE=NAMESPACE,
             API_SERVER=access.server, API_CA=str(access.ca), API_TOKEN_FILE=str(access.token_file),
             TLS_DIR=str(server.folder), VENUE="127.0.0.1:1", **away,
         )

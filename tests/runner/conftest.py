@@ -31,6 +31,7 @@ from stratops_api.v1.risk_gateway_pb2_grpc import (
     RiskGatewayServicer,
     add_RiskGatewayServicer_to_server,
 )
+from stratops_wire.leader import REFUSAL_KEY
 from stratops_wire.session import gateway_message_to_proto, runner_message_from_proto
 
 EPOCH = 7
@@ -49,6 +50,7 @@ class OpenGateway(RiskGatewayServicer):
         self.address = ""
         self.acknowledges = True
         self.refuses = False
+        self.refusal = ""  # its name, beside the status
         self._outbox: asyncio.Queue[GatewayMessage | None] = asyncio.Queue()
 
     async def start(
@@ -71,7 +73,8 @@ class OpenGateway(RiskGatewayServicer):
 
     async def Trade(self, requests: Any, context: Any) -> AsyncIterator[pb.GatewayMessage]:  # noqa: N802  # its name in the proto
         if self.refuses:
-            await context.abort(grpc.StatusCode.UNAUTHENTICATED, "unknown_caller")
+            named = ((REFUSAL_KEY, self.refusal),) if self.refusal else ()
+            await context.abort(grpc.StatusCode.UNAUTHENTICATED, "unknown_caller", named)
         self.sessions += 1
         outbox: asyncio.Queue[GatewayMessage | None] = asyncio.Queue()
         self._outbox = outbox

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import signal
+import subprocess
 from collections.abc import AsyncIterator
 from time import monotonic
 from typing import Any
@@ -15,6 +16,7 @@ import redis
 from handover.messages import Alive, Batch, Hello, OrderFill, Outcome, Outcomes, Release, Trouble
 from kube_probe import page
 from market_data import NO_LINK
+from stratops_wire.leader import NOT_WANTED
 from trading.signals import Side
 
 pytestmark = pytest.mark.servers
@@ -233,14 +235,28 @@ async def test_an_author_who_does_not_let_go_does_not_hold_up_a_release(desk: De
     assert desk.process.last_words == "strategy_runner: released: replaced"
 
 
-async def test_who_stays_unknown_to_the_gateway_says_so(desk: Desk) -> None:
+async def test_who_is_unknown_stays_says_why_and_is_served_when_it_is_known(
+    desk: Desk, port: Any
+) -> None:
+    """For longer than it is taken for early: an exit would be a crash loop's beginning."""
+    number = port()
     desk.gateway.refuses = True
+    desk.start(CROSS, STRATOPS_METRICS_PORT=str(number))
+    with pytest.raises(subprocess.TimeoutExpired):
+        await desk.process.ended(15)
+    status, text = await page(number, "/ready")
+    why = f"gateway {desk.gateway.address}: UNAUTHENTICATED: unknown_caller"
+    assert (status, why in text) == (503, True)
+    assert (await page(number, "/health"))[0] == 200
+    desk.gateway.refuses = False
+    await desk.gateway.until(lambda: desk.gateway.sessions == 1)
+
+
+async def test_what_is_wanted_no_more_ends_as_released(desk: Desk) -> None:
+    desk.gateway.refuses, desk.gateway.refusal = True, NOT_WANTED
     desk.start(CROSS)
-    assert await desk.process.ended(60) == 3
-    assert desk.process.last_words == (
-        f"strategy_runner: gateway {desk.gateway.address}: UNAUTHENTICATED: unknown_caller,"
-        " expected one that knows this runner"
-    )
+    assert await desk.process.ended(60) == 0
+    assert desk.process.last_words == "strategy_runner: released: unknown_caller"
 
 
 async def test_probes_are_answered_while_the_strategy_is_slow(desk: Desk, port: Any) -> None:

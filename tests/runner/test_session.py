@@ -10,12 +10,13 @@ import pytest
 from dark_relay import Relay
 from handover.messages import Alive, GatewayMessage, Hello, Welcome
 from strategy_runner.desk import Gateway
-from strategy_runner.session import GatewaySession, Refused, Timing
+from strategy_runner.session import GatewaySession, NotWanted, Timing
+from stratops_wire.leader import NOT_WANTED
 
 pytestmark = pytest.mark.servers
 
 HELLO = Hello("probe", "r", "i")
-QUICK = Timing(backoff_s=0.01, refused_s=0.2)
+QUICK = Timing(backoff_s=0.01, backoff_most_s=0.02, refused_s=0.2, refused_most_s=0.5)
 
 
 class Client:
@@ -72,8 +73,23 @@ def refusing(gateway: Any) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("refusing")
-async def test_who_stays_unknown_gives_up(client: Client) -> None:
-    with pytest.raises(Refused, match="UNAUTHENTICATED"):
+async def test_who_stays_unknown_asks_less_often_and_is_served_when_it_is_known(
+    gateway: Any, client: Client
+) -> None:
+    await gateway.until(lambda: len(client.ends) > 3)
+    await asyncio.sleep(5 * QUICK.refused_s)
+    before, asked = monotonic(), len(client.ends)
+    await gateway.until(lambda: len(client.ends) >= asked + 3)
+    assert monotonic() - before > 2 * QUICK.refused_most_s / 2
+    assert {"UNAUTHENTICATED" in end for end in client.ends} == {True}
+    gateway.refuses = False
+    await gateway.until(lambda: client.heard)
+
+
+async def test_what_is_wanted_no_more_ends(gateway: Any) -> None:
+    gateway.refuses, gateway.refusal = True, NOT_WANTED
+    client = Client(gateway.address)
+    with pytest.raises(NotWanted, match="unknown_caller"):
         await asyncio.wait_for(client.task, 5)
 
 

@@ -112,7 +112,9 @@ def blocks(section: str, namespace: str) -> list[str]:
     start = text.index(section)
     end = text.find("\n## ", start)
     found = re.findall(r"```\n(.*?)```", text[start : end if end > 0 else None], re.DOTALL)
-    return [re.sub(r"-n trading\b", f"-n {namespace}", block) for block in found]
+    return [
+        re.sub(r"(-n |stratops-gateway\.)trading\b", rf"\g<1>{namespace}", block) for block in found
+    ]
 
 
 def pasted(cluster: Cluster, script: str, folder: Path) -> str:

@@ -14,6 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from dev_cluster import tools
 from dev_cluster.cluster import Cluster
+from stratops_wire.audience import audience_of
 
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "charts" / "stratops"
@@ -194,7 +195,7 @@ class ClusterDesk:
 
     def reconciled(self) -> dict[str, Any]:
         """The gateway's own view of the desk, compared with the venue's."""
-        audience = ("--audience", "stratops-gateway")
+        audience = ("--audience", audience_of(self.namespace))
         token = self.kubectl("create", "token", "stratops-operator", *audience).strip()
         ca = (self.get("configmap", "stratops-gateway-ca") or {})["data"]["ca.crt"]
         address = (self.get("configmap", "stratops-desk") or {})["data"]["gateway"]

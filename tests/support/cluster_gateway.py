@@ -15,10 +15,10 @@ from desk_driver import buy, content
 from dev_cluster.cluster import Cluster
 from gateway_driver import RunnerClient, Stack, until
 from risk_gateway.settings import ApiAccess
+from stratops_wire.audience import audience_of
 from trading.signals import Verdict
 
 ROOT = Path(__file__).parents[2]
-AUDIENCE = "stratops-gateway"
 POLICIES = "/apis/stratops.dev/v1alpha1/namespaces/{}/riskpolicies"
 # As narrow as the chart's.
 GATEWAY_RULES = ({"apiGroups": ["stratops.dev"], "resources": ["riskpolicies"],
@@ -79,8 +79,9 @@ class Namespace:
         self.apply({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec})
         return self.kubectl("get", "pod", name, "-o", "jsonpath={.metadata.uid}")
 
-    def token(self, account: str, *, pod: str = "", audience: str = AUDIENCE) -> str:
-        """By TokenRequest."""
+    def token(self, account: str, *, pod: str = "", audience: str | None = None) -> str:
+        """By TokenRequest; for the gateway, unless an audience is named."""
+        audience = audience_of(self.name) if audience is None else audience
         bound = ("--bound-object-kind=Pod", f"--bound-object-name={pod}") if pod else ()
         aimed = (f"--audience={audience}",) if audience else ()
         return self.kubectl("create", "token", account, *aimed, *bound).strip()
@@ -113,7 +114,7 @@ class ClusterStack(Stack):
         super().__init__(
             folder, ports, redis_, nats,
             IDENTITY="cluster", OPERATORS=namespace.subject("stratops-operator"),
-            NAMESPACE=namespace.name, TOKEN_AUDIENCE=AUDIENCE,
+            NAMESPACE=namespace.name,
             API_SERVER=access.server, API_CA=str(access.ca), API_TOKEN_FILE=str(access.token_file),
         )  # fmt: skip
         self._token, self._token_at = "", 0.0

@@ -166,6 +166,10 @@ class RunnerClient:
         """How the gateway ended the session."""
         return await self._call.code(), await self._call.details()
 
+    async def trailing(self) -> dict[str, str]:
+        """Metadata of the end."""
+        return dict(await self._call.trailing_metadata())
+
     @property
     def is_over(self) -> bool:
         """Whether its session has ended."""

@@ -16,10 +16,11 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from risk_gateway.authority import Bundle, make
 from risk_gateway.settings import ApiAccess
+from stratops_wire.audience import audience_of
 
 ISSUER = "https://kubernetes.default.svc.cluster.local"
-AUDIENCE = "stratops-gateway"
 NAMESPACE = "desk-a"
+AUDIENCE = audience_of(NAMESPACE)
 OPERATOR = f"system:serviceaccount:{NAMESPACE}:stratops-operator"
 RUNNER = f"system:serviceaccount:{NAMESPACE}:stratops-runner"
 
@@ -74,13 +75,15 @@ def document(*signers: Signer) -> dict[str, Any]:
 
 
 class KeyServer:
-    """`/openid/v1/jwks` and discovery over TLS; nothing else is there. `stop` and `start` it."""
+    """`/openid/v1/jwks`, discovery and TokenReview over TLS. `stop` and `start` it."""
 
     def __init__(self, folder: Path, port: int, *signers: Signer) -> None:
         folder.mkdir()
         self.folder, self.port = folder, port
         self.signers = list(signers)
         self.asked = 0  # for keys
+        self.people: dict[str, dict[str, Any]] = {}  # by token, as TokenReview has them
+        self.reviewed = 0
         self.bundle = make(["127.0.0.1"], datetime.now(UTC))
         write_bundle(folder, self.bundle)
         (folder / "token").write_text("the gateway's own")
@@ -95,6 +98,7 @@ class KeyServer:
         app = web.Application()
         app.router.add_get("/.well-known/openid-configuration", self._discovery)
         app.router.add_get("/openid/v1/jwks", self._keys)
+        app.router.add_post("/apis/authentication.k8s.io/v1/tokenreviews", self._review)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", self.port, ssl_context=self._trust()).start()
@@ -111,6 +115,12 @@ class KeyServer:
 
     async def _discovery(self, _: web.Request) -> web.Response:
         return web.json_response({"issuer": ISSUER, "jwks_uri": "https://elsewhere/keys"})
+
+    async def _review(self, request: web.Request) -> web.Response:
+        self.reviewed += 1
+        user = self.people.get((await request.json())["spec"]["token"])
+        status = {"authenticated": True, "user": user} if user else {"error": "no"}
+        return web.json_response({"status": status}, status=201)
 
     async def _keys(self, request: web.Request) -> web.Response:
         if "application/jwk-set+json" not in request.headers["Accept"]:

@@ -33,6 +33,15 @@ redis://stratops-redis.{{ .Release.Namespace }}.svc:6379
 {{- end -}}
 {{- end }}
 
+{{/* With the file that it is checked by, where every pod has it. */}}
+{{- define "stratops.feed.told" -}}
+{{- $url := include "stratops.feed.url" . -}}
+{{- if and .Values.feed.ca (not (hasPrefix "rediss://" $url)) -}}
+{{- fail (printf "feed.ca: set, and feed.url is %s, expected rediss://..." $url) -}}
+{{- end -}}
+{{ $url }}{{ if .Values.feed.ca }}?ca=/etc/stratops/desk/feed-ca.crt{{ end }}
+{{- end }}
+
 {{- define "stratops.nats.url" -}}
 {{- if include "stratops.demo.nats" . -}}
 nats://stratops-nats.{{ .Release.Namespace }}.svc:4222
@@ -84,6 +93,11 @@ stratops-gateway.{{ .Release.Namespace }}.svc:9090
 {{- end -}}
 {{- join "," $each -}}
 {{- end -}}
+{{- end }}
+
+{{/* As the gateway knows it by its namespace, and the operator each of its desks. */}}
+{{- define "stratops.gateway.audience" -}}
+stratops-gateway.{{ .Release.Namespace }}
 {{- end }}
 
 {{/* (dict "root" $ "pod" "stratops-gateway-0") */}}

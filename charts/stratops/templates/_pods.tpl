@@ -80,7 +80,7 @@ limits: {memory: 256Mi}
 
 {{/* What gateway, venue and feed are told about the market. Takes the root. */}}
 {{- define "stratops.market.env" -}}
-- {name: STRATOPS_REDIS_URL, value: {{ include "stratops.feed.url" . | quote }}}
+- {name: STRATOPS_REDIS_URL, value: {{ include "stratops.feed.told" . | quote }}}
 - {name: STRATOPS_CHANNELS, value: {{ join "," .Values.feed.channels | quote }}}
 {{- end }}
 
@@ -94,6 +94,19 @@ limits: {memory: 256Mi}
 {{- define "stratops.namespace.env" -}}
 - name: STRATOPS_NAMESPACE
   valueFrom: {fieldRef: {fieldPath: metadata.namespace}}
+{{- end }}
+
+{{- define "stratops.feed.mounts" -}}
+{{- if .Values.feed.ca }}
+- {name: feed-ca, mountPath: /etc/stratops/desk, readOnly: true}
+{{- end }}
+{{- end }}
+
+{{- define "stratops.feed.volumes" -}}
+{{- if .Values.feed.ca }}
+- name: feed-ca
+  configMap: {name: stratops-feed-ca, items: [{key: ca.crt, path: feed-ca.crt}]}
+{{- end }}
 {{- end }}
 
 {{- define "stratops.tmp" -}}
@@ -123,21 +136,27 @@ limits: {memory: 256Mi}
 - {name: STRATOPS_WATCH, value: {{ ternary "all" "namespace" .Values.operator.clusterWide }}}
 - {name: STRATOPS_RUNNER_IMAGE, value: {{ .Values.runner.image | default (include "stratops.image" (dict "root" . "component" "runner")) | quote }}}
 - {name: STRATOPS_IMAGE_PULL_POLICY, value: {{ .Values.image.pullPolicy }}}
+{{- if not .Values.operator.clusterWide }}
 - {name: STRATOPS_GATEWAY_TOKEN_FILE, value: /var/run/stratops/token}
+{{- end }}
 {{ include "stratops.pages.env" . }}
 {{- end }}
 
 {{- define "stratops.operator.volumes" -}}
 {{ include "stratops.tmp" . }}
 {{ include "stratops.api.volume" . }}
+{{- if not .Values.operator.clusterWide }}
 - name: gateway-token
   projected:
     sources:
-      - serviceAccountToken: {audience: stratops-gateway, path: token, expirationSeconds: 600}
+      - serviceAccountToken: {audience: {{ include "stratops.gateway.audience" . }}, path: token, expirationSeconds: 600}
+{{- end }}
 {{- end }}
 
 {{- define "stratops.operator.mounts" -}}
 - {name: tmp, mountPath: /tmp}
 {{ include "stratops.api.mount" . }}
+{{- if not .Values.operator.clusterWide }}
 - {name: gateway-token, mountPath: /var/run/stratops, readOnly: true}
+{{- end }}
 {{- end }}

@@ -1,0 +1,105 @@
+"""Tokens that the operator shows: one for each desk, of an API server that signs them."""
+
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from identity_driver import NAMESPACE, OPERATOR, Signer
+from small_api import SmallApi
+from strategy_operator.cluster import Cluster, No, Refused
+from strategy_operator.settings import GATEWAY_TOKEN, Settings
+from strategy_operator.tokens import LIFE_S, AskedToken, NoToken, TokenFile, Tokens
+
+SIGNER = Signer()
+ITS_OWN = "/api/v1/namespaces/ops/serviceaccounts/stratops-operator/token"
+
+
+class Signing(SmallApi):
+    """Gives tokens of one account, or says no."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.status = 201
+        self.given: list[dict[str, Any]] = []
+
+    async def answered(self, request: web.Request) -> web.Response:
+        assert request.path == ITS_OWN
+        spec = json.loads(await request.read())["spec"]
+        if self.status >= 400:
+            return web.json_response({"message": "no"}, status=self.status)
+        self.given.append(spec)
+        token = SIGNER.token(OPERATOR, aud=spec["audiences"])
+        return web.json_response({"status": {"token": token}}, status=self.status)
+
+
+@pytest.fixture
+def api() -> Signing:
+    return Signing()
+
+
+@asynccontextmanager
+async def asked(api: Signing, now: Callable[[], float] = lambda: 0.0) -> AsyncIterator[AskedToken]:
+    async with api.serving() as access, Cluster(access) as cluster:
+        yield AskedToken(cluster, "ops", NAMESPACE, now)
+
+
+async def test_it_is_for_the_gateway_of_one_desk_and_lives_ten_minutes(api: Signing) -> None:
+    async with asked(api) as token:
+        await token.refresh()
+        assert token.shown()
+    assert api.given == [
+        {"audiences": [f"stratops-gateway.{NAMESPACE}"], "expirationSeconds": LIFE_S}
+    ]
+
+
+async def test_before_there_is_one_none_is_shown(api: Signing) -> None:
+    async with asked(api) as token:
+        with pytest.raises(OSError, match=f"none for stratops-gateway.{NAMESPACE} yet"):
+            token.shown()
+
+
+async def test_one_that_has_ended_is_not_shown(api: Signing) -> None:
+    clock = [0.0]
+    async with asked(api, lambda: clock[0]) as token:
+        await token.refresh()
+        clock[0] = LIFE_S
+        with pytest.raises(NoToken):
+            token.shown()
+
+
+async def test_a_no_leaves_the_one_before(api: Signing) -> None:
+    async with asked(api) as token:
+        await token.refresh()
+        before, api.status = token.shown(), 403
+        with pytest.raises(Refused) as refused:
+            await token.refresh()
+        assert refused.value.no is No.FORBIDDEN
+        assert token.shown() == before
+
+
+async def test_with_a_file_the_kubelet_writes_it(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("one\n")
+    async with SmallApi().serving() as access, Cluster(access) as cluster:
+        token = Tokens(tmp_path / "token", cluster, "ops").of(NAMESPACE)
+    assert token == TokenFile(tmp_path / "token")
+    assert token.shown() == "one"
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        pytest.param({}, Path(GATEWAY_TOKEN), id="of one namespace"),
+        pytest.param({"STRATOPS_WATCH": "all"}, None, id="of all"),
+        pytest.param(
+            {"STRATOPS_WATCH": "all", "STRATOPS_GATEWAY_TOKEN_FILE": "t"}, Path("t"), id="named"
+        ),
+    ],
+)
+def test_an_operator_of_many_desks_asks(given: dict[str, str], expected: Path | None) -> None:
+    must = {f"STRATOPS_{each}": "x" for each in ("NAMESPACE", "IDENTITY", "RUNNER_IMAGE")}
+    assert Settings.from_environment(must | given).gateway_token == expected
