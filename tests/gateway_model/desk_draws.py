@@ -7,7 +7,7 @@ from random import Random
 from typing import Any
 
 from desk_world import DeskWorld, Seat
-from trading.signals import Action, Cause, OrderType, Side, Signal, TimeInForce
+from trading.signals import Action, Cause, Direction, OrderType, Side, Signal, TimeInForce
 
 SECOND_NS = 10**9
 DAY_NS = 86_400 * SECOND_NS
@@ -21,6 +21,7 @@ class Scene:
 
     world: DeskWorld
     bids: dict[str, float] = field(default_factory=lambda: {BTC: 100.0, ETH: 50.0})
+    features: frozenset[str] = frozenset()  # what most stories leave out
 
     def count(self, what: str) -> None:
         self.world.happened[what] += 1
@@ -81,6 +82,46 @@ def policy(r: Random) -> dict[str, Any]:
     if r.random() < 0.06:
         spec |= {"halted": True, "reason": "news"}
     return spec
+
+
+def said_of(r: Random, scene: Scene) -> dict[str, Any]:
+    """What a policy says beside limits, in a story that has any of it."""
+    return {
+        name: make(r)
+        for feature, name, make in _BESIDES
+        if feature in scene.features and r.random() < 0.85
+    }
+
+
+def sizing(r: Random) -> dict[str, Any]:
+    fraction = {"fraction": r.choice(["0.01", "0.05", 0.3])}
+    kelly = {**fraction, "winRate": r.choice(["0.4", "0.6"]), "payoff": "1.7", "cap": "0.07"}
+    moves: dict[str, Any] = {"stepSeconds": r.choice([1, 5]), "returns": r.choice([2, 4])}
+    target = {"volatility": r.choice(["0.2", "5"]), "cap": r.choice(["0.05", "0.5"]), **moves}
+    return r.choice([{"fixedFraction": fraction}, {"kelly": kelly}, {"volatilityTarget": target}])
+
+
+def aggregation(r: Random) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "method": r.choice(["majority", "weighted_average", "unanimous", "first_signal"])
+    }
+    if r.random() < 0.7:
+        found["windowSeconds"] = r.choice([1, 2, 60])
+    if r.random() < 0.5:
+        found["threshold"] = r.choice(["0", "0.5", 0.2])
+    return found
+
+
+# The feature, where a policy says it, and what.
+_BESIDES: Sequence[tuple[str, str, Callable[[Random], Any]]] = (
+    ("sizing", "sizing", sizing),
+    ("votes", "aggregation", aggregation),
+)
+FEATURES = tuple(feature for feature, _, _ in _BESIDES)
+
+
+def policies(r: Random, scene: Scene, specs: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    return {name: {**spec, **said_of(r, scene)} for name, spec in specs.items()}
 
 
 def quote(r: Random, scene: Scene, symbol: str) -> tuple[float, float]:
@@ -198,6 +239,32 @@ def again(r: Random, scene: Scene, seat: Seat, cause: Cause) -> Signal:
     return replace(signal, id=r.choice(decided[-12:])) if decided else signal
 
 
+def intention(r: Random, scene: Scene, seat: Seat, cause: Cause) -> Signal:
+    """A direction, and now and then what an intention must not say."""
+    direction = r.choice([*[Direction.LONG, Direction.SHORT, Direction.CLOSE] * 3, Direction.NONE])
+    signal = replace(
+        order(r, scene, seat, cause),
+        order_type=OrderType.MARKET,
+        direction=direction,
+        quantity=D(0),
+        price=None,
+        stop_price=None,
+        confidence=D(r.choice(["0", "0.3333333333", "0.7", "1"])) if r.random() < 0.4 else None,
+        size=D(r.choice(["0", "0.25", "0.5", "1"])) if r.random() < 0.3 else None,
+    )
+    if r.random() < 0.05:
+        wrong: dict[str, Any] = r.choice(
+            [
+                {"quantity": D(1)},
+                {"order_type": OrderType.LIMIT, "price": D(100)},
+                {"size": D(2)},
+                {"direction": None, "size": D("0.5"), "quantity": D(1)},
+            ]
+        )
+        signal = replace(signal, **wrong)
+    return signal
+
+
 _SIGNALS: Sequence[tuple[str, Callable[[Random, Scene, Seat, Cause], Signal], int]] = (
     ("order", order, 50),
     ("closing", closing, 20),
@@ -208,7 +275,10 @@ _SIGNALS: Sequence[tuple[str, Callable[[Random, Scene, Seat, Cause], Signal], in
 
 
 def some_signal(r: Random, scene: Scene, seat: Seat, cause: Cause) -> Signal:
-    (name, make, _) = r.choices(_SIGNALS, [each[2] for each in _SIGNALS])[0]
+    kinds = _SIGNALS
+    if scene.features & {"sizing", "votes"}:
+        kinds = (*_SIGNALS, ("intention", intention, 60))
+    (name, make, _) = r.choices(kinds, [each[2] for each in kinds])[0]
     scene.count(f"signal: {name}")
     return make(r, scene, seat, cause)
 

@@ -17,7 +17,9 @@ from desk_draws import (
     content,
     message,
     order,
+    policies,
     policy,
+    said_of,
     some_signal,
     some_signals,
 )
@@ -380,12 +382,13 @@ async def change_policy(r: Random, scene: Scene) -> None:
     name = r.choice(["main", "other"])
     gone = r.random() < 0.2
     scene.count("policy: removed" if gone else "policy: changed")
-    scene.world.change_policy(name, None if gone else policy(r))
+    scene.world.change_policy(name, None if gone else {**policy(r), **said_of(r, scene)})
 
 
 async def list_policies(r: Random, scene: Scene) -> None:
     """As the API server has them: mostly nobody is halted."""
-    scene.world.list_policies({name: policy(r) for name in ("main", "other") if r.random() < 0.9})
+    specs = {name: policy(r) for name in ("main", "other") if r.random() < 0.9}
+    scene.world.list_policies(policies(r, scene, specs))
 
 
 async def calm(r: Random, scene: Scene) -> None:
@@ -393,7 +396,7 @@ async def calm(r: Random, scene: Scene) -> None:
     world = scene.world
     for source in world.model.halts() & {"operator", "file"}:
         world.resume(source)
-    world.list_policies({"main": {}, "other": {}})
+    world.list_policies(policies(r, scene, {"main": {}, "other": {}}))
     world.venue_goes(away=False)
 
 

@@ -11,9 +11,11 @@ from dataclasses import dataclass, field
 from decimal import Decimal, localcontext
 from typing import Any, NamedTuple
 
-from model_verdict import FRESH_NS, Asked, Price, PriceOf, is_cancel, verdict
+import model_votes
+from model_sizing import meant
+from model_verdict import FRESH_NS, Asked, Price, PriceOf, is_cancel, malformed, verdict
 from trading.instruments import Instrument
-from trading.signals import Cause, Side, Signal
+from trading.signals import Cause, Direction, Side, Signal
 
 Fact = dict[str, Any]
 ZERO = Decimal(0)
@@ -53,8 +55,8 @@ class Told(NamedTuple):
     """An outcome as a strategy learns of it; its number is its place, from 1."""
 
     signal: str
-    what: str  # "fill", or how the order ended
-    detail: str  # the fill's id, or the reason
+    what: str  # "fill", "sized", or how the order ended
+    detail: str  # the fill's id, the quantity, or the reason
 
 
 @dataclass
@@ -177,16 +179,25 @@ class DeskModel:
         written = [each["limits"] for each in contents]
         written += [each["limits"] for each in bounds if each.get("limits")]
         first = contents[0]
+        mode = "simulation"
+        if any(each["mode"] == "observation" for each in contents):
+            mode = "observation"
+        named = {each.get("policy", ""): None for each in contents}
+        readable = {name: policies[name] for name in named if _readable(policies.get(name))}
         return {
             "capital": Decimal(first["capital"]["amount"]),
+            "sizings": [each["sizing"] for each in readable.values() if "sizing" in each],
+            "aggregations": {
+                (name, mode): {"windowSeconds": 5, "threshold": "0.3", **each["aggregation"]}
+                for name, each in readable.items()
+                if "aggregation" in each
+            },
             "symbols": set(first["symbols"]),
             "allowed": [
                 set(each["allowed_symbols"]) for each in written if each.get("allowed_symbols")
             ],
             "blocked": {symbol for each in written for symbol in each.get("blocked_symbols", ())},
-            "mode": "observation"
-            if any(c["mode"] == "observation" for c in contents)
-            else "simulation",
+            "mode": mode,
             "limits": {name: _tightest(name, contents, bounds) for name in DEFAULTS},
             "closing_only": any(self._may_only_close(each) for each in contents),
         }
@@ -350,6 +361,17 @@ class DeskModel:
     def tell(self, strategy: str, signal: str, what: str, detail: str | None) -> None:
         self.note("told", strategy=strategy, told=Told(signal, what, detail or ""))
 
+    def votes_of(self, strategy: str) -> dict[str, Any]:
+        """By symbol, what it wanted: directions, confidences, when, and since when."""
+        names = {each["symbol"]: None for each in self.of("vote", strategy)}
+        return {
+            symbol: [
+                (each["direction"], each["confidence"], each["at_ns"], each["since_ns"])
+                for each in model_votes.votes(self, strategy, symbol)
+            ]
+            for symbol in names
+        }
+
     # ---- the market
 
     def message(self, symbol: str, kind: str, sequence: int, at_ns: int, price: Any) -> None:
@@ -387,18 +409,18 @@ class DeskModel:
         last = [f["sequence"] for f in self.heard() if f["stream"] == cause.stream]
         return not self.market_clock or (bool(last) and last[-1] >= cause.sequence)
 
-    def moment(self, cause: Cause) -> tuple[int, PriceOf]:
-        """Time and prices that a signal of that cause is judged by."""
+    def moment(self, cause: Cause) -> tuple[int, PriceOf, list[Fact]]:
+        """Time and prices that a signal of that cause is judged by, and what was heard by then."""
         heard = self.heard()
         if not self.market_clock:
-            return self.wall_ns, lambda symbol: self._latest(symbol, heard, None)
+            return self.wall_ns, lambda symbol: self._latest(symbol, heard, None), heard
         if not self.has_arrived(cause):
-            return cause.at_ns, lambda _: None
+            return cause.at_ns, lambda _: None, []
         place = [n for n, f in enumerate(heard) if _is_of(f, cause)]
         if not place:  # it was lost on the way: nobody knows what stood there
-            return cause.at_ns, lambda symbol: self._latest(symbol, heard, FRESH_NS + 1)
+            return cause.at_ns, lambda symbol: self._latest(symbol, heard, FRESH_NS + 1), []
         stood = heard[: place[0] + 1]
-        return stood[-1]["at_ns"], lambda symbol: self._latest(symbol, stood, 0)
+        return stood[-1]["at_ns"], lambda symbol: self._latest(symbol, stood, 0), stood
 
     # ---- signals
 
@@ -465,8 +487,11 @@ class DeskModel:
 
     def _judge_order(self, waiting: Waiting) -> None:
         signal, submission = waiting.signal, waiting.submission
-        now_ns, price_of = self.moment(signal.cause)
+        now_ns, price_of, stood = self.moment(signal.cause)
         strategy, own = submission.strategy, submission.own
+        refusal = ""
+        if signal.direction is not None:
+            signal, refusal = meant(self, strategy, signal, price_of, stood)
         asked = Asked(self, strategy, signal, now_ns, price_of, own=own)
         if not (self.venue_available or self.halted or asked.observed):
             self._decide(waiting, "venue_unavailable")
@@ -475,8 +500,12 @@ class DeskModel:
             self.note(
                 "valued", strategy=strategy, at_ns=now_ns, equity=asked.equity, by=submission.key
             )
+        if not malformed(asked):
+            model_votes.vote(asked, submission.key)
         reason = verdict(asked)
-        if reason is None and not asked.observed:
+        if reason == "invalid_quantity" and signal.direction is not None and not signal.quantity:
+            reason = refusal or (None if signal.direction is Direction.NONE else reason)
+        elif reason is None and not asked.observed:
             self._order(submission, asked)
         self._decide(waiting, reason)
 
@@ -527,6 +556,9 @@ class DeskModel:
             elif is_cancel(signal):
                 self.note("leaves", strategy=strategy, id=f"{signal.cancels}-0", cancel=True)
             elif f"{signal.id}-0" in made:
+                if signal.direction is not None:
+                    quantity = made[f"{signal.id}-0"]["quantity"]
+                    self.tell(strategy, signal.id, "sized", str(quantity))
                 self.note("leaves", strategy=strategy, id=f"{signal.id}-0", cancel=False)
             else:
                 self.tell(strategy, signal.id, "cancelled", None)  # only observed
@@ -642,8 +674,8 @@ def _signed(fill: Fact) -> Decimal:
     return quantity if fill["side"] is Side.BUY else -quantity
 
 
-def _readable(policy: Mapping[str, Any]) -> bool:
-    return set(policy.get("limits") or {}) <= {*DEFAULTS, *SYMBOL_LIMITS}
+def _readable(policy: Mapping[str, Any] | None) -> bool:
+    return policy is not None and set(policy.get("limits") or {}) <= {*DEFAULTS, *SYMBOL_LIMITS}
 
 
 def _tightest(

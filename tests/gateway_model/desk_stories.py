@@ -13,7 +13,7 @@ from math import ceil
 from pathlib import Path
 from random import Random
 
-from desk_draws import Scene, content, policy
+from desk_draws import FEATURES, Scene, content, policies, policy
 from desk_happenings import (
     answer,
     bad_message,
@@ -96,6 +96,7 @@ HAPPENINGS: Mapping[str, tuple[Happening, float]] = {
     "restart": (restart, 0.5),
 }
 NAMES = list(HAPPENINGS)
+_SHARE = 0.15  # of the stories have any one of what most leave out
 _WEIGHTS = [weight for _, weight in HAPPENINGS.values()]
 # For who chooses evenly, or nearly so: what is rare is never met in 50,000 steps. A flood takes
 # a second: it is left to the seeded stories.
@@ -127,7 +128,6 @@ _NOT_HERE = {
     Reason.NOT_WARM, Reason.VENUE_REJECTED, Reason.NO_VENUE,
     # The model does not know these yet.
     Reason.MAX_VALUE_AT_RISK, Reason.MAX_CORRELATION, Reason.TOO_FEW_SAMPLES,
-    Reason.NO_CONSENSUS, Reason.NOT_SIZED,
 }  # fmt: skip
 REASONS = ("accepted", *(each.value for each in Reason if each not in _NOT_HERE))
 _RARE = {"flood", "queue_full"}
@@ -143,11 +143,15 @@ def some_story(r: Random, steps: int) -> list[Step]:
 
 async def begin(folder: Path, seed: int) -> Scene:
     """A desk with two or three strategies that trade."""
-    r = Random(seed)
-    world = DeskWorld(folder, market_clock=r.random() < 0.7, asks_for_policies=r.random() < 0.5)
-    scene = Scene(world)
+    r, besides = Random(seed), Random(f"{seed} besides")  # which a story without has no draw of
+    features = frozenset(each for each in FEATURES if besides.random() < _SHARE)
+    market_clock, asks = r.random() < 0.7, r.random() < 0.5
+    world = DeskWorld(folder, market_clock=market_clock, asks_for_policies=asks or bool(features))
+    scene = Scene(world, features=features)
+    for each in features:
+        scene.count(f"story: {each}")
     if r.random() < 0.9:
-        world.list_policies({"main": {}, "other": policy(r)})
+        world.list_policies(policies(besides, scene, {"main": {}, "other": policy(r)}))
     for n in range(r.choice([2, 2, 3])):
         name = f"s{n + 1}"
         world.deploy(name, "r1", content(r, r.choice(["", "main"])))

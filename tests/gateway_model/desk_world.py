@@ -8,7 +8,7 @@ the model, and `compare` raises `Differs` where the two do not say the same. Wha
 import asyncio
 import json
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -24,6 +24,7 @@ from handover.messages import (
     Mark,
     OrderEnd,
     OrderFill,
+    OrderSized,
     Outcome,
     Outcomes,
     Phase,
@@ -50,6 +51,7 @@ from trading.fills import Fill
 from trading.orders import OrderState
 from trading.reasons import Reason
 from trading.signals import Side, Signal
+from trading.votes import Box
 
 CLOSE_ENOUGH = Decimal("1e-12")  # a share of a cost is rounded once, at 18 digits
 SIDES = (Side.BUY, Side.SELL)
@@ -643,6 +645,7 @@ class DeskWorld:
             "capital": terms["capital"],
             "mode": terms["mode"],
             "closing only": terms["closing_only"],
+            "votes": model.votes_of(name),
             **terms["limits"],
         }
 
@@ -671,6 +674,7 @@ class DeskWorld:
             "capital": account.terms.capital,
             "mode": strategy.mode,
             "closing only": bool(strategy.closing_only),
+            "votes": _votes_in(self.driver.state.pools.votes.boxes, strategy.name),
             **{name: Decimal(getattr(limits, name)) for name in names},
         }
 
@@ -706,10 +710,20 @@ def _alike(wanted: Any, found: Any) -> bool:
     return False
 
 
+def _votes_in(boxes: Mapping[str, Mapping[str, Box]], strategy: str) -> dict[str, Any]:
+    return {
+        symbol: [(v.direction, v.confidence, v.at_ns, v.since_ns) for v in by[strategy].votes]
+        for symbol, by in boxes.items()
+        if strategy in by
+    }
+
+
 def _told(outcome: Outcome) -> tuple[str, str, str]:
     what = outcome.what
     if isinstance(what, OrderFill):
         return outcome.signal_id, "fill", what.fill_id
+    if isinstance(what, OrderSized):
+        return outcome.signal_id, "sized", str(what.quantity)
     assert isinstance(what, OrderEnd)  # nothing is modified here
     return outcome.signal_id, str(what.state), str(what.reason or "")
 
