@@ -30,15 +30,18 @@ class Scene:
         return [each for each in self.world.seats.values() if each.runner is not None]
 
 
-def content(r: Random, policy: str = "") -> dict[str, Any]:
+def content(r: Random, scene: Scene, policy: str = "") -> dict[str, Any]:
     """Limits are mostly wide: what is refused for everything shows nothing."""
-    return {
+    made: dict[str, Any] = {
         "symbols": r.choice([[BTC], [BTC, ETH], [BTC, ETH], [BTC, ETH, "SOLUSDT"]]),
         "mode": r.choice(["simulation"] * 9 + ["observation"]),
         "capital": {"amount": r.choice(["10000", "20000", "100000"]), "currency": "USDT"},
         "limits": limits(r),
         "policy": policy,
     }
+    if "samples" in scene.features:
+        made["limits"] |= {n: r.choice(v) for n, v in _BY_SAMPLES.items() if r.random() < 0.4}
+    return made
 
 
 _WIDE: Mapping[str, Any] = {
@@ -68,6 +71,12 @@ _TIGHT: Mapping[str, Sequence[Any]] = {
 }
 
 
+_BY_SAMPLES: Mapping[str, Sequence[Any]] = {
+    "max_value_at_risk": ["0", "1.5", "10"],
+    "max_correlation": ["0.3", "0.95"],
+}
+
+
 def limits(r: Random, share: float = 0.08) -> dict[str, Any]:
     tight = {name: r.choice(values) for name, values in _TIGHT.items() if r.random() < share}
     return {**_WIDE, **tight}
@@ -90,6 +99,16 @@ def said_of(r: Random, scene: Scene) -> dict[str, Any]:
         name: make(r)
         for feature, name, make in _BESIDES
         if feature in scene.features and r.random() < 0.85
+    }
+
+
+def sampled(r: Random) -> dict[str, Any]:
+    return {
+        "sampling": {
+            "intervalSeconds": r.choice([1, 1, 1, 2]),
+            "samples": r.choice([20, 20, 25]),
+            "confidence": r.choice(["0.5", "0.9", "0.99"]),
+        }
     }
 
 
@@ -116,12 +135,19 @@ def aggregation(r: Random) -> dict[str, Any]:
 _BESIDES: Sequence[tuple[str, str, Callable[[Random], Any]]] = (
     ("sizing", "sizing", sizing),
     ("votes", "aggregation", aggregation),
+    ("samples", "desk", sampled),
 )
 FEATURES = tuple(feature for feature, _, _ in _BESIDES)
 
 
 def policies(r: Random, scene: Scene, specs: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    return {name: {**spec, **said_of(r, scene)} for name, spec in specs.items()}
+    """Read one after the other: what bounds the desk is in all of them, or comes and goes."""
+    of_desk = {name: each for name, each in said_of(r, scene).items() if name == "desk"}
+    said = {name: said_of(r, scene) for name in specs}
+    return {
+        name: {**spec, **{k: v for k, v in said[name].items() if k != "desk"}, **of_desk}
+        for name, spec in specs.items()
+    }
 
 
 def quote(r: Random, scene: Scene, symbol: str) -> tuple[float, float]:

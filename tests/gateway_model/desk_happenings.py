@@ -19,6 +19,7 @@ from desk_draws import (
     order,
     policies,
     policy,
+    quote,
     said_of,
     some_signal,
     some_signals,
@@ -37,6 +38,20 @@ from trading.signals import Cause, Side
 async def tick(r: Random, scene: Scene) -> None:
     message(r, scene)
     scene.world.deliver_messages()
+
+
+async def market_runs(r: Random, scene: Scene) -> None:
+    """Long enough for samples, in the stories that look at them; then they decide."""
+    if "samples" not in scene.features:
+        return
+    for _ in range(r.randrange(20, 60)):
+        scene.world.go_on(r.choice([SECOND_NS // 2, SECOND_NS // 2, SECOND_NS]))
+        for symbol in (BTC, ETH) if r.random() < 0.95 else (BTC,):
+            scene.world.publish(symbol, "tick", quote(r, scene, symbol))
+        scene.world.deliver_messages()
+    for _ in range(4):
+        await decide_together(r, scene)
+        await scene.world.quiet()
 
 
 async def lost_tick(r: Random, scene: Scene) -> None:
@@ -409,7 +424,7 @@ async def deploy(r: Random, scene: Scene) -> None:
         scene.world.deploy(seat.name, revision, seat.contents[revision])
     else:
         revision = f"r{len(seat.contents) + 1}"
-        made = content(r, r.choice(["", "main", "main", "other"]))
+        made = content(r, scene, r.choice(["", "main", "main", "other"]))
         scene.world.deploy(seat.name, revision, made)
 
 
@@ -427,7 +442,7 @@ async def hand_over(r: Random, scene: Scene) -> None:
 
 async def deploy_to(r: Random, scene: Scene, seat: Seat) -> None:
     revision = f"r{len(seat.contents) + 1}"
-    scene.world.deploy(seat.name, revision, content(r, r.choice(["", "main", "other"])))
+    scene.world.deploy(seat.name, revision, content(r, scene, r.choice(["", "main", "other"])))
     await scene.world.quiet()
 
 

@@ -40,6 +40,8 @@ DEFAULTS: Mapping[str, Decimal] = {
     "max_concentration": ENDLESS,
     "max_open_orders": ENDLESS,
     "max_price_deviation": ENDLESS,
+    "max_value_at_risk": ENDLESS,
+    "max_correlation": ENDLESS,
 }
 SYMBOL_LIMITS = ("allowed_symbols", "blocked_symbols")
 
@@ -147,6 +149,19 @@ class DeskModel:
                 if fact["spec"] is not None:
                     found[fact["name"]] = fact["spec"]
         return found
+
+    def in_force(self, policies: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+        """Of these, what can be read."""
+        if not self.asks_for_policies:
+            return {}
+        return {name: spec for name, spec in policies.items() if _readable(spec)}
+
+    @property
+    def reducing(self) -> bool:
+        """What bounds everybody and cannot be read: nobody knows how far."""
+        unreadable = [each for each in self.policies().values() if not _readable(each)]
+        bounding = any("desk" in each and not each.get("halted") for each in unreadable)
+        return self.asks_for_policies and bounding
 
     def strategies(self) -> list[str]:
         return list(dict.fromkeys(fact["strategy"] for fact in self.by_kind["deployed"]))
@@ -384,6 +399,7 @@ class DeskModel:
             at_ns=at_ns,
             price=price,
             arrived_ns=self.monotonic_ns,
+            wall_ns=self.wall_ns,
         )
         self._unpark()
 

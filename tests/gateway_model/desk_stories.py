@@ -36,6 +36,7 @@ from desk_happenings import (
     list_policies,
     lose_runner,
     lost_tick,
+    market_runs,
     repeat,
     replaced,
     restart,
@@ -62,6 +63,7 @@ Happening = Callable[[Random, Scene], Awaitable[None]]
 HAPPENINGS: Mapping[str, tuple[Happening, float]] = {
     "tick": (tick, 8),
     "lost_tick": (lost_tick, 1),
+    "market_runs": (market_runs, 3),
     "bad_message": (bad_message, 1),
     "decide": (decide, 30),
     "decide_together": (decide_together, 5),
@@ -126,8 +128,6 @@ DETAILS = (
 _NOT_HERE = {
     Reason.PAUSED, Reason.UNKNOWN_CALLER, Reason.UNKNOWN_STRATEGY, Reason.JOURNAL_UNAVAILABLE,
     Reason.NOT_WARM, Reason.VENUE_REJECTED, Reason.NO_VENUE,
-    # The model does not know these yet.
-    Reason.MAX_VALUE_AT_RISK, Reason.MAX_CORRELATION, Reason.TOO_FEW_SAMPLES,
 }  # fmt: skip
 REASONS = ("accepted", *(each.value for each in Reason if each not in _NOT_HERE))
 _RARE = {"flood", "queue_full"}
@@ -154,7 +154,7 @@ async def begin(folder: Path, seed: int) -> Scene:
         world.list_policies(policies(besides, scene, {"main": {}, "other": policy(r)}))
     for n in range(r.choice([2, 2, 3])):
         name = f"s{n + 1}"
-        world.deploy(name, "r1", content(r, r.choice(["", "main"])))
+        world.deploy(name, "r1", content(r, scene, r.choice(["", "main"])))
         await world.quiet()
         await world.arm(world.seats[name])
     world.compare()

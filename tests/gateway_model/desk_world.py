@@ -38,6 +38,7 @@ from handover.messages import (
     Welcome,
 )
 from hostile_venue import HostileVenue
+from model_samples import samples
 from risk_gateway.callers import Runners
 from risk_gateway.desk import deployment_of
 from risk_gateway.halt_file import HaltFile
@@ -586,6 +587,9 @@ class DeskWorld:
         self._compare_verdicts([each for each in news if each["is"] == "decided"])
         self.same("leaves for the venue", sorted(wanted), sorted(left))
         self.same("halts", self.model.halts(), set(self.driver.state.halts))
+        kept = self.driver.state.pools.prospects.samples.kept
+        found = [(each.at_ns, each.interval_s, dict(each.mids)) for each in kept]
+        self.same("samples", [tuple(each) for each in samples(self.model)], found)
         for seat in self.seats.values():
             self._compare_outcomes(seat)
             self.same(seat.name, self._modelled(seat.name), self._seen(self.strategy(seat)))

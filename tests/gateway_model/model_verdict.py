@@ -10,6 +10,7 @@ from decimal import Decimal
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from model_samples import correlation, value_at_risk
 from model_votes import has_consensus
 from trading.instruments import Instrument
 from trading.signals import Action, Side, Signal
@@ -220,7 +221,8 @@ def something_to_close(asked: Asked) -> str | None:
 
 
 def may_open(asked: Asked) -> str | None:
-    return "reducing_only" if asked.own or asked.terms["closing_only"] else None
+    only_closing = asked.own or asked.terms["closing_only"] or asked.model.reducing
+    return "reducing_only" if only_closing else None
 
 
 def manifest_symbols(asked: Asked) -> str | None:
@@ -429,6 +431,8 @@ IF_WRITTEN: tuple[tuple[str, tuple[Check, ...]], ...] = (
     ("max_gross_exposure", (exposure_known, gross_exposure)),
     ("max_net_exposure", (exposure_known, net_exposure)),
     ("max_concentration", (exposure_known, concentration)),
+    ("max_value_at_risk", (value_at_risk,)),
+    ("max_correlation", (correlation,)),
 )
 
 
