@@ -42,9 +42,10 @@ def meant(
 
 def _closing(model: "DeskModel", strategy: str, signal: Signal) -> tuple[Signal, str]:
     """All that is there once market orders are filled, less what is being closed."""
-    works = lambda side, at_market: model.reserved(  # noqa: E731
-        strategy, signal.symbol, side, at_market=at_market
-    )
+
+    def works(side: Side, *, at_market: bool = False) -> Decimal:
+        return model.reserved(strategy, signal.symbol, side, at_market=at_market)
+
     held = model.position(strategy, signal.symbol)
     net = held + works(Side.BUY, True) - works(Side.SELL, True)
     side, other = (Side.SELL, Side.BUY) if net > 0 else (Side.BUY, Side.SELL)
