@@ -47,10 +47,10 @@ def _closing(model: "DeskModel", strategy: str, signal: Signal) -> tuple[Signal,
         return model.reserved(strategy, signal.symbol, side, at_market=at_market)
 
     held = model.position(strategy, signal.symbol)
-    net = held + works(Side.BUY, True) - works(Side.SELL, True)
+    net = held + works(Side.BUY, at_market=True) - works(Side.SELL, at_market=True)
     side, other = (Side.SELL, Side.BUY) if net > 0 else (Side.BUY, Side.SELL)
     left = abs(held) if (held > 0) == (side is Side.SELL) else -abs(held)
-    left += works(other, True) - works(side, False)
+    left += works(other, at_market=True) - works(side)
     if not net or left <= 0:
         return signal, "reducing_only"
     return replace(signal, side=side, quantity=left, closing=True), ""
