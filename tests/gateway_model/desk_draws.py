@@ -37,8 +37,10 @@ def content(r: Random, scene: Scene, policy: str = "") -> dict[str, Any]:
         "mode": r.choice(["simulation"] * 9 + ["observation"]),
         "capital": {"amount": r.choice(["10000", "20000", "100000"]), "currency": "USDT"},
         "limits": limits(r),
-        "policy": policy,
+        "policy": policy or ("main" if scene.features else ""),
     }
+    if "actions" in scene.features:
+        made["limits"] |= {n: r.choice(_TIGHT[n]) for n in _BREACHED if r.random() < 0.3}
     if "samples" in scene.features:
         made["limits"] |= {n: r.choice(v) for n, v in _BY_SAMPLES.items() if r.random() < 0.4}
     return made
@@ -131,13 +133,48 @@ def aggregation(r: Random) -> dict[str, Any]:
     return found
 
 
+def actions(r: Random) -> dict[str, Any]:
+    """Not beside a limit only: without one nothing is exceeded."""
+    found: dict[str, Any] = {}
+    for limit in _BREACHED:
+        if r.random() < 0.4:
+            found[limit] = {"action": r.choice(["alert", "pause"])}
+    if r.random() < 0.7:
+        found["max_daily_loss"] = {"action": "pause", "untilNextDay": True}
+    return found
+
+
+_BREACHED = (
+    "max_daily_loss",
+    "max_drawdown",
+    "min_account_balance",
+    "max_position_size",
+    "max_gross_exposure",
+    "max_net_exposure",
+    "max_concentration",
+)
+
+
+def exceeded(r: Random) -> dict[str, Any]:
+    """Tightened while something is held."""
+    return {name: r.choice(_TIGHT[name]) for name in _BREACHED if r.random() < 0.3}
+
+
+def day(r: Random) -> dict[str, Any]:
+    zone = r.choice(["UTC", "Asia/Kolkata", "America/New_York", "Europe/London"])
+    return r.choice([{"timeZone": zone, "hour": r.choice([0, 17])}, {"hour": 6}, {}])
+
+
 # The feature, where a policy says it, and what.
 _BESIDES: Sequence[tuple[str, str, Callable[[Random], Any]]] = (
     ("sizing", "sizing", sizing),
     ("votes", "aggregation", aggregation),
     ("samples", "desk", sampled),
+    ("actions", "actions", actions),
+    ("actions", "day", day),
+    ("actions", "limits", exceeded),
 )
-FEATURES = tuple(feature for feature, _, _ in _BESIDES)
+FEATURES = tuple(dict.fromkeys(feature for feature, _, _ in _BESIDES))
 
 
 def policies(r: Random, scene: Scene, specs: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

@@ -54,6 +54,25 @@ async def market_runs(r: Random, scene: Scene) -> None:
         await scene.world.quiet()
 
 
+async def look(r: Random, scene: Scene) -> None:
+    """The gateway looks at what is held, where a policy says what a breach does."""
+    if "actions" in scene.features:
+        before = len(scene.world.model.by_kind["of breaches"])
+        if r.random() < 0.1:
+            scene.world.go_on(r.choice([6, 12, 24]) * 3_600 * SECOND_NS)
+        message(r, scene)
+        scene.world.deliver_messages()
+        await scene.world.pass_time(0.3)
+        for fact in scene.world.model.by_kind["of breaches"][before:]:
+            scene.count(f"breach: {fact.get('action', 'taken back by a day')}")
+
+
+async def lift(r: Random, scene: Scene) -> None:
+    for seat in scene.world.seats.values():
+        if r.random() < 0.7 and scene.world.lift(seat):
+            scene.count("breach: taken back by a person")
+
+
 async def lost_tick(r: Random, scene: Scene) -> None:
     """The runner sees it, the gateway never does."""
     message(r, scene)

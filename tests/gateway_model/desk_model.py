@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal, localcontext
 from typing import Any, NamedTuple
 
+import model_breaches
 import model_votes
 from model_sizing import meant
 from model_verdict import FRESH_NS, Asked, Price, PriceOf, is_cancel, malformed, verdict
@@ -113,6 +114,8 @@ class DeskModel:
         self.by_kind[fact["is"]].append(fact)
         if fact["is"] in _STEPS:
             self.by_kind["of orders"].append(fact)
+        if fact["is"] in ("breached", "lifted"):
+            self.by_kind["of breaches"].append(fact)
 
     def of(self, kind: str, strategy: str) -> list[Fact]:
         return [each for each in self.by_kind[kind] if each["strategy"] == strategy]
@@ -149,6 +152,9 @@ class DeskModel:
                 if fact["spec"] is not None:
                     found[fact["name"]] = fact["spec"]
         return found
+
+    def is_paused(self, strategy: str) -> bool:
+        return model_breaches.is_paused(self, strategy)
 
     def in_force(self, policies: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         """Of these, what can be read."""
@@ -201,6 +207,8 @@ class DeskModel:
         readable = {name: policies[name] for name in named if _readable(policies.get(name))}
         return {
             "capital": Decimal(first["capital"]["amount"]),
+            "actions": model_breaches.sternest(list(readable.values())),
+            "calendar": model_breaches.calendar_of(policies.get(first.get("policy", ""), {})),
             "sizings": [each["sizing"] for each in readable.values() if "sizing" in each],
             "aggregations": {
                 (name, mode): {"windowSeconds": 5, "threshold": "0.3", **each["aggregation"]}
@@ -285,15 +293,17 @@ class DeskModel:
 
     def day(self, strategy: str) -> Day:
         """A day begins with the equity that was known last; capital is neither gain nor loss."""
-        day, capital, start, peak, last = 0, None, ZERO, ZERO, ZERO
+        began_ns, capital, start, peak, last = 0, None, ZERO, ZERO, ZERO
+        calendar = model_breaches.UTC_DAYS
         for fact in self.facts:
             if fact["is"] == "terms" and fact["strategy"] == strategy:
-                now = fact["terms"]["capital"]
+                now, calendar = fact["terms"]["capital"], fact["terms"]["calendar"]
                 paid_in = now - (ZERO if capital is None else capital)
                 capital, start, peak, last = now, start + paid_in, peak + paid_in, last + paid_in
             elif fact["is"] == "valued" and fact["strategy"] == strategy:
-                if fact["at_ns"] // DAY_NS > day:
-                    day, start = fact["at_ns"] // DAY_NS, last
+                date_of = model_breaches.date_of
+                if date_of(fact["at_ns"], calendar) > date_of(began_ns, calendar):
+                    began_ns, start = fact["at_ns"], last
                 last = fact["equity"]
                 peak = max(peak, last)
         return Day(start, peak)
@@ -425,6 +435,15 @@ class DeskModel:
         last = [f["sequence"] for f in self.heard() if f["stream"] == cause.stream]
         return not self.market_clock or (bool(last) and last[-1] >= cause.sequence)
 
+    def moment_now(self) -> tuple[int, PriceOf] | None:
+        """What a look is made at; None: the market's time is not known yet."""
+        heard = self.heard()
+        if not self.market_clock:
+            return self.wall_ns, lambda symbol: self._latest(symbol, heard, None)
+        if not heard:
+            return None
+        return heard[-1]["at_ns"], lambda symbol: self._latest(symbol, heard, 0)
+
     def moment(self, cause: Cause) -> tuple[int, PriceOf, list[Fact]]:
         """Time and prices that a signal of that cause is judged by, and what was heard by then."""
         heard = self.heard()
@@ -476,6 +495,7 @@ class DeskModel:
         self._finish()
 
     def pass_time(self, seconds: float) -> None:
+        model_breaches.look(self)
         self.now_s += seconds
         self._unpark()
 

@@ -33,7 +33,9 @@ from desk_happenings import (
     halt,
     hand_over,
     leave,
+    lift,
     list_policies,
+    look,
     lose_runner,
     lost_tick,
     market_runs,
@@ -64,6 +66,8 @@ HAPPENINGS: Mapping[str, tuple[Happening, float]] = {
     "tick": (tick, 8),
     "lost_tick": (lost_tick, 1),
     "market_runs": (market_runs, 3),
+    "look": (look, 8),
+    "lift": (lift, 0.5),
     "bad_message": (bad_message, 1),
     "decide": (decide, 30),
     "decide_together": (decide_together, 5),
@@ -112,7 +116,8 @@ WEIGHED = [
 
 # What a run of a million must have met, or the generator does not do what it says.
 DETAILS = (
-    "answer: garbled", "call: answer lost", "call: answered", "call: held back",
+    "answer: garbled", "breach: alert", "breach: pause", "breach: taken back by a day",
+    "breach: taken back by a person", "call: answer lost", "call: answered", "call: held back",
     "call: never arrived", "call: refused", "cancel: answer lost", "cancel: answered",
     "cancel: never arrived", "cause: lost", "cause: of another time", "clock: a long wait",
     "clock: midnight",

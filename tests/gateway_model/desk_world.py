@@ -14,6 +14,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import model_breaches
 from desk_driver import HASH, TOKEN, DeskDriver, Runner
 from desk_model import DeskModel, Fact, outstanding
 from handover.messages import (
@@ -45,17 +46,19 @@ from risk_gateway.halt_file import HaltFile
 from risk_gateway.lanes import Leaving
 from risk_gateway.settings import Clock
 from risk_gateway.settle import Settler
-from risk_gateway.strategy import Strategy
+from risk_gateway.strategy import BREACH, Strategy
 from stratops_api.v1 import order_execution_pb2 as pb
 from stratops_wire.scalars import ORDER_STATES, REASONS
 from trading.fills import Fill
 from trading.orders import OrderState
 from trading.reasons import Reason
+from trading.scopes import Level, Scope
 from trading.signals import Side, Signal
 from trading.votes import Box
 
 CLOSE_ENOUGH = Decimal("1e-12")  # a share of a cost is rounded once, at 18 digits
 SIDES = (Side.BUY, Side.SELL)
+_MARKED_S = 5.2  # by then what looks have moved is on disk
 _IDLE, _LONG_IDLE = 3, 50  # turns of the loop without anything to write
 START_NS = 1_700_000_000 * 10**9
 
@@ -297,6 +300,7 @@ class DeskWorld:
 
     async def pass_time(self, seconds: float) -> None:
         """The gateway is awake, and its runners say that they live."""
+        self.driver.desk.breaches._next_look = 0.0  # however long the last look took
         for _ in range(round(seconds / 0.02)):
             for seat in self.seats.values():
                 if seat.runner is not None:
@@ -546,8 +550,19 @@ class DeskWorld:
 
     # ---- another life
 
+    def lift(self, seat: Seat) -> bool:
+        """A person takes back what its breaches have done; whether there were any."""
+        limits = list(model_breaches.in_force(self.model, seat.name))
+        if limits:
+            scope = Scope(Level.STRATEGY, seat.name)
+            self.driver.desk.resume("looked at", scope, BREACH, "ana")
+            self.model.note("lifted", strategy=seat.name, limits=limits)
+        return bool(limits)
+
     async def restart(self) -> None:
         await self.quiet()
+        if self.driver.state.policies.act:
+            await self.pass_time(_MARKED_S)
         self.compare()
         self.driver.again()
         self.model.restart()
@@ -650,6 +665,10 @@ class DeskWorld:
             "mode": terms["mode"],
             "closing only": terms["closing_only"],
             "votes": model.votes_of(name),
+            "breaches": {
+                limit: each["action"]
+                for limit, each in model_breaches.in_force(model, name).items()
+            },
             **terms["limits"],
         }
 
@@ -678,6 +697,11 @@ class DeskWorld:
             "capital": account.terms.capital,
             "mode": strategy.mode,
             "closing only": bool(strategy.closing_only),
+            "breaches": {
+                limit: breach.action
+                for (scope, limit), breach in self.driver.state.breaches.items()
+                if scope == Scope(Level.STRATEGY, strategy.name)
+            },
             "votes": _votes_in(self.driver.state.pools.votes.boxes, strategy.name),
             **{name: Decimal(getattr(limits, name)) for name in names},
         }

@@ -106,13 +106,13 @@ def _fresh_mid(price: Price | None) -> Decimal | None:
 
 
 def _fixed(said: Spec, _: Sequence["Fact"]) -> Fraction | None:
-    return Fraction(said["fraction"])
+    return Fraction(str(said["fraction"]))
 
 
 def _kelly(said: Spec, _: Sequence["Fact"]) -> Fraction | None:
     wins, payoff = Fraction(said["winRate"]), Fraction(said["payoff"])
     edge = wins - (1 - wins) / payoff
-    return min(Fraction(said["cap"]), edge * Fraction(said["fraction"])) if edge > 0 else None
+    return min(Fraction(said["cap"]), edge * Fraction(str(said["fraction"]))) if edge > 0 else None
 
 
 def _targeted(said: Spec, quotes: Sequence["Fact"]) -> Fraction | None:

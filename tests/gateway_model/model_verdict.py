@@ -222,6 +222,7 @@ def something_to_close(asked: Asked) -> str | None:
 
 def may_open(asked: Asked) -> str | None:
     only_closing = asked.own or asked.terms["closing_only"] or asked.model.reducing
+    only_closing = only_closing or asked.model.is_paused(asked.strategy)
     return "reducing_only" if only_closing else None
 
 

@@ -110,7 +110,7 @@ def _comes_to(rule: Mapping[str, Any], counted: Sequence["Fact"]) -> str:
     if method == "majority":
         return next((name for name, sure in weights.items() if sure / everything * 2 > 1), "NONE")
     leaning = (weights["LONG"] - weights["SHORT"]) / everything
-    threshold = Fraction(rule["threshold"])
+    threshold = Fraction(str(rule["threshold"]))
     return "LONG" if leaning > threshold else "SHORT" if leaning < -threshold else "CLOSE"
 
 
