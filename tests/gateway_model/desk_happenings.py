@@ -346,6 +346,8 @@ async def bring(scene: Scene, fill: Fill) -> None:
     known = scene.world.model.orders().get(fill.client_order_id)
     if known is not None and known["state"] in ("cancelled", "rejected", "expired", "filled"):
         scene.count("fill: late")
+    if known is not None and scene.world.model.is_gone(fill.client_order_id):
+        scene.count("fill: of records that are gone")
     scene.world.delivered.append(fill)
     await scene.world.fill(fill)
 
@@ -477,6 +479,12 @@ async def come_back(r: Random, scene: Scene) -> None:
         if seat.runner is None:
             await scene.world.arm(seat)
             scene.count("grant: fresh")
+
+
+async def prune(r: Random, scene: Scene) -> None:
+    if "prune" in scene.features and not any(_waits(scene.world, s) for s in scene.seats()):
+        await scene.world.prune()
+        scene.count("journal: pruned")
 
 
 async def restart(r: Random, scene: Scene) -> None:

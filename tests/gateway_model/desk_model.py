@@ -646,7 +646,7 @@ class DeskModel:
         order = self.orders().get(fill["id"])
         strategy = order["strategy"] if order else fill["strategy"]
         wrong = order and (order["symbol"], order["side"]) != (fill["symbol"], fill["side"])
-        if strategy not in self.strategies() or wrong:
+        if strategy not in self.strategies() or wrong or self.is_gone(fill["id"]):
             self.note("stray", fill=fill["fill"])
             return "stray"
         waited = order is not None and not is_open(order) and at_work(order)
@@ -676,6 +676,17 @@ class DeskModel:
                 self._keep(each)
         self.submissions, self.queue, self.waiting = [], [], []
         self.note("restarted")
+
+    def prune(self, applied: Mapping[str, int]) -> None:
+        """Just after a seal and a restart: what has ended, and was heard of, is gone."""
+        for order in self.orders().values():
+            signal = order["id"].rpartition("-")[0]
+            untold = self.told(order["strategy"])[applied[order["strategy"]] :]
+            if not at_work(order) and not any(each.signal == signal for each in untold):
+                self.note("gone", id=order["id"])
+
+    def is_gone(self, order_id: str) -> bool:
+        return any(each["id"] == order_id for each in self.by_kind["gone"])
 
 
 def outstanding(order: Fact) -> Decimal:

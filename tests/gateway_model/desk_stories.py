@@ -39,6 +39,7 @@ from desk_happenings import (
     lose_runner,
     lost_tick,
     market_runs,
+    prune,
     repeat,
     replaced,
     restart,
@@ -100,6 +101,7 @@ HAPPENINGS: Mapping[str, tuple[Happening, float]] = {
     "lose_runner": (lose_runner, 0.1),
     "come_back": (come_back, 1),
     "restart": (restart, 0.5),
+    "prune": (prune, 2),
 }
 NAMES = list(HAPPENINGS)
 _SHARE = 0.15  # of the stories have any one of what most leave out
@@ -122,7 +124,9 @@ DETAILS = (
     "cancel: never arrived", "cause: lost", "cause: of another time", "clock: a long wait",
     "clock: midnight",
     "clock: stepped", "deploy: one from before", "fence: went back", "fill: counted",
-    "fill: foreign", "fill: late", "fill: repeated", "fill: stray", "grant: fresh",
+    "fill: foreign", "fill: late",
+    "fill: of records that are gone", "fill: repeated", "fill: stray", "grant: fresh",
+    "journal: pruned",
     "grant: switched", "halt: file", "halt: operator", "message: lost", "policy: changed",
     "policy: removed", "restart: with signals waiting", "signal: again", "signal: cancel",
     "signal: closing", "signal: order", "signal: twice in a batch", "signal: wrong",

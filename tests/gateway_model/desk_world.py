@@ -44,9 +44,12 @@ from risk_gateway.callers import Runners
 from risk_gateway.desk import deployment_of
 from risk_gateway.halt_file import HaltFile
 from risk_gateway.lanes import Leaving
+from risk_gateway.pruning import pruned
+from risk_gateway.sealing import made_of, seal_record
 from risk_gateway.settings import Clock
 from risk_gateway.settle import Settler
 from risk_gateway.strategy import BREACH, Strategy
+from risk_gateway.verification import verified
 from stratops_api.v1 import order_execution_pb2 as pb
 from stratops_wire.scalars import ORDER_STATES, REASONS
 from trading.fills import Fill
@@ -71,6 +74,15 @@ class ClockedDesk(DeskDriver):
     """One whose clocks are in the test's hand."""
 
     time = [START_NS, 10**9]  # the wall's, and a monotonic one
+    between: Callable[[Path], None] | None = (
+        None  # what is done to the journal before the next life
+    )
+
+    def close(self) -> None:
+        super().close()
+        between, self.between = self.between, None
+        if between is not None:
+            between(self.journal.path)
 
     @staticmethod
     def wall_ns() -> int:
@@ -550,6 +562,25 @@ class DeskWorld:
 
     # ---- another life
 
+    async def prune(self) -> None:
+        """All that is older than now is deleted, and the desk goes on from what was kept."""
+        await self.quiet()
+        if self.driver.state.policies.act:
+            await self.pass_time(_MARKED_S)
+        self.compare()
+        driver = self.driver
+        driver.journal.append([seal_record(made_of(driver.archive), self.now_ns)])
+        await self.quiet()
+        driver.between = _prune
+        applied = {name: self._applied(seat) for name, seat in self.seats.items()}
+        await self.restart(of_prune=applied)
+
+    def _applied(self, seat: Seat) -> int:
+        """The last outcome that its last batch knew of."""
+        runners = [each for each in (seat.runner, seat.former) if each is not None and each.sent]
+        sent = runners[0].sent if runners else None
+        return sent.mark.outcome if sent else 0
+
     def lift(self, seat: Seat) -> bool:
         """A person takes back what its breaches have done; whether there were any."""
         limits = list(model_breaches.in_force(self.model, seat.name))
@@ -559,13 +590,15 @@ class DeskWorld:
             self.model.note("lifted", strategy=seat.name, limits=limits)
         return bool(limits)
 
-    async def restart(self) -> None:
+    async def restart(self, of_prune: Mapping[str, int] | None = None) -> None:
         await self.quiet()
-        if self.driver.state.policies.act:
+        if self.driver.state.policies.act and of_prune is None:
             await self.pass_time(_MARKED_S)
         self.compare()
         self.driver.again()
         self.model.restart()
+        if of_prune is not None:
+            self.model.prune(of_prune)
         self.compared = len(self.model.facts)
         self.leaving.clear()
         self.answers.clear()
@@ -736,6 +769,12 @@ def _alike(wanted: Any, found: Any) -> bool:
             v == found[k] or _alike(v, found[k]) for k, v in wanted.items()
         )
     return False
+
+
+def _prune(path: Path) -> None:
+    """It has to be a proven one afterwards as well."""
+    pruned(path, 0, 2**62)
+    verified(path)
 
 
 def _votes_in(boxes: Mapping[str, Mapping[str, Box]], strategy: str) -> dict[str, Any]:
