@@ -104,7 +104,7 @@ HAPPENINGS: Mapping[str, tuple[Happening, float]] = {
     "prune": (prune, 2),
 }
 NAMES = list(HAPPENINGS)
-_SHARE = 0.15  # of the stories have any one of what most leave out
+SHARE = 0.15  # of the stories have any one of what most leave out
 _WEIGHTS = [weight for _, weight in HAPPENINGS.values()]
 # For who chooses evenly, or nearly so: what is rare is never met in 50,000 steps. A flood takes
 # a second: it is left to the seeded stories.
@@ -153,7 +153,7 @@ def some_story(r: Random, steps: int) -> list[Step]:
 async def begin(folder: Path, seed: int) -> Scene:
     """A desk with two or three strategies that trade."""
     r, besides = Random(seed), Random(f"{seed} besides")  # which a story without has no draw of
-    features = frozenset(each for each in FEATURES if besides.random() < _SHARE)
+    features = frozenset(each for each in FEATURES if besides.random() < SHARE)
     market_clock, asks = r.random() < 0.7, r.random() < 0.5
     world = DeskWorld(folder, market_clock=market_clock, asks_for_policies=asks or bool(features))
     scene = Scene(world, features=features)

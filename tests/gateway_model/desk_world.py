@@ -45,6 +45,7 @@ from risk_gateway.desk import deployment_of
 from risk_gateway.halt_file import HaltFile
 from risk_gateway.lanes import Leaving
 from risk_gateway.pruning import pruned
+from risk_gateway.records import Kind, Started, record, started_key
 from risk_gateway.sealing import made_of, seal_record
 from risk_gateway.settings import Clock
 from risk_gateway.settle import Settler
@@ -240,11 +241,20 @@ class DeskWorld:
         self._begin_life()
 
     def _begin_life(self) -> None:
+        self._note_settings()
         self.halt_file = HaltFile(self.folder, self.driver.state, self.driver.desk.bounds)
         self.halt_file.look()
         self.settler = Settler(self.driver.state, self.venue, self.driver.desk.execution)  # type: ignore[arg-type]  # its calls
         self.model.now_s = self.driver.now
         self.driver.venue_available = self.model.venue_available
+
+    def _note_settings(self) -> None:
+        """As a gateway does: what is made of the journal alone goes by them."""
+        driver = self.driver
+        asks, instruments = driver.asks_for_policies, driver.state.instruments
+        body = Started(driver.clock, asks, False, instruments)  # no field is optional
+        written = record(Kind.STARTED, body, self.now_ns, key=started_key(driver.journal.last))
+        driver.journal.append([written])
 
     def close(self) -> None:
         self.driver.close()
