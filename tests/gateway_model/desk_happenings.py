@@ -58,7 +58,9 @@ async def look(r: Random, scene: Scene) -> None:
     """The gateway looks at what is held, where a policy says what a breach does."""
     if "actions" in scene.features:
         before = len(scene.world.model.by_kind["of breaches"])
-        if r.random() < 0.1:
+        if r.random() < 0.5:  # tightened while something is held
+            scene.world.change_policy("main", {**policy(r), **said_of(r, scene)})
+        if r.random() < 0.25:
             scene.world.go_on(r.choice([6, 12, 24]) * 3_600 * SECOND_NS)
         message(r, scene)
         scene.world.deliver_messages()

@@ -67,7 +67,7 @@ HAPPENINGS: Mapping[str, tuple[Happening, float]] = {
     "tick": (tick, 8),
     "lost_tick": (lost_tick, 1),
     "market_runs": (market_runs, 3),
-    "look": (look, 8),
+    "look": (look, 16),
     "lift": (lift, 0.5),
     "bad_message": (bad_message, 1),
     "decide": (decide, 30),
@@ -139,7 +139,12 @@ _NOT_HERE = {
     Reason.NOT_WARM, Reason.VENUE_REJECTED, Reason.NO_VENUE,
 }  # fmt: skip
 REASONS = ("accepted", *(each.value for each in Reason if each not in _NOT_HERE))
-_RARE = {"flood", "queue_full"}
+_RARE = {
+    "flood",
+    "queue_full",
+    "breach: taken back by a day",
+    "fill: of records that are gone",
+}
 
 
 def some_story(r: Random, steps: int) -> list[Step]:

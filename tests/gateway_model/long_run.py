@@ -53,8 +53,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=Random().randrange(2**32))
     parser.add_argument("--events", type=int, default=1_000_000)
-    share = {"type": float, "default": desk_stories.SHARE}
-    parser.add_argument("--share", **share, help="of stories with sizes, votes, samples, ...")
+    parser.add_argument("--share", type=float, default=desk_stories.SHARE)
     asked = parser.parse_args()
     desk_stories.SHARE = asked.share
     print(f"seed {asked.seed}, {asked.events:,} events", flush=True)
