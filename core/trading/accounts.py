@@ -414,10 +414,14 @@ class StrategyAccount:
         """Unrealised at mid, at whatever prices are known, old ones too: for reading."""
         return self.ledger.pnl(lambda symbol: mid_of(market(symbol)))
 
-    def mark(self, market: Market, now_ns: int) -> Decimal | None:
-        """Equity, noted in `watermarks`; None when a price that it needs is unknown or too old."""
+    def equity(self, market: Market) -> Decimal | None:
+        """None when a price that it needs is unknown or too old."""
         most = self.terms.max_quote_age_ns
-        equity = self.ledger.equity(lambda symbol: fresh_mid(market(symbol), most))
+        return self.ledger.equity(lambda symbol: fresh_mid(market(symbol), most))
+
+    def mark(self, market: Market, now_ns: int) -> Decimal | None:
+        """Likewise, noted in `watermarks`."""
+        equity = self.equity(market)
         if equity is not None:
             self.watermarks = self.watermarks.after(equity, now_ns, self.days)
         return equity

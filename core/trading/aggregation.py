@@ -45,6 +45,7 @@ class Vote:
     confidence: Decimal
     at_ns: int  # on the desk's clock
     since_ns: int  # it has wanted this without a pause longer than the window
+    turn: int = 0  # of its strategy's votes on the symbol at that time
 
 
 def aggregate(votes: Sequence[Vote], rule: Aggregation) -> Direction:

@@ -38,7 +38,7 @@ class Intended:
 
 
 def intended(
-    account: StrategyAccount, signal: Signal, market: Market, now_ns: int, sampled: Sampled
+    account: StrategyAccount, signal: Signal, market: Market, sampled: Sampled
 ) -> Intended:
     """Of a signal that is no intention, itself."""
     if signal.direction is None or signal.action is not Action.ORDER:
@@ -50,7 +50,7 @@ def intended(
         return _closing(account, signal)
     side = Side.BUY if signal.direction is Direction.LONG else Side.SELL
     signal = replace(signal, side=side, quantity=_ZERO)
-    found = _sizes(account, signal, market, now_ns, sampled)
+    found = _sizes(account, signal, market, sampled)
     if isinstance(found, Rejection):
         return Intended(signal, refusal=found)
     return _missing(account, signal, found)
@@ -84,12 +84,12 @@ def _closing(account: StrategyAccount, signal: Signal) -> Intended:
 
 
 def _sizes(
-    account: StrategyAccount, signal: Signal, market: Market, now_ns: int, sampled: Sampled
+    account: StrategyAccount, signal: Signal, market: Market, sampled: Sampled
 ) -> tuple[Sized, ...] | Rejection:
     """By each policy; the first refusal counts."""
     if not account.terms.sizings:
         return not_sized(f"no risk policy says how {account.strategy} is sized")
-    equity, found = account.mark(market, now_ns), []
+    equity, found = account.equity(market), []
     for sizing in account.terms.sizings:
         mids = sampled(signal.symbol, sizing.step_s, sizing.returns + 1) if sizing.samples else None
         basis = Basis(

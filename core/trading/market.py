@@ -5,7 +5,7 @@ message is judged at the quote that stood when that message arrived, not at the 
 runs of a replay decide alike however far the processes are apart.
 """
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Generic, TypeVar
@@ -17,6 +17,8 @@ from trading.values import value
 
 T = TypeVar("T")
 _ZERO = Decimal(0)
+_OUT_OF_ORDER_NS = 1_000_000_000  # what goes back further is of another run of the feed
+_SET_BACKS_KEPT = 64  # of a symbol
 
 
 class Quote(msgspec.Struct, gc=False):
@@ -101,6 +103,7 @@ class Tape:
         self.arrived = 0
         self._streams: dict[str, _Column[int]] = {}
         self._quotes: dict[str, _Column[Quote]] = {}
+        self._set_back: dict[str, list[int]] = {}  # places whose quotes' time begins again
 
     def append(self, stream: str, sequence: int, quote: Quote | None = None) -> int:
         """Notes the next message and answers its place. Sequences rise within a stream."""
@@ -109,8 +112,16 @@ class Tape:
         self._column(self._streams, stream).append(sequence, place)
         if quote is not None:
             quote.place = place
-            self._column(self._quotes, quote.symbol).append(place, quote)
+            column = self._column(self._quotes, quote.symbol)
+            if column.values and quote.at_ns < column.values[-1].at_ns - _OUT_OF_ORDER_NS:
+                self._begin_again(quote.symbol, place)
+            column.append(place, quote)
         return place
+
+    def _begin_again(self, symbol: str, place: int) -> None:
+        places = self._set_back.setdefault(symbol, [])
+        places.append(place)
+        del places[:-_SET_BACKS_KEPT]
 
     def place(self, cause: Cause) -> int | None:
         """Where the causing message, or the last one of its stream before it, arrived.
@@ -134,17 +145,25 @@ class Tape:
 
     def stood(self, symbol: str, place: int, step_ns: int, count: int) -> tuple[Quote | None, ...]:
         """The quotes that stood at `count` times a step apart, the last of them that of the quote
-        that stood at `place`; oldest first. None: there was none within that step.
+        that stood at `place`; oldest first. None: there was none within that step, since the
+        quotes' time was set back last.
         """
         column, last = self._quotes.get(symbol), self.quote(symbol, place)
         if column is None or last is None:
             return (None,) * count
         times = (last.at_ns - step_ns * back for back in reversed(range(count)))
-        found = ((at_ns, column.before(place, lambda quote: quote.at_ns, at_ns)) for at_ns in times)
+        since = self._run_began(symbol, place)
+        found = ((at_ns, column.before(since, place, _time, at_ns)) for at_ns in times)
         return tuple(
             quote if quote is not None and 0 <= at_ns - quote.at_ns < step_ns else None
             for at_ns, quote in found
         )
+
+    def _run_began(self, symbol: str, place: int) -> int:
+        """Where what came before `place` was set back last."""
+        places = self._set_back.get(symbol, [])
+        found = bisect_right(places, place)
+        return places[found - 1] if found else 0
 
     def latest(self, symbol: str) -> Quote | None:
         column = self._quotes.get(symbol)
@@ -165,6 +184,10 @@ class Tape:
         if column is None:
             column = columns[name] = _Column(self.depth)
         return column
+
+
+def _time(quote: Quote) -> int:
+    return quote.at_ns
 
 
 class _Column(Generic[T]):
@@ -191,10 +214,11 @@ class _Column(Generic[T]):
         found = bisect_right(self.keys, key)
         return self.values[found - 1] if found else None
 
-    def before(self, key: int, of: Callable[[T], int], most: int) -> T | None:
-        """Of those up to `key`, whose `of` rises, the last one of at most `most`."""
-        found = bisect_right(self.values, most, hi=bisect_right(self.keys, key), key=of)
-        return self.values[found - 1] if found else None
+    def before(self, since: int, key: int, of: Callable[[T], int], most: int) -> T | None:
+        """Of those from `since` to `key`, whose `of` rises, the last one of at most `most`."""
+        first, end = bisect_left(self.keys, since), bisect_right(self.keys, key)
+        found = bisect_right(self.values, most, lo=first, hi=end, key=of)
+        return self.values[found - 1] if found > first else None
 
     def has(self, key: int) -> bool:
         found = bisect_right(self.keys, key)

@@ -55,7 +55,7 @@ class Box:
     votes: list[Vote] = field(default_factory=list)
 
     def put(self, vote: Vote) -> None:
-        insort(self.votes, vote, key=_time)
+        insort(self.votes, vote, key=_moment)  # a record has a batch's votes in another order
         if len(self.votes) > KEPT:
             # After a clock that was set back the new one is the oldest, and the one to keep.
             del self.votes[1 if self.votes[0] is vote else 0]
@@ -95,6 +95,8 @@ class Votes:
         longest = max(rule.window_ns for rule in rules)
         if before is not None and _goes_on(before, vote, longest):
             vote = replace(vote, since_ns=before.since_ns)
+        if before is not None and before.at_ns == vote.at_ns:
+            vote = replace(vote, turn=before.turn + 1)
         self.put(symbol, vote)
         return Poll(vote)
 
@@ -171,8 +173,8 @@ def _told(votes: Sequence[Vote]) -> str:
     return ", ".join([*told, f"and {more} more"] if more > 0 else told)
 
 
-def _time(vote: Vote) -> int:
-    return vote.at_ns
+def _moment(vote: Vote) -> tuple[int, int]:
+    return vote.at_ns, vote.turn
 
 
 @dataclass(frozen=True, slots=True)

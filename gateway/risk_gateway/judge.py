@@ -35,7 +35,7 @@ def judge(
     account.judged = account.poll = None
     meant = None
     if signal.direction is not None:
-        meant = intended(account, signal, view.market, view.now_ns, view.sampled)
+        meant = intended(account, signal, view.market, view.sampled)
         signal = meant.signal
     outcome = _decide(strategy, submission, signal, view, situation)
     if meant is not None:

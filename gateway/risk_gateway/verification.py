@@ -52,13 +52,17 @@ class _OrderBook:
             order.client_order_id, order.strategy, order.state, *totals
         )
 
+    def recall(self, order_id: str, strategy: str) -> None:
+        """By what was kept of it; a snapshot would not know that a gateway took it for UNKNOWN."""
+        self.rows[order_id] = OrderRow(order_id, strategy, "")
+        for earlier in self.before(order_id):
+            self.take(earlier)
+
     def take(self, row: Row) -> None:
         if row.order_id is None or row.order_state is None:
             return
         if row.order_id not in self.rows and row.kind not in (Kind.DECIDED, Kind.ADOPTED):
-            self.rows[row.order_id] = OrderRow(row.order_id, row.strategy, "")
-            for earlier in self.before(row.order_id):
-                self.take(earlier)
+            self.recall(row.order_id, row.strategy)
         known = self.rows.get(row.order_id) or OrderRow(row.order_id, row.strategy, "")
         known = replace(known, state=row.order_state)
         if row.kind == Kind.ADOPTED:  # some of it may have been filled before it was found
@@ -129,8 +133,8 @@ def _begin(archive: Archive, restoration: Restoration, orders: _OrderBook) -> Se
         raise NotProven(f"seal {seal.number}: its snapshot is of another version")
     restoration.grants = put_back(snapshot, restoration.state, restoration.timing)
     for strategy in restoration.state.strategies.values():
-        for order in strategy.account.orders.values():
-            orders.begin_with(order)
+        for order_id in strategy.account.orders:
+            orders.recall(order_id, strategy.name)
     return seal
 
 

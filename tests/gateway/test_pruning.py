@@ -241,6 +241,19 @@ async def test_a_late_fill_of_an_order_that_is_gone_is_named_and_moves_nothing(
         desk.close()
 
 
+async def test_an_order_that_a_start_took_for_unknown_is_still_proven(tmp_path: Path) -> None:
+    """Its fill left it UNKNOWN in the table of orders; by records alone it is filled in part."""
+    desk = DeskDriver(tmp_path)
+    await (await desk.armed()).decide(buy("x"))
+    desk.again()
+    await desk.filled(fill("x", quantity="0.5"))
+    desk.journal.append([seal_record(made_of(desk.archive), time.time_ns())])
+    await desk.settled()
+    desk.close()
+    assert pruned(tmp_path / "journal.db", 1, later()).through
+    assert verified(tmp_path / "journal.db").ledgers["s"].positions["BTCUSDT"].quantity == 0.5
+
+
 async def test_it_is_done_once_and_then_from_the_next_seal(tmp_path: Path) -> None:
     desk = await traded(tmp_path)
     desk.close()

@@ -127,6 +127,20 @@ async def test_votes_count_after_a_restart(bound_desk: DeskDriver, sealed: bool)
     assert await reason_of(other, "y") is Reason.NO_CONSENSUS
 
 
+@pytest.mark.parametrize("sealed", [False, True], ids=["from the records", "from a seal"])
+async def test_the_last_vote_of_a_moment_is_the_last_after_a_restart(
+    bound_desk: DeskDriver, sealed: bool
+) -> None:
+    """A batch is judged by priority, and lies in its record as it was said."""
+    one, _ = await two(bound_desk)
+    await one.decide(buy("x", side=Side.SELL), buy("y", priority=10))
+    if sealed:
+        await seal_now(bound_desk)
+    again = bound_desk.again()
+    other = await again.armed(instance="b", name="t")
+    assert await reason_of(other, "z", side=Side.SELL) is None  # the other wants SELL, too
+
+
 TALKS = st.lists(
     st.tuples(st.sampled_from("ab"), st.sampled_from([*Side, "seal"]), st.integers(1, 4)),
     max_size=10,

@@ -7,7 +7,7 @@ from random import Random
 from typing import Any
 
 from desk_world import DeskWorld, Seat
-from trading.signals import Action, Cause, OrderType, Side, Signal, TimeInForce
+from trading.signals import Action, Cause, Direction, OrderType, Side, Signal, TimeInForce
 
 SECOND_NS = 10**9
 DAY_NS = 86_400 * SECOND_NS
@@ -21,6 +21,7 @@ class Scene:
 
     world: DeskWorld
     bids: dict[str, float] = field(default_factory=lambda: {BTC: 100.0, ETH: 50.0})
+    features: frozenset[str] = frozenset()  # what most stories leave out
 
     def count(self, what: str) -> None:
         self.world.happened[what] += 1
@@ -29,15 +30,20 @@ class Scene:
         return [each for each in self.world.seats.values() if each.runner is not None]
 
 
-def content(r: Random, policy: str = "") -> dict[str, Any]:
+def content(r: Random, scene: Scene, policy: str = "") -> dict[str, Any]:
     """Limits are mostly wide: what is refused for everything shows nothing."""
-    return {
+    made: dict[str, Any] = {
         "symbols": r.choice([[BTC], [BTC, ETH], [BTC, ETH], [BTC, ETH, "SOLUSDT"]]),
         "mode": r.choice(["simulation"] * 9 + ["observation"]),
         "capital": {"amount": r.choice(["10000", "20000", "100000"]), "currency": "USDT"},
         "limits": limits(r),
-        "policy": policy,
+        "policy": policy or ("main" if scene.features else ""),
     }
+    if "actions" in scene.features:
+        made["limits"] |= {n: r.choice(_TIGHT[n]) for n in _BREACHED if r.random() < 0.3}
+    if "samples" in scene.features:
+        made["limits"] |= {n: r.choice(v) for n, v in _BY_SAMPLES.items() if r.random() < 0.4}
+    return made
 
 
 _WIDE: Mapping[str, Any] = {
@@ -67,6 +73,12 @@ _TIGHT: Mapping[str, Sequence[Any]] = {
 }
 
 
+_BY_SAMPLES: Mapping[str, Sequence[Any]] = {
+    "max_value_at_risk": ["0", "1.5", "10"],
+    "max_correlation": ["0.3", "0.95"],
+}
+
+
 def limits(r: Random, share: float = 0.08) -> dict[str, Any]:
     tight = {name: r.choice(values) for name, values in _TIGHT.items() if r.random() < share}
     return {**_WIDE, **tight}
@@ -81,6 +93,98 @@ def policy(r: Random) -> dict[str, Any]:
     if r.random() < 0.06:
         spec |= {"halted": True, "reason": "news"}
     return spec
+
+
+def said_of(r: Random, scene: Scene) -> dict[str, Any]:
+    """What a policy says beside limits, in a story that has any of it."""
+    return {
+        name: make(r)
+        for feature, name, make in _BESIDES
+        if feature in scene.features and r.random() < 0.85
+    }
+
+
+def sampled(r: Random) -> dict[str, Any]:
+    return {
+        "sampling": {
+            "intervalSeconds": r.choice([1, 1, 1, 2]),
+            "samples": r.choice([20, 20, 25]),
+            "confidence": r.choice(["0.5", "0.9", "0.99"]),
+        }
+    }
+
+
+def sizing(r: Random) -> dict[str, Any]:
+    fraction = {"fraction": r.choice(["0.01", "0.05", 0.3])}
+    kelly = {**fraction, "winRate": r.choice(["0.4", "0.6"]), "payoff": "1.7", "cap": "0.07"}
+    moves: dict[str, Any] = {"stepSeconds": r.choice([1, 5]), "returns": r.choice([2, 4])}
+    target = {"volatility": r.choice(["0.2", "5"]), "cap": r.choice(["0.05", "0.5"]), **moves}
+    return r.choice([{"fixedFraction": fraction}, {"kelly": kelly}, {"volatilityTarget": target}])
+
+
+def aggregation(r: Random) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "method": r.choice(["majority", "weighted_average", "unanimous", "first_signal"])
+    }
+    if r.random() < 0.7:
+        found["windowSeconds"] = r.choice([1, 2, 60])
+    if r.random() < 0.5:
+        found["threshold"] = r.choice(["0", "0.5", 0.2])
+    return found
+
+
+def actions(r: Random) -> dict[str, Any]:
+    """Not beside a limit only: without one nothing is exceeded."""
+    found: dict[str, Any] = {}
+    for limit in _BREACHED:
+        if r.random() < 0.4:
+            found[limit] = {"action": r.choice(["alert", "pause"])}
+    if r.random() < 0.7:
+        found["max_daily_loss"] = {"action": "pause", "untilNextDay": True}
+    return found
+
+
+_BREACHED = (
+    "max_daily_loss",
+    "max_drawdown",
+    "min_account_balance",
+    "max_position_size",
+    "max_gross_exposure",
+    "max_net_exposure",
+    "max_concentration",
+)
+
+
+def exceeded(r: Random) -> dict[str, Any]:
+    """Tightened while something is held."""
+    return {name: r.choice(_TIGHT[name]) for name in _BREACHED if r.random() < 0.3}
+
+
+def day(r: Random) -> dict[str, Any]:
+    zone = r.choice(["UTC", "Asia/Kolkata", "America/New_York", "Europe/London"])
+    return r.choice([{"timeZone": zone, "hour": r.choice([0, 17])}, {"hour": 6}, {}])
+
+
+# The feature, where a policy says it, and what.
+_BESIDES: Sequence[tuple[str, str, Callable[[Random], Any]]] = (
+    ("sizing", "sizing", sizing),
+    ("votes", "aggregation", aggregation),
+    ("samples", "desk", sampled),
+    ("actions", "actions", actions),
+    ("actions", "day", day),
+    ("actions", "limits", exceeded),
+)
+FEATURES = (*dict.fromkeys(feature for feature, _, _ in _BESIDES), "prune")
+
+
+def policies(r: Random, scene: Scene, specs: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Read one after the other: what bounds the desk is in all of them, or comes and goes."""
+    of_desk = {name: each for name, each in said_of(r, scene).items() if name == "desk"}
+    said = {name: said_of(r, scene) for name in specs}
+    return {
+        name: {**spec, **{k: v for k, v in said[name].items() if k != "desk"}, **of_desk}
+        for name, spec in specs.items()
+    }
 
 
 def quote(r: Random, scene: Scene, symbol: str) -> tuple[float, float]:
@@ -188,6 +292,8 @@ def wrong(r: Random, scene: Scene, seat: Seat, cause: Cause) -> Signal:
             {"order_type": OrderType.STOP, "price": D(100), "stop_price": D(100)},
         ]
     )
+    if "prune" in scene.features and "NaN" in map(str, change.values()):
+        change = {"quantity": D(-2)}  # no proof has to bear what the wire lets nobody say
     return replace(order(r, scene, seat, cause), **change)
 
 
@@ -196,6 +302,32 @@ def again(r: Random, scene: Scene, seat: Seat, cause: Cause) -> Signal:
     decided = [each["signal"] for each in scene.world.model.facts if each["is"] == "decided"]
     signal = order(r, scene, seat, cause)
     return replace(signal, id=r.choice(decided[-12:])) if decided else signal
+
+
+def intention(r: Random, scene: Scene, seat: Seat, cause: Cause) -> Signal:
+    """A direction, and now and then what an intention must not say."""
+    direction = r.choice([*[Direction.LONG, Direction.SHORT, Direction.CLOSE] * 3, Direction.NONE])
+    signal = replace(
+        order(r, scene, seat, cause),
+        order_type=OrderType.MARKET,
+        direction=direction,
+        quantity=D(0),
+        price=None,
+        stop_price=None,
+        confidence=D(r.choice(["0", "0.3333333333", "0.7", "1"])) if r.random() < 0.4 else None,
+        size=D(r.choice(["0", "0.25", "0.5", "1"])) if r.random() < 0.3 else None,
+    )
+    if r.random() < 0.05:
+        wrong: dict[str, Any] = r.choice(
+            [
+                {"quantity": D(1)},
+                {"order_type": OrderType.LIMIT, "price": D(100)},
+                {"size": D(2)},
+                {"direction": None, "size": D("0.5"), "quantity": D(1)},
+            ]
+        )
+        signal = replace(signal, **wrong)
+    return signal
 
 
 _SIGNALS: Sequence[tuple[str, Callable[[Random, Scene, Seat, Cause], Signal], int]] = (
@@ -208,7 +340,10 @@ _SIGNALS: Sequence[tuple[str, Callable[[Random, Scene, Seat, Cause], Signal], in
 
 
 def some_signal(r: Random, scene: Scene, seat: Seat, cause: Cause) -> Signal:
-    (name, make, _) = r.choices(_SIGNALS, [each[2] for each in _SIGNALS])[0]
+    kinds = _SIGNALS
+    if scene.features & {"sizing", "votes"}:
+        kinds = (*_SIGNALS, ("intention", intention, 60))
+    (name, make, _) = r.choices(kinds, [each[2] for each in kinds])[0]
     scene.count(f"signal: {name}")
     return make(r, scene, seat, cause)
 

@@ -17,7 +17,10 @@ from desk_draws import (
     content,
     message,
     order,
+    policies,
     policy,
+    quote,
+    said_of,
     some_signal,
     some_signals,
 )
@@ -35,6 +38,41 @@ from trading.signals import Cause, Side
 async def tick(r: Random, scene: Scene) -> None:
     message(r, scene)
     scene.world.deliver_messages()
+
+
+async def market_runs(r: Random, scene: Scene) -> None:
+    """Long enough for samples, in the stories that look at them; then they decide."""
+    if "samples" not in scene.features:
+        return
+    for _ in range(r.randrange(20, 60)):
+        scene.world.go_on(r.choice([SECOND_NS // 2, SECOND_NS // 2, SECOND_NS]))
+        for symbol in (BTC, ETH) if r.random() < 0.95 else (BTC,):
+            scene.world.publish(symbol, "tick", quote(r, scene, symbol))
+        scene.world.deliver_messages()
+    for _ in range(4):
+        await decide_together(r, scene)
+        await scene.world.quiet()
+
+
+async def look(r: Random, scene: Scene) -> None:
+    """The gateway looks at what is held, where a policy says what a breach does."""
+    if "actions" in scene.features:
+        before = len(scene.world.model.by_kind["of breaches"])
+        if r.random() < 0.5:  # tightened while something is held
+            scene.world.change_policy("main", {**policy(r), **said_of(r, scene)})
+        if r.random() < 0.25:
+            scene.world.go_on(r.choice([6, 12, 24]) * 3_600 * SECOND_NS)
+        message(r, scene)
+        scene.world.deliver_messages()
+        await scene.world.pass_time(0.3)
+        for fact in scene.world.model.by_kind["of breaches"][before:]:
+            scene.count(f"breach: {fact.get('action', 'taken back by a day')}")
+
+
+async def lift(r: Random, scene: Scene) -> None:
+    for seat in scene.world.seats.values():
+        if r.random() < 0.7 and scene.world.lift(seat):
+            scene.count("breach: taken back by a person")
 
 
 async def lost_tick(r: Random, scene: Scene) -> None:
@@ -310,6 +348,8 @@ async def bring(scene: Scene, fill: Fill) -> None:
     known = scene.world.model.orders().get(fill.client_order_id)
     if known is not None and known["state"] in ("cancelled", "rejected", "expired", "filled"):
         scene.count("fill: late")
+    if known is not None and scene.world.model.is_gone(fill.client_order_id):
+        scene.count("fill: of records that are gone")
     scene.world.delivered.append(fill)
     await scene.world.fill(fill)
 
@@ -380,12 +420,13 @@ async def change_policy(r: Random, scene: Scene) -> None:
     name = r.choice(["main", "other"])
     gone = r.random() < 0.2
     scene.count("policy: removed" if gone else "policy: changed")
-    scene.world.change_policy(name, None if gone else policy(r))
+    scene.world.change_policy(name, None if gone else {**policy(r), **said_of(r, scene)})
 
 
 async def list_policies(r: Random, scene: Scene) -> None:
     """As the API server has them: mostly nobody is halted."""
-    scene.world.list_policies({name: policy(r) for name in ("main", "other") if r.random() < 0.9})
+    specs = {name: policy(r) for name in ("main", "other") if r.random() < 0.9}
+    scene.world.list_policies(policies(r, scene, specs))
 
 
 async def calm(r: Random, scene: Scene) -> None:
@@ -393,7 +434,7 @@ async def calm(r: Random, scene: Scene) -> None:
     world = scene.world
     for source in world.model.halts() & {"operator", "file"}:
         world.resume(source)
-    world.list_policies({"main": {}, "other": {}})
+    world.list_policies(policies(r, scene, {"main": {}, "other": {}}))
     world.venue_goes(away=False)
 
 
@@ -406,7 +447,7 @@ async def deploy(r: Random, scene: Scene) -> None:
         scene.world.deploy(seat.name, revision, seat.contents[revision])
     else:
         revision = f"r{len(seat.contents) + 1}"
-        made = content(r, r.choice(["", "main", "main", "other"]))
+        made = content(r, scene, r.choice(["", "main", "main", "other"]))
         scene.world.deploy(seat.name, revision, made)
 
 
@@ -424,7 +465,7 @@ async def hand_over(r: Random, scene: Scene) -> None:
 
 async def deploy_to(r: Random, scene: Scene, seat: Seat) -> None:
     revision = f"r{len(seat.contents) + 1}"
-    scene.world.deploy(seat.name, revision, content(r, r.choice(["", "main", "other"])))
+    scene.world.deploy(seat.name, revision, content(r, scene, r.choice(["", "main", "other"])))
     await scene.world.quiet()
 
 
@@ -440,6 +481,12 @@ async def come_back(r: Random, scene: Scene) -> None:
         if seat.runner is None:
             await scene.world.arm(seat)
             scene.count("grant: fresh")
+
+
+async def prune(r: Random, scene: Scene) -> None:
+    if "prune" in scene.features and not any(_waits(scene.world, s) for s in scene.seats()):
+        await scene.world.prune()
+        scene.count("journal: pruned")
 
 
 async def restart(r: Random, scene: Scene) -> None:

@@ -11,9 +11,12 @@ from dataclasses import dataclass, field
 from decimal import Decimal, localcontext
 from typing import Any, NamedTuple
 
-from model_verdict import FRESH_NS, Asked, Price, PriceOf, is_cancel, verdict
+import model_breaches
+import model_votes
+from model_sizing import meant
+from model_verdict import FRESH_NS, Asked, Price, PriceOf, is_cancel, malformed, verdict
 from trading.instruments import Instrument
-from trading.signals import Cause, Side, Signal
+from trading.signals import Cause, Direction, Side, Signal
 
 Fact = dict[str, Any]
 ZERO = Decimal(0)
@@ -38,6 +41,8 @@ DEFAULTS: Mapping[str, Decimal] = {
     "max_concentration": ENDLESS,
     "max_open_orders": ENDLESS,
     "max_price_deviation": ENDLESS,
+    "max_value_at_risk": ENDLESS,
+    "max_correlation": ENDLESS,
 }
 SYMBOL_LIMITS = ("allowed_symbols", "blocked_symbols")
 
@@ -53,8 +58,8 @@ class Told(NamedTuple):
     """An outcome as a strategy learns of it; its number is its place, from 1."""
 
     signal: str
-    what: str  # "fill", or how the order ended
-    detail: str  # the fill's id, or the reason
+    what: str  # "fill", "sized", or how the order ended
+    detail: str  # the fill's id, the quantity, or the reason
 
 
 @dataclass
@@ -109,6 +114,8 @@ class DeskModel:
         self.by_kind[fact["is"]].append(fact)
         if fact["is"] in _STEPS:
             self.by_kind["of orders"].append(fact)
+        if fact["is"] in ("breached", "lifted"):
+            self.by_kind["of breaches"].append(fact)
 
     def of(self, kind: str, strategy: str) -> list[Fact]:
         return [each for each in self.by_kind[kind] if each["strategy"] == strategy]
@@ -146,6 +153,22 @@ class DeskModel:
                     found[fact["name"]] = fact["spec"]
         return found
 
+    def is_paused(self, strategy: str) -> bool:
+        return model_breaches.is_paused(self, strategy)
+
+    def in_force(self, policies: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+        """Of these, what can be read."""
+        if not self.asks_for_policies:
+            return {}
+        return {name: spec for name, spec in policies.items() if _readable(spec)}
+
+    @property
+    def reducing(self) -> bool:
+        """What bounds everybody and cannot be read: nobody knows how far."""
+        unreadable = [each for each in self.policies().values() if not _readable(each)]
+        bounding = any("desk" in each and not each.get("halted") for each in unreadable)
+        return self.asks_for_policies and bounding
+
     def strategies(self) -> list[str]:
         return list(dict.fromkeys(fact["strategy"] for fact in self.by_kind["deployed"]))
 
@@ -177,16 +200,27 @@ class DeskModel:
         written = [each["limits"] for each in contents]
         written += [each["limits"] for each in bounds if each.get("limits")]
         first = contents[0]
+        mode = "simulation"
+        if any(each["mode"] == "observation" for each in contents):
+            mode = "observation"
+        named = {each.get("policy", ""): None for each in contents}
+        readable = {name: policies[name] for name in named if _readable(policies.get(name))}
         return {
             "capital": Decimal(first["capital"]["amount"]),
+            "actions": model_breaches.sternest(list(readable.values())),
+            "calendar": model_breaches.calendar_of(policies.get(first.get("policy", ""), {})),
+            "sizings": [each["sizing"] for each in readable.values() if "sizing" in each],
+            "aggregations": {
+                (name, mode): {"windowSeconds": 5, "threshold": "0.3", **each["aggregation"]}
+                for name, each in readable.items()
+                if "aggregation" in each
+            },
             "symbols": set(first["symbols"]),
             "allowed": [
                 set(each["allowed_symbols"]) for each in written if each.get("allowed_symbols")
             ],
             "blocked": {symbol for each in written for symbol in each.get("blocked_symbols", ())},
-            "mode": "observation"
-            if any(c["mode"] == "observation" for c in contents)
-            else "simulation",
+            "mode": mode,
             "limits": {name: _tightest(name, contents, bounds) for name in DEFAULTS},
             "closing_only": any(self._may_only_close(each) for each in contents),
         }
@@ -259,15 +293,17 @@ class DeskModel:
 
     def day(self, strategy: str) -> Day:
         """A day begins with the equity that was known last; capital is neither gain nor loss."""
-        day, capital, start, peak, last = 0, None, ZERO, ZERO, ZERO
+        began_ns, capital, start, peak, last = 0, None, ZERO, ZERO, ZERO
+        calendar = model_breaches.UTC_DAYS
         for fact in self.facts:
             if fact["is"] == "terms" and fact["strategy"] == strategy:
-                now = fact["terms"]["capital"]
+                now, calendar = fact["terms"]["capital"], fact["terms"]["calendar"]
                 paid_in = now - (ZERO if capital is None else capital)
                 capital, start, peak, last = now, start + paid_in, peak + paid_in, last + paid_in
             elif fact["is"] == "valued" and fact["strategy"] == strategy:
-                if fact["at_ns"] // DAY_NS > day:
-                    day, start = fact["at_ns"] // DAY_NS, last
+                date_of = model_breaches.date_of
+                if date_of(fact["at_ns"], calendar) > date_of(began_ns, calendar):
+                    began_ns, start = fact["at_ns"], last
                 last = fact["equity"]
                 peak = max(peak, last)
         return Day(start, peak)
@@ -350,6 +386,17 @@ class DeskModel:
     def tell(self, strategy: str, signal: str, what: str, detail: str | None) -> None:
         self.note("told", strategy=strategy, told=Told(signal, what, detail or ""))
 
+    def votes_of(self, strategy: str) -> dict[str, Any]:
+        """By symbol, what it wanted: directions, confidences, when, and since when."""
+        names = {each["symbol"]: None for each in self.of("vote", strategy)}
+        return {
+            symbol: [
+                (each["direction"], each["confidence"], each["at_ns"], each["since_ns"])
+                for each in model_votes.votes(self, strategy, symbol)
+            ]
+            for symbol in names
+        }
+
     # ---- the market
 
     def message(self, symbol: str, kind: str, sequence: int, at_ns: int, price: Any) -> None:
@@ -362,6 +409,7 @@ class DeskModel:
             at_ns=at_ns,
             price=price,
             arrived_ns=self.monotonic_ns,
+            wall_ns=self.wall_ns,
         )
         self._unpark()
 
@@ -387,18 +435,27 @@ class DeskModel:
         last = [f["sequence"] for f in self.heard() if f["stream"] == cause.stream]
         return not self.market_clock or (bool(last) and last[-1] >= cause.sequence)
 
-    def moment(self, cause: Cause) -> tuple[int, PriceOf]:
-        """Time and prices that a signal of that cause is judged by."""
+    def moment_now(self) -> tuple[int, PriceOf] | None:
+        """What a look is made at; None: the market's time is not known yet."""
         heard = self.heard()
         if not self.market_clock:
             return self.wall_ns, lambda symbol: self._latest(symbol, heard, None)
+        if not heard:
+            return None
+        return heard[-1]["at_ns"], lambda symbol: self._latest(symbol, heard, 0)
+
+    def moment(self, cause: Cause) -> tuple[int, PriceOf, list[Fact]]:
+        """Time and prices that a signal of that cause is judged by, and what was heard by then."""
+        heard = self.heard()
+        if not self.market_clock:
+            return self.wall_ns, lambda symbol: self._latest(symbol, heard, None), heard
         if not self.has_arrived(cause):
-            return cause.at_ns, lambda _: None
+            return cause.at_ns, lambda _: None, []
         place = [n for n, f in enumerate(heard) if _is_of(f, cause)]
         if not place:  # it was lost on the way: nobody knows what stood there
-            return cause.at_ns, lambda symbol: self._latest(symbol, heard, FRESH_NS + 1)
+            return cause.at_ns, lambda symbol: self._latest(symbol, heard, FRESH_NS + 1), []
         stood = heard[: place[0] + 1]
-        return stood[-1]["at_ns"], lambda symbol: self._latest(symbol, stood, 0)
+        return stood[-1]["at_ns"], lambda symbol: self._latest(symbol, stood, 0), stood
 
     # ---- signals
 
@@ -438,6 +495,7 @@ class DeskModel:
         self._finish()
 
     def pass_time(self, seconds: float) -> None:
+        model_breaches.look(self)
         self.now_s += seconds
         self._unpark()
 
@@ -465,8 +523,11 @@ class DeskModel:
 
     def _judge_order(self, waiting: Waiting) -> None:
         signal, submission = waiting.signal, waiting.submission
-        now_ns, price_of = self.moment(signal.cause)
+        now_ns, price_of, stood = self.moment(signal.cause)
         strategy, own = submission.strategy, submission.own
+        refusal = ""
+        if signal.direction is not None:
+            signal, refusal = meant(self, strategy, signal, price_of, stood)
         asked = Asked(self, strategy, signal, now_ns, price_of, own=own)
         if not (self.venue_available or self.halted or asked.observed):
             self._decide(waiting, "venue_unavailable")
@@ -475,8 +536,12 @@ class DeskModel:
             self.note(
                 "valued", strategy=strategy, at_ns=now_ns, equity=asked.equity, by=submission.key
             )
+        if not malformed(asked):
+            model_votes.vote(asked, submission.key)
         reason = verdict(asked)
-        if reason is None and not asked.observed:
+        if reason == "invalid_quantity" and signal.direction is not None and not signal.quantity:
+            reason = refusal or (None if signal.direction is Direction.NONE else reason)
+        elif reason is None and not asked.observed:
             self._order(submission, asked)
         self._decide(waiting, reason)
 
@@ -527,6 +592,9 @@ class DeskModel:
             elif is_cancel(signal):
                 self.note("leaves", strategy=strategy, id=f"{signal.cancels}-0", cancel=True)
             elif f"{signal.id}-0" in made:
+                if signal.direction is not None:
+                    quantity = made[f"{signal.id}-0"]["quantity"]
+                    self.tell(strategy, signal.id, "sized", str(quantity))
                 self.note("leaves", strategy=strategy, id=f"{signal.id}-0", cancel=False)
             else:
                 self.tell(strategy, signal.id, "cancelled", None)  # only observed
@@ -578,7 +646,7 @@ class DeskModel:
         order = self.orders().get(fill["id"])
         strategy = order["strategy"] if order else fill["strategy"]
         wrong = order and (order["symbol"], order["side"]) != (fill["symbol"], fill["side"])
-        if strategy not in self.strategies() or wrong:
+        if strategy not in self.strategies() or wrong or self.is_gone(fill["id"]):
             self.note("stray", fill=fill["fill"])
             return "stray"
         waited = order is not None and not is_open(order) and at_work(order)
@@ -608,6 +676,17 @@ class DeskModel:
                 self._keep(each)
         self.submissions, self.queue, self.waiting = [], [], []
         self.note("restarted")
+
+    def prune(self, applied: Mapping[str, int]) -> None:
+        """Just after a seal and a restart: what has ended, and was heard of, is gone."""
+        for order in self.orders().values():
+            signal = order["id"].rpartition("-")[0]
+            untold = self.told(order["strategy"])[applied[order["strategy"]] :]
+            if not at_work(order) and not any(each.signal == signal for each in untold):
+                self.note("gone", id=order["id"])
+
+    def is_gone(self, order_id: str) -> bool:
+        return any(each["id"] == order_id for each in self.by_kind["gone"])
 
 
 def outstanding(order: Fact) -> Decimal:
@@ -642,8 +721,8 @@ def _signed(fill: Fact) -> Decimal:
     return quantity if fill["side"] is Side.BUY else -quantity
 
 
-def _readable(policy: Mapping[str, Any]) -> bool:
-    return set(policy.get("limits") or {}) <= {*DEFAULTS, *SYMBOL_LIMITS}
+def _readable(policy: Mapping[str, Any] | None) -> bool:
+    return policy is not None and set(policy.get("limits") or {}) <= {*DEFAULTS, *SYMBOL_LIMITS}
 
 
 def _tightest(

@@ -13,7 +13,7 @@ from math import ceil
 from pathlib import Path
 from random import Random
 
-from desk_draws import Scene, content, policy
+from desk_draws import FEATURES, Scene, content, policies, policy
 from desk_happenings import (
     answer,
     bad_message,
@@ -33,9 +33,13 @@ from desk_happenings import (
     halt,
     hand_over,
     leave,
+    lift,
     list_policies,
+    look,
     lose_runner,
     lost_tick,
+    market_runs,
+    prune,
     repeat,
     replaced,
     restart,
@@ -62,6 +66,9 @@ Happening = Callable[[Random, Scene], Awaitable[None]]
 HAPPENINGS: Mapping[str, tuple[Happening, float]] = {
     "tick": (tick, 8),
     "lost_tick": (lost_tick, 1),
+    "market_runs": (market_runs, 3),
+    "look": (look, 16),
+    "lift": (lift, 0.5),
     "bad_message": (bad_message, 1),
     "decide": (decide, 30),
     "decide_together": (decide_together, 5),
@@ -94,8 +101,10 @@ HAPPENINGS: Mapping[str, tuple[Happening, float]] = {
     "lose_runner": (lose_runner, 0.1),
     "come_back": (come_back, 1),
     "restart": (restart, 0.5),
+    "prune": (prune, 2),
 }
 NAMES = list(HAPPENINGS)
+SHARE = 0.15  # of the stories have any one of what most leave out
 _WEIGHTS = [weight for _, weight in HAPPENINGS.values()]
 # For who chooses evenly, or nearly so: what is rare is never met in 50,000 steps. A flood takes
 # a second: it is left to the seeded stories.
@@ -109,12 +118,15 @@ WEIGHED = [
 
 # What a run of a million must have met, or the generator does not do what it says.
 DETAILS = (
-    "answer: garbled", "call: answer lost", "call: answered", "call: held back",
+    "answer: garbled", "breach: alert", "breach: pause", "breach: taken back by a day",
+    "breach: taken back by a person", "call: answer lost", "call: answered", "call: held back",
     "call: never arrived", "call: refused", "cancel: answer lost", "cancel: answered",
     "cancel: never arrived", "cause: lost", "cause: of another time", "clock: a long wait",
     "clock: midnight",
     "clock: stepped", "deploy: one from before", "fence: went back", "fill: counted",
-    "fill: foreign", "fill: late", "fill: repeated", "fill: stray", "grant: fresh",
+    "fill: foreign", "fill: late",
+    "fill: of records that are gone", "fill: repeated", "fill: stray", "grant: fresh",
+    "journal: pruned",
     "grant: switched", "halt: file", "halt: operator", "message: lost", "policy: changed",
     "policy: removed", "restart: with signals waiting", "signal: again", "signal: cancel",
     "signal: closing", "signal: order", "signal: twice in a batch", "signal: wrong",
@@ -125,12 +137,14 @@ DETAILS = (
 _NOT_HERE = {
     Reason.PAUSED, Reason.UNKNOWN_CALLER, Reason.UNKNOWN_STRATEGY, Reason.JOURNAL_UNAVAILABLE,
     Reason.NOT_WARM, Reason.VENUE_REJECTED, Reason.NO_VENUE,
-    # The model does not know these yet.
-    Reason.MAX_VALUE_AT_RISK, Reason.MAX_CORRELATION, Reason.TOO_FEW_SAMPLES,
-    Reason.NO_CONSENSUS, Reason.NOT_SIZED,
 }  # fmt: skip
 REASONS = ("accepted", *(each.value for each in Reason if each not in _NOT_HERE))
-_RARE = {"flood", "queue_full"}
+_RARE = {
+    "flood",
+    "queue_full",
+    "breach: taken back by a day",
+    "fill: of records that are gone",
+}
 
 
 def some_story(r: Random, steps: int) -> list[Step]:
@@ -143,14 +157,18 @@ def some_story(r: Random, steps: int) -> list[Step]:
 
 async def begin(folder: Path, seed: int) -> Scene:
     """A desk with two or three strategies that trade."""
-    r = Random(seed)
-    world = DeskWorld(folder, market_clock=r.random() < 0.7, asks_for_policies=r.random() < 0.5)
-    scene = Scene(world)
+    r, besides = Random(seed), Random(f"{seed} besides")  # which a story without has no draw of
+    features = frozenset(each for each in FEATURES if besides.random() < SHARE)
+    market_clock, asks = r.random() < 0.7, r.random() < 0.5
+    world = DeskWorld(folder, market_clock=market_clock, asks_for_policies=asks or bool(features))
+    scene = Scene(world, features=features)
+    for each in features:
+        scene.count(f"story: {each}")
     if r.random() < 0.9:
-        world.list_policies({"main": {}, "other": policy(r)})
+        world.list_policies(policies(besides, scene, {"main": {}, "other": policy(r)}))
     for n in range(r.choice([2, 2, 3])):
         name = f"s{n + 1}"
-        world.deploy(name, "r1", content(r, r.choice(["", "main"])))
+        world.deploy(name, "r1", content(r, scene, r.choice(["", "main"])))
         await world.quiet()
         await world.arm(world.seats[name])
     world.compare()

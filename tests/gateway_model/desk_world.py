@@ -8,12 +8,13 @@ the model, and `compare` raises `Differs` where the two do not say the same. Wha
 import asyncio
 import json
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import model_breaches
 from desk_driver import HASH, TOKEN, DeskDriver, Runner
 from desk_model import DeskModel, Fact, outstanding
 from handover.messages import (
@@ -24,6 +25,7 @@ from handover.messages import (
     Mark,
     OrderEnd,
     OrderFill,
+    OrderSized,
     Outcome,
     Outcomes,
     Phase,
@@ -37,22 +39,30 @@ from handover.messages import (
     Welcome,
 )
 from hostile_venue import HostileVenue
+from model_samples import samples
 from risk_gateway.callers import Runners
 from risk_gateway.desk import deployment_of
 from risk_gateway.halt_file import HaltFile
 from risk_gateway.lanes import Leaving
+from risk_gateway.pruning import pruned
+from risk_gateway.records import Kind, Started, record, started_key
+from risk_gateway.sealing import made_of, seal_record
 from risk_gateway.settings import Clock
 from risk_gateway.settle import Settler
-from risk_gateway.strategy import Strategy
+from risk_gateway.strategy import BREACH, Strategy
+from risk_gateway.verification import verified
 from stratops_api.v1 import order_execution_pb2 as pb
 from stratops_wire.scalars import ORDER_STATES, REASONS
 from trading.fills import Fill
 from trading.orders import OrderState
 from trading.reasons import Reason
+from trading.scopes import Level, Scope
 from trading.signals import Side, Signal
+from trading.votes import Box
 
 CLOSE_ENOUGH = Decimal("1e-12")  # a share of a cost is rounded once, at 18 digits
 SIDES = (Side.BUY, Side.SELL)
+_MARKED_S = 5.2  # by then what looks have moved is on disk
 _IDLE, _LONG_IDLE = 3, 50  # turns of the loop without anything to write
 START_NS = 1_700_000_000 * 10**9
 
@@ -65,6 +75,15 @@ class ClockedDesk(DeskDriver):
     """One whose clocks are in the test's hand."""
 
     time = [START_NS, 10**9]  # the wall's, and a monotonic one
+    between: Callable[[Path], None] | None = (
+        None  # what is done to the journal before the next life
+    )
+
+    def close(self) -> None:
+        super().close()
+        between, self.between = self.between, None
+        if between is not None:
+            between(self.journal.path)
 
     @staticmethod
     def wall_ns() -> int:
@@ -222,11 +241,20 @@ class DeskWorld:
         self._begin_life()
 
     def _begin_life(self) -> None:
+        self._note_settings()
         self.halt_file = HaltFile(self.folder, self.driver.state, self.driver.desk.bounds)
         self.halt_file.look()
         self.settler = Settler(self.driver.state, self.venue, self.driver.desk.execution)  # type: ignore[arg-type]  # its calls
         self.model.now_s = self.driver.now
         self.driver.venue_available = self.model.venue_available
+
+    def _note_settings(self) -> None:
+        """As a gateway does: what is made of the journal alone goes by them."""
+        driver = self.driver
+        asks, instruments = driver.asks_for_policies, driver.state.instruments
+        body = Started(driver.clock, asks, False, instruments)  # no field is optional
+        written = record(Kind.STARTED, body, self.now_ns, key=started_key(driver.journal.last))
+        driver.journal.append([written])
 
     def close(self) -> None:
         self.driver.close()
@@ -294,6 +322,7 @@ class DeskWorld:
 
     async def pass_time(self, seconds: float) -> None:
         """The gateway is awake, and its runners say that they live."""
+        self.driver.desk.breaches._next_look = 0.0  # however long the last look took
         for _ in range(round(seconds / 0.02)):
             for seat in self.seats.values():
                 if seat.runner is not None:
@@ -543,11 +572,43 @@ class DeskWorld:
 
     # ---- another life
 
-    async def restart(self) -> None:
+    async def prune(self) -> None:
+        """All that is older than now is deleted, and the desk goes on from what was kept."""
         await self.quiet()
+        if self.driver.state.policies.act:
+            await self.pass_time(_MARKED_S)
+        self.compare()
+        driver = self.driver
+        driver.journal.append([seal_record(made_of(driver.archive), self.now_ns)])
+        await self.quiet()
+        driver.between = _prune
+        applied = {name: self._applied(seat) for name, seat in self.seats.items()}
+        await self.restart(of_prune=applied)
+
+    def _applied(self, seat: Seat) -> int:
+        """The last outcome that its last batch knew of."""
+        runners = [each for each in (seat.runner, seat.former) if each is not None and each.sent]
+        sent = runners[0].sent if runners else None
+        return sent.mark.outcome if sent else 0
+
+    def lift(self, seat: Seat) -> bool:
+        """A person takes back what its breaches have done; whether there were any."""
+        limits = list(model_breaches.in_force(self.model, seat.name))
+        if limits:
+            scope = Scope(Level.STRATEGY, seat.name)
+            self.driver.desk.resume("looked at", scope, BREACH, "ana")
+            self.model.note("lifted", strategy=seat.name, limits=limits)
+        return bool(limits)
+
+    async def restart(self, of_prune: Mapping[str, int] | None = None) -> None:
+        await self.quiet()
+        if self.driver.state.policies.act and of_prune is None:
+            await self.pass_time(_MARKED_S)
         self.compare()
         self.driver.again()
         self.model.restart()
+        if of_prune is not None:
+            self.model.prune(of_prune)
         self.compared = len(self.model.facts)
         self.leaving.clear()
         self.answers.clear()
@@ -584,6 +645,9 @@ class DeskWorld:
         self._compare_verdicts([each for each in news if each["is"] == "decided"])
         self.same("leaves for the venue", sorted(wanted), sorted(left))
         self.same("halts", self.model.halts(), set(self.driver.state.halts))
+        kept = self.driver.state.pools.prospects.samples.kept
+        found = [(each.at_ns, each.interval_s, dict(each.mids)) for each in kept]
+        self.same("samples", [tuple(each) for each in samples(self.model)], found)
         for seat in self.seats.values():
             self._compare_outcomes(seat)
             self.same(seat.name, self._modelled(seat.name), self._seen(self.strategy(seat)))
@@ -643,6 +707,11 @@ class DeskWorld:
             "capital": terms["capital"],
             "mode": terms["mode"],
             "closing only": terms["closing_only"],
+            "votes": model.votes_of(name),
+            "breaches": {
+                limit: each["action"]
+                for limit, each in model_breaches.in_force(model, name).items()
+            },
             **terms["limits"],
         }
 
@@ -671,6 +740,12 @@ class DeskWorld:
             "capital": account.terms.capital,
             "mode": strategy.mode,
             "closing only": bool(strategy.closing_only),
+            "breaches": {
+                limit: breach.action
+                for (scope, limit), breach in self.driver.state.breaches.items()
+                if scope == Scope(Level.STRATEGY, strategy.name)
+            },
+            "votes": _votes_in(self.driver.state.pools.votes.boxes, strategy.name),
             **{name: Decimal(getattr(limits, name)) for name in names},
         }
 
@@ -706,10 +781,26 @@ def _alike(wanted: Any, found: Any) -> bool:
     return False
 
 
+def _prune(path: Path) -> None:
+    """It has to be a proven one afterwards as well."""
+    pruned(path, 0, 2**62)
+    verified(path)
+
+
+def _votes_in(boxes: Mapping[str, Mapping[str, Box]], strategy: str) -> dict[str, Any]:
+    return {
+        symbol: [(v.direction, v.confidence, v.at_ns, v.since_ns) for v in by[strategy].votes]
+        for symbol, by in boxes.items()
+        if strategy in by
+    }
+
+
 def _told(outcome: Outcome) -> tuple[str, str, str]:
     what = outcome.what
     if isinstance(what, OrderFill):
         return outcome.signal_id, "fill", what.fill_id
+    if isinstance(what, OrderSized):
+        return outcome.signal_id, "sized", str(what.quantity)
     assert isinstance(what, OrderEnd)  # nothing is modified here
     return outcome.signal_id, str(what.state), str(what.reason or "")
 

@@ -10,6 +10,7 @@ import sys
 import time
 from random import Random
 
+import desk_stories
 from desk_stories import Result, never_happened, shrunk, some_story, tell
 from desk_world import Differs
 from quiet_log import quiet
@@ -52,7 +53,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=Random().randrange(2**32))
     parser.add_argument("--events", type=int, default=1_000_000)
+    parser.add_argument("--share", type=float, default=desk_stories.SHARE)
     asked = parser.parse_args()
+    desk_stories.SHARE = asked.share
     print(f"seed {asked.seed}, {asked.events:,} events", flush=True)
     began = time.monotonic()
     with quiet():

@@ -10,6 +10,8 @@ from decimal import Decimal
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from model_samples import correlation, value_at_risk
+from model_votes import has_consensus
 from trading.instruments import Instrument
 from trading.signals import Action, Side, Signal
 
@@ -174,6 +176,7 @@ def whole(asked: Asked) -> str | None:
     signal = asked.signal
     fractions = [each for each in (signal.confidence, signal.max_slippage) if each is not None]
     fine = all(each.is_finite() and 0 <= each <= 1 for each in fractions)
+    fine = fine and (signal.size is None or signal.direction is not None)
     return None if fine and 1 <= signal.priority <= 10 else "invalid_signal"
 
 
@@ -218,7 +221,9 @@ def something_to_close(asked: Asked) -> str | None:
 
 
 def may_open(asked: Asked) -> str | None:
-    return "reducing_only" if asked.own or asked.terms["closing_only"] else None
+    only_closing = asked.own or asked.terms["closing_only"] or asked.model.reducing
+    only_closing = only_closing or asked.model.is_paused(asked.strategy)
+    return "reducing_only" if only_closing else None
 
 
 def manifest_symbols(asked: Asked) -> str | None:
@@ -427,7 +432,19 @@ IF_WRITTEN: tuple[tuple[str, tuple[Check, ...]], ...] = (
     ("max_gross_exposure", (exposure_known, gross_exposure)),
     ("max_net_exposure", (exposure_known, net_exposure)),
     ("max_concentration", (exposure_known, concentration)),
+    ("max_value_at_risk", (value_at_risk,)),
+    ("max_correlation", (correlation,)),
 )
+
+
+def consensus(asked: Asked) -> str | None:
+    written = asked.terms["aggregations"]
+    return "no_consensus" if written and not has_consensus(asked) else None
+
+
+def malformed(asked: Asked) -> bool:
+    """Then it is nobody's vote."""
+    return any(check(asked) for check in (instrument, whole, expiry))
 
 
 def verdict(asked: Asked) -> str | None:
@@ -437,7 +454,7 @@ def verdict(asked: Asked) -> str | None:
             return reason
     written = (each for name, each in IF_WRITTEN if asked.limit(name) != Decimal("Infinity"))
     opening = (*OPENING, *(check for checks in written for check in checks))
-    for check in CLOSING if asked.closing else (*opening, self_trade):
+    for check in CLOSING if asked.closing else (*opening, self_trade, consensus):
         if reason := check(asked):
             return reason
     return None

@@ -39,7 +39,7 @@ def want(direction: Direction, **fields: Any) -> Signal:
 
 
 def ask(account: StrategyAccount, direction: Direction, **fields: Any) -> Intended:
-    return intended(account, want(direction, **fields), lambda _: TOUCH, NOW, unsampled)
+    return intended(account, want(direction, **fields), lambda _: TOUCH, unsampled)
 
 
 def order(account: StrategyAccount, direction: Direction, **fields: Any) -> tuple[Side, Decimal]:
@@ -157,7 +157,7 @@ def test_what_is_no_intention_stays_as_it_is() -> None:
     plain = Signal("x", "BTCUSDT", Cause("BTCUSDT", "tick", 1, NOW), NOW, quantity=D(3))
     cancel = want(LONG, action=Action.CANCEL)
     for signal in (plain, cancel):
-        assert intended(account_of(), signal, lambda _: TOUCH, NOW, unsampled) == Intended(signal)
+        assert intended(account_of(), signal, lambda _: TOUCH, unsampled) == Intended(signal)
 
 
 def test_a_size_without_a_direction_is_not_passed_over() -> None:
@@ -180,9 +180,17 @@ def test_volatility_is_made_of_sampled_prices() -> None:
         SizingMethod.VOLATILITY_TARGET, cap=D(1), volatility=D("0.5"), step_s=60, returns=3
     )
     account = account_of(target)
-    found = intended(account, want(LONG), lambda _: TOUCH, NOW, sampled)
+    found = intended(account, want(LONG), lambda _: TOUCH, sampled)
     assert asked == [("BTCUSDT", 60, 4)]
     (by,) = found.sized
     assert by.volatility is not None
     assert 8.3 < by.volatility < 8.4
     assert found.signal.quantity == D("5.9")  # 10000 * 0.06 / 101
+
+
+def test_what_is_sized_and_never_checked_values_nobody() -> None:
+    """A signal that is repeated, or whose venue is away, comes to no check."""
+    account = account_of(held="10")
+    before = account.watermarks
+    assert intended(account, want(LONG), lambda _: Touch(D(199), D(201)), unsampled).sized
+    assert account.watermarks == before

@@ -126,3 +126,13 @@ def test_another_run_that_began_earlier_is_no_past_of_this_one() -> None:
     for sequence in (1, 2):
         tape.append("BTCUSDT/book", sequence, quote_of("BTCUSDT", sequence))
     assert stood(tape, 4, step_ns=10, count=4)[:2] == [None, None]
+
+
+def test_what_stood_in_a_run_before_is_no_past_of_this_one() -> None:
+    """Its times come again: what is found among them depends on where a search happens to look."""
+    tape, second_ns = Tape(), 10**9
+    for place, at_s in enumerate([10, 20, 30, 40, 50, 60, 25, 35, 45], start=1):
+        quote = Quote("BTCUSDT", place, at_s * second_ns, 99.0, 1.0, 101.0, 2.0)
+        tape.append("BTCUSDT/tick", place, quote)
+    assert stood(tape, 9, step_ns=10 * second_ns, count=4) == [None, 7, 8, 9]
+    assert stood(tape, 6, step_ns=10 * second_ns, count=4) == [3, 4, 5, 6]
