@@ -60,6 +60,26 @@ async def test_without_a_price_nothing_is_said_of_what_is_unrealised(desk: DeskD
     assert Decimal(found.desk.realized_pnl) == 9
 
 
+def held(desk: DeskDriver) -> dict[str, Decimal]:
+    found = books_of(desk.state.strategies.values(), desk.market.latest)
+    return {each.strategy: Decimal(each.quantity) for each in found.positions}
+
+
+async def test_books_tell_no_fill_that_is_not_on_disk_yet(desk: DeskDriver) -> None:
+    await traded(desk)
+    desk.desk.fill_book.take(fill("s1", 9, quantity="5"), lambda: None)
+    assert desk.strategy.account.positions["BTCUSDT"].quantity == 7
+    assert held(desk) == {"s": 2, "t": 1}
+    await desk.settled()
+    assert held(desk) == {"s": 7, "t": 1}
+
+
+async def test_books_are_the_same_after_a_restart(desk: DeskDriver) -> None:
+    await traded(desk)
+    before = held(desk)
+    assert held(desk.again()) == before == {"s": 2, "t": 1}
+
+
 @pytest.mark.servers
 async def test_books_and_explanations_are_answered_over_grpc(stack: Stack) -> None:
     await stack.deploy()
