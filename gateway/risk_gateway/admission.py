@@ -39,6 +39,7 @@ CAUSE_WAIT_S = 1.0
 # Submissions being written; beyond it signals stay in the queue, so that a slow disk fills the
 # queue, and not the memory.
 _MOST_WRITING = 256
+_AT_A_TIME = 25  # decisions, before the loop may turn to others: who asks for books, or halts
 
 
 class Admission:
@@ -135,7 +136,7 @@ class Admission:
         self._scheduled = False
         if self._state.journal.waiting >= _MOST_WRITING:
             return  # `_durable` comes back to it
-        for waiting in self._queue.take():
+        for waiting in self._queue.take(_AT_A_TIME):
             self._meet(waiting)
         self._tell_of_room()
         if self._queue.size:
