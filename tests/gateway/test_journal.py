@@ -75,7 +75,7 @@ async def test_whoever_else_is_on_the_loop_waits_for_a_part_of_a_large_commit_on
     while journal.waiting:
         turns.add(len(told))
         await asyncio.sleep(0)
-    assert max(b - a for a, b in pairwise(sorted(turns | {len(told)}))) <= 100
+    assert max(b - a for a, b in pairwise(sorted(turns | {len(told)}))) <= 25
     assert told == list(range(2_000))
 
 
