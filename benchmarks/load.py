@@ -16,6 +16,7 @@ from handover import messages as m
 from stratops_api.v1.risk_gateway_pb2_grpc import RiskGatewayStub
 from stratops_wire.gateway_client import GatewayClient
 from stratops_wire.session import gateway_message_from_proto
+from trading.ids import signal_id
 from trading.signals import Cause, Side, Signal
 
 RUNNER = "the runner's"
@@ -91,8 +92,8 @@ class Load:
         now = time.time_ns()
         cause = Cause("BTCUSDT", "tick", self._number, now)
         made = tuple(
-            Signal(f"load-{number}", "BTCUSDT", cause, now, side=_SIDES[number % 2],
-                   quantity=_QUANTITY)
+            Signal(signal_id("s", "load", cause.stream, cause.sequence, number), "BTCUSDT", cause,
+                   now, side=_SIDES[number % 2], quantity=_QUANTITY)
             for number in itertools.islice(self._names, signals)
         )  # fmt: skip
         await say(self._call, m.Batch(self._epoch, self._number, m.Mark(self._number), made))

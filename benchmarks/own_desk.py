@@ -19,6 +19,7 @@ from risk_gateway.lanes import Leaving
 from risk_gateway.market_view import MarketView
 from risk_gateway.settings import Clock
 from risk_gateway.state import Outside, State
+from trading.ids import signal_id
 from trading.market import Quote
 from trading.signals import Cause, Side, Signal
 
@@ -56,8 +57,8 @@ class OwnDesk:
         """Buys and sells in turn."""
         self._number += 1
         made = tuple(
-            Signal(f"own-{number}", "BTCUSDT", _CAUSE, 1, side=_SIDES[number % 2],
-                   quantity=quantity)
+            Signal(signal_id("s", "own", _CAUSE.stream, self._number, number), "BTCUSDT", _CAUSE,
+                   1, side=_SIDES[number % 2], quantity=quantity)
             for number in itertools.islice(self._names, signals)
         )  # fmt: skip
         return Batch(1, self._number, Mark(self._number), made)

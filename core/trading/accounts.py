@@ -408,7 +408,7 @@ class StrategyAccount:
 
     def is_in(self, symbol: str) -> bool:
         """Whether it holds any, or has orders at work in it."""
-        return bool(self._at_work[symbol] or self.ledger.position(symbol).quantity)
+        return bool(self._at_work[symbol] or self.ledger.quantity(symbol))
 
     def pnl(self, market: Market) -> Pnl:
         """Unrealised at mid, at whatever prices are known, old ones too: for reading."""

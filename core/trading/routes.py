@@ -42,9 +42,13 @@ class Routes:
         for one, other in combinations(self.all, 2):
             _check_apart(one, other)
         self.venues = frozenset(route.venue for route in self.all)
+        self._straight = {venue: Destination(venue) for venue in self.venues}
 
     def route(self, account: str, symbol: str) -> Route | None:
-        return next((route for route in self.all if route.takes(account, symbol)), None)
+        for route in self.all:
+            if route.takes(account, symbol):
+                return route
+        return None
 
     def destination(self, account: str, symbol: str, held_at: str = "") -> Destination:
         """`held_at`: the venue where the strategy has a position or orders in that symbol already.
@@ -57,7 +61,7 @@ class Routes:
         if held_at and held_at not in self.venues:
             return Destination("", f"{symbol} is at venue {held_at}, which the desk no longer has")
         if held_at in ("", routed):
-            return Destination(routed)
+            return self._straight[routed]
         goes = f"to venue {routed}" if routed else "nowhere"
         why = f"{symbol} is at venue {held_at} and its route goes {goes}: only what closes"
         return Destination(held_at, why)

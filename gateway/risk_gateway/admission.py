@@ -8,6 +8,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from itertools import chain
 from time import perf_counter_ns
 
 from handover.messages import Batch, Outcome
@@ -39,6 +40,7 @@ CAUSE_WAIT_S = 1.0
 # Submissions being written; beyond it signals stay in the queue, so that a slow disk fills the
 # queue, and not the memory.
 _MOST_WRITING = 256
+_AT_A_TIME = 25  # decisions, before the loop may turn to others: who asks for books, or halts
 
 
 class Admission:
@@ -135,7 +137,7 @@ class Admission:
         self._scheduled = False
         if self._state.journal.waiting >= _MOST_WRITING:
             return  # `_durable` comes back to it
-        for waiting in self._queue.take():
+        for waiting in self._queue.take(_AT_A_TIME):
             self._meet(waiting)
         self._tell_of_room()
         if self._queue.size:
@@ -232,14 +234,15 @@ class Admission:
         if submission.batch.number:
             records.append(_batch_record(strategy, submission.batch, self._state.pools, at_ns))
         records += self._new_terms(strategy, submission, at_ns)
-        for decision in submission.decided:
+        decisions = submission.decided
+        for decision in decisions:
             has_outcome = _is_sized(decision) or _ends(strategy, decision)
             number = strategy.next_outcome() if has_outcome else None
             records.append(_decision_record(strategy, decision, at_ns, number))
             if number is not None:
                 outcomes.append(verdict_outcome(number, decision))
         self._state.journal.append(
-            records, lambda: self._durable(strategy, submission, tuple(outcomes))
+            records, lambda: self._durable(strategy, submission, decisions, tuple(outcomes))
         )
 
     def _new_terms(
@@ -255,10 +258,14 @@ class Admission:
             yield record(Kind.TERMS, strategy.terms[key], at_ns, key=key)
 
     def _durable(
-        self, strategy: Strategy, submission: Submission, outcomes: tuple[Outcome, ...]
+        self,
+        strategy: Strategy,
+        submission: Submission,
+        decisions: Sequence[Decided],
+        outcomes: tuple[Outcome, ...],
     ) -> None:
-        decisions = submission.decided
         verdicts = tuple(decision.verdict for decision in decisions)
+        self._count(strategy, decisions)
         for decision in decisions:
             self._tell(strategy, decision)
         for outcome in outcomes:
@@ -282,25 +289,37 @@ class Admission:
         if submission.done is not None:
             submission.done(submission.decided[0])
 
+    def _count(self, strategy: Strategy, decisions: Sequence[Decided]) -> None:
+        """A batch at a time: most of it is alike."""
+        counts, label = self._state.counts, self._state.label
+        alike = Counter((each.signal.symbol, each.signal.side) for each in decisions)
+        for (symbol, side), times in alike.items():
+            counts.signals[strategy.name, label(symbol), side] += times
+        refused = [each for each in decisions if each.reason is not None]
+        if len(refused) < len(decisions):
+            counts.checks["all", "passed"] += len(decisions) - len(refused)
+        for decision in refused:
+            self._count_refused(strategy, decision)
+        for bypassed in chain.from_iterable(each.bypassed for each in decisions):
+            counts.checks[bypassed, "bypassed"] += 1
+
+    def _count_refused(self, strategy: Strategy, decision: Decided) -> None:
+        reason, counts = decision.reason, self._state.counts
+        assert reason is not None
+        counts.checks[reason, "refused"] += 1
+        counts.violations[reason, strategy.name] += 1
+        counts.rejected[strategy.name, reason] += 1
+        if decision.scope or reason in LIMIT_NAMES:
+            level = decision.scope.partition(" ")[0] or "strategy"
+            counts.levels[level, reason] += 1
+
     def _tell(self, strategy: Strategy, decision: Decided) -> None:
-        signal, counts = decision.signal, self._state.counts
+        signal = decision.signal
         self._undurable[signal.id] -= 1
         if not self._undurable[signal.id]:
             del self._undurable[signal.id]
         strategy.tally.decided(decision)
         strategy.recent.append(decision)
-        counts.signals[strategy.name, self._state.label(signal.symbol), signal.side] += 1
-        if decision.reason is None:
-            counts.checks["all", "passed"] += 1
-        else:
-            counts.checks[decision.reason, "refused"] += 1
-            counts.violations[decision.reason, strategy.name] += 1
-            counts.rejected[strategy.name, decision.reason] += 1
-            if decision.scope or decision.reason in LIMIT_NAMES:
-                level = decision.scope.partition(" ")[0] or "strategy"
-                counts.levels[level, decision.reason] += 1
-        for bypassed in decision.bypassed:
-            counts.checks[bypassed, "bypassed"] += 1
         if decision.order is not None:
             strategy.tally.orders += 1
             strategy.told.order(decision.order)

@@ -1,4 +1,7 @@
-"""The books as they are asked for: positions and P&L by strategy, by symbol, and of the desk."""
+"""The books as they are asked for: positions and P&L by strategy, by symbol, and of the desk.
+
+By the fills that are on disk, and no others: so nobody has to wait for those that are not.
+"""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -20,7 +23,7 @@ def books_of(strategies: Iterable[Strategy], market: Market, symbol: str = "") -
     lines = [
         (strategy.name, position, _unrealized(position, market))
         for strategy in strategies
-        for position in strategy.account.positions.values()
+        for position in strategy.told.positions.values()
         if symbol in ("", position.symbol)
     ]
     by_strategy: defaultdict[str, list[_Line]] = defaultdict(list)

@@ -215,7 +215,7 @@ class FillBook:
             counts.fills[strategy.name, self._state.label(fill.symbol), fill.side] += 1
         counts.position_updates += 1
         counts.fill_latency.observe((perf_counter_ns() - received_ns) / 1_000)
-        strategy.told.position(fill.symbol, position.quantity)
+        strategy.told.position(position)
         strategy.traded[fill.symbol] = LastTrade(outcome.number, fill.at_ns)
         self._execution.tell(strategy, after, outcome)
         self._state.outside.publish(self._update(strategy, position))

@@ -11,6 +11,7 @@ import queue
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import astuple, dataclass
 from decimal import Decimal
@@ -24,6 +25,7 @@ from trading.values import value
 __all__ = ["Journal", "JournalLocked", "JournalUnusable", "OrderRow", "Record", "Seal"]
 
 _MOST_PER_COMMIT = 4_096
+_MOST_AT_ONCE = 25  # records that are told of before the loop may turn to others
 _SWITCH_INTERVAL_S = 0.0005
 
 
@@ -77,7 +79,8 @@ class Journal:
         self._writer = writer(self.home)
         self.last, self._hash = self._writer.head()
         self.failed: asyncio.Future[None] = loop.create_future()
-        self.waiting = 0  # appended, not yet durable
+        self.waiting = 0  # appended, and nobody told of it yet
+        self._durable: deque[_Entry] = deque()  # of these, what is on disk
         self._moved_at = 0.0  # when something last became durable, or began to wait
         self._held_at = time.monotonic()  # when it was certainly still ours
         self.commits = 0
@@ -173,10 +176,21 @@ class Journal:
             return
 
     def _committed(self, entries: Sequence[_Entry]) -> None:
-        self.waiting -= len(entries)
         self._moved_at = time.monotonic()
-        for entry in entries:
+        is_telling = bool(self._durable)
+        self._durable.extend(entries)
+        if not is_telling:
+            self._tell_some()
+
+    def _tell_some(self) -> None:
+        told = 0
+        while self._durable and told < _MOST_AT_ONCE:
+            entry = self._durable.popleft()
+            self.waiting -= 1
+            told += len(entry.records)
             entry.then()
+        if self._durable:
+            self._loop.call_soon(self._tell_some)
 
     def _fail(self, error: JournalUnusable) -> None:
         if not self.failed.done():

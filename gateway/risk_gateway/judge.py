@@ -7,6 +7,7 @@ from risk_gateway.market_view import View
 from risk_gateway.records import Decided
 from risk_gateway.strategy import Strategy, Submission
 from trading.intentions import Intended, intended
+from trading.market import Touch
 from trading.orders import Order
 from trading.reasons import Reason
 from trading.risk import Approved, Rejection
@@ -43,7 +44,8 @@ def judge(
     judged = judged_by(account.judged, strategy.terms_digest) if account.judged else None
     rejection = outcome if isinstance(outcome, Rejection) else None
     approved = _sent_to(outcome, situation.to.venue) if isinstance(outcome, Approved) else None
-    made = decided(submission, signal, view, rejection, approved, judged, account.poll)
+    touch = account.judged.touch if account.judged else None
+    made = decided(submission, signal, view, rejection, approved, judged, account.poll, touch)
     if meant is not None:
         made = replace(made, sized=meant.sized)
     if isinstance(outcome, Order):
@@ -78,8 +80,9 @@ def decided(
     approved: Approved | None = None,
     judged: Judged | None = None,
     poll: Poll | None = None,
+    touch: Touch | None = None,
 ) -> Decided:
-    touch = view.market(signal.symbol)
+    touch = touch or view.market(signal.symbol)  # what is no price of a market is noted, too
     return Decided(
         signal=signal,
         epoch=submission.batch.epoch,

@@ -5,7 +5,7 @@ time, so that two runs of a replay decide alike. On the wall's, at the latest qu
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 
 from market_data.intake import Intake
@@ -103,9 +103,9 @@ class MarketView:
         without a cause (no type) it is the latest.
         """
         if self._clock is Clock.WALL:
-            return View(self._wall_ns(), self.latest, self._sampled_until(self.tape.arrived))
+            return View(self._wall_ns(), self.latest, self._sampled_so_far)
         if not cause.type:
-            return View(cause.at_ns, self.latest, self._sampled_until(self.tape.arrived))
+            return View(cause.at_ns, self.latest, self._sampled_so_far)
         key = (cause.symbol, cause.type, cause.sequence)
         if key != self._seen:  # the signals of one batch mostly have one cause
             place = self.tape.place(cause)
@@ -126,6 +126,9 @@ class MarketView:
             return known[symbol]
 
         return View(self._time_of(cause, place), touch, self._sampled_until(place))
+
+    def _sampled_so_far(self, symbol: str, step_s: int, count: int) -> Sequence[Decimal] | None:
+        return self._sampled_until(self.tape.arrived)(symbol, step_s, count)
 
     def _sampled_until(self, place: int) -> Sampled:
         """By the times that the quotes themselves have: no clock of ours is in it."""

@@ -237,7 +237,7 @@ class Restoration:
         else:
             strategy.tally.filled(booking)
         strategy.traded[fill.symbol] = LastTrade(row.outcome or 0, fill.at_ns)
-        strategy.told.position(fill.symbol, booking.position.quantity)
+        strategy.told.position(booking.position)
         if order is not None:
             after = strategy.account.orders.get(order.client_order_id) or order.after_fill(fill)
             strategy.told.order(after)

@@ -345,9 +345,9 @@ class Service(RiskGatewayServicer):
         if name and name not in state.strategies:
             raise NotDeployed(f"{name}: not deployed")
         strategies = [state.strategies[name]] if name else state.strategies.values()
-        answer = books_of(strategies, state.market.latest, request.symbol)
-        await state.journal.durable()  # what it says may still be on its way to disk
-        return answer
+        if not state.journal.is_held:
+            await state.journal.durable()  # if another gateway leads, this one ends here
+        return books_of(strategies, state.market.latest, request.symbol)
 
     async def ExplainOrder(  # noqa: N802
         self, request: pb.ExplainOrderRequest, context: Context

@@ -227,8 +227,8 @@ def _put_back(each: StrategySnapshot, state: State, timing: Timing) -> Strategy:
 def _tell(told: Told, each: StrategySnapshot, strategy: Strategy) -> None:
     for order in strategy.account.orders.values():
         told.order(order)
-    for symbol, position in strategy.account.positions.items():
-        told.position(symbol, position.quantity)
+    for position in strategy.account.positions.values():
+        told.position(position)
     if each.last_batch is not None:
         told.batch(each.last_batch)
     told.begin_at(each.last_outcome)

@@ -4,14 +4,14 @@ Written only from the journal's callbacks. The newest lies in memory, the rest i
 """
 
 from collections import deque
-from collections.abc import Iterable
-from decimal import Decimal
+from collections.abc import Iterable, Mapping
 from itertools import takewhile
 
 from handover.messages import Batch, Holdings, Outcome, WorkingOrder
 from risk_gateway.archive import Archive, Row
 from risk_gateway.records import BatchTaken, Kind, batch_key, body_of, outcome_of
 from trading.orders import Order
+from trading.positions import Position
 from trading.signals import Verdict
 
 REMEMBERED = 4_096
@@ -28,7 +28,7 @@ class Told:
         self._outcomes: deque[Outcome] = deque(maxlen=remembered)
         self._batches: deque[Batch] = deque(maxlen=remembered)
         self._verdicts: dict[tuple[int, int], tuple[Verdict, ...]] = {}
-        self._positions: dict[str, Decimal] = {}
+        self._positions: dict[str, Position] = {}
         self._working: dict[str, Order] = {}
         self._last_outcome = 0
 
@@ -40,8 +40,8 @@ class Told:
         else:
             self._working.pop(order.client_order_id, None)
 
-    def position(self, symbol: str, quantity: Decimal) -> None:
-        self._positions[symbol] = quantity
+    def position(self, position: Position) -> None:
+        self._positions[position.symbol] = position
 
     def outcome(self, outcome: Outcome) -> None:
         self._outcomes.append(outcome)
@@ -58,14 +58,19 @@ class Told:
             del self._verdicts[next(iter(self._verdicts))]
 
     @property
+    def positions(self) -> Mapping[str, Position]:
+        """By symbol, as their last durable fill left them."""
+        return self._positions
+
+    @property
     def newest_batch(self) -> Batch | None:
         return self._batches[-1] if self._batches else None
 
     # ---- LedgerView
 
     def holdings(self) -> Holdings:
-        positions = {symbol: held for symbol, held in self._positions.items() if held}
-        return Holdings(positions, tuple(map(_working, self._working.values())))
+        held = {each.symbol: each.quantity for each in self._positions.values() if each.quantity}
+        return Holdings(held, tuple(map(_working, self._working.values())))
 
     def last_outcome(self) -> int:
         return self._last_outcome

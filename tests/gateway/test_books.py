@@ -1,6 +1,8 @@
 """Positions and P&L as they are asked for, of a desk and over gRPC."""
 
 import json
+import sqlite3
+from contextlib import closing
 from decimal import Decimal
 
 import grpc
@@ -60,6 +62,26 @@ async def test_without_a_price_nothing_is_said_of_what_is_unrealised(desk: DeskD
     assert Decimal(found.desk.realized_pnl) == 9
 
 
+def held(desk: DeskDriver) -> dict[str, Decimal]:
+    found = books_of(desk.state.strategies.values(), desk.market.latest)
+    return {each.strategy: Decimal(each.quantity) for each in found.positions}
+
+
+async def test_books_tell_no_fill_that_is_not_on_disk_yet(desk: DeskDriver) -> None:
+    await traded(desk)
+    desk.desk.fill_book.take(fill("s1", 9, quantity="5"), lambda: None)
+    assert desk.strategy.account.positions["BTCUSDT"].quantity == 7
+    assert held(desk) == {"s": 2, "t": 1}
+    await desk.settled()
+    assert held(desk) == {"s": 7, "t": 1}
+
+
+async def test_books_are_the_same_after_a_restart(desk: DeskDriver) -> None:
+    await traded(desk)
+    before = held(desk)
+    assert held(desk.again()) == before == {"s": 2, "t": 1}
+
+
 @pytest.mark.servers
 async def test_books_and_explanations_are_answered_over_grpc(stack: Stack) -> None:
     await stack.deploy()
@@ -76,6 +98,27 @@ async def test_books_and_explanations_are_answered_over_grpc(stack: Stack) -> No
     with pytest.raises(grpc.aio.AioRpcError, match="nobody: neither") as refused:
         await stub.ExplainOrder(pb.ExplainOrderRequest(token=OPERATOR, order="nobody"))
     assert refused.value.code() is grpc.StatusCode.NOT_FOUND
+
+
+@pytest.mark.servers
+async def test_books_are_answered_while_the_journal_cannot_be_written(stack: Stack) -> None:
+    """Long before SQLite gives up, 5 s later, and the gateway with it."""
+    await stack.deploy()
+    runner = await stack.armed()
+    await runner.decide(buy("x", await stack.market.next()))
+    await runner.outcome(1)
+    stub = stack.stub()
+    with closing(sqlite3.connect(stack.journal)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        halt = stub.Halt(pb.HaltRequest(token=OPERATOR, reason="news"))
+        with pytest.raises(grpc.aio.AioRpcError) as waits:
+            await stub.GetDesk(pb.GetDeskRequest(token=OPERATOR), timeout=0.5)
+        assert waits.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+        books = await stub.GetBooks(pb.GetBooksRequest(token=OPERATOR), timeout=1)
+        assert [each.quantity for each in books.positions] == ["1.00000"]
+        assert not halt.done()
+        other.rollback()
+    await halt
 
 
 @pytest.mark.servers

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from decimal import Decimal
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,20 @@ async def test_what_gathers_during_a_commit_is_committed_together(journal: Journ
     await journal.durable()
     assert journal.written == 1_000
     assert journal.commits < 100
+
+
+async def test_whoever_else_is_on_the_loop_waits_for_a_part_of_a_large_commit_only(
+    journal: Journal,
+) -> None:
+    told: list[int] = []
+    for n in range(2_000):
+        journal.append([note(str(n))], partial(told.append, n))
+    turns = set()
+    while journal.waiting:
+        turns.add(len(told))
+        await asyncio.sleep(0)
+    assert max(b - a for a, b in pairwise(sorted(turns | {len(told)}))) <= 25
+    assert told == list(range(2_000))
 
 
 async def test_the_log_is_read_in_order_and_from_a_number(

@@ -258,9 +258,17 @@ class DeskDriver:
         for _ in range(4):
             self.tick(seconds / 4)
             await asyncio.sleep(0)
+            while self.in_line:
+                await asyncio.sleep(0)
             await self.journal.durable()
             while self.journal.waiting:
                 await self.journal.durable()
+
+    @property
+    def in_line(self) -> int:
+        """Signals in the queue that wait for nothing but their turn."""
+        parked = sum(len(each.parked) for each in self.state.strategies.values())
+        return self.desk.admission.queued - parked
 
     async def deploy(self, revision: str = "r1", text: str = "", strategy: str = "s") -> None:
         term = self.desk.begin_term("test")
