@@ -85,8 +85,8 @@ _TRUTHS = {"true": "success", "false": "failure"}
 
 @dataclass(frozen=True, slots=True)
 class Money:
-    realized: float
-    unrealized: float | None  # None: a price is missing
+    realized: float | None  # in the desk's currency; None: a rate is missing
+    unrealized: float | None  # None: a price or rate is missing
     fills: int
     success_rate: float | None  # None: nothing was closed yet
 
@@ -232,9 +232,10 @@ def _strategies(counts: Counts, levels: Levels) -> Iterable[Metric]:
     text = "Share of gains among the fills that closed something"
     rate = GaugeMetricFamily("strategy_success_rate", text, labels=("strategy",))
     for strategy, money in levels.money.items():
-        realized.add_metric((strategy,), money.realized)
+        if money.realized is not None:
+            realized.add_metric((strategy,), money.realized)
         fills.add_metric((strategy,), money.fills)
-        if money.unrealized is not None:
+        if money.realized is not None and money.unrealized is not None:
             pnl.add_metric((strategy,), money.realized + money.unrealized)
         if money.success_rate is not None:
             rate.add_metric((strategy,), money.success_rate)

@@ -138,7 +138,8 @@ def _money(desk: Desk, strategy: Strategy) -> Money:
     pnl = strategy.account.pnl(desk.state.market.latest)
     unrealized = None if pnl.unrealized is None else float(pnl.unrealized)
     tally = strategy.tally
-    return Money(float(pnl.realized), unrealized, tally.fills, tally.success_rate)
+    realized = None if pnl.realized is None else float(pnl.realized)
+    return Money(realized, unrealized, tally.fills, tally.success_rate)
 
 
 def order_to_proto(archive: Archive, placed: OrderPlaced) -> pb.DeskOrder:
