@@ -102,14 +102,6 @@ class Exchange:
         """Which rates are not known, and why; empty: all are."""
         return "; ".join(each.why for each in self.rates if each.rate is None)
 
-    @property
-    def shown(self) -> str:
-        known = (each for each in self.rates if each.rate is not None)
-        return ", ".join(
-            f"1 {each.currency} = {each.rate} {self.to} by {' and '.join(each.symbols)}"
-            for each in known
-        )
-
     def worth(self, amount: Decimal | None, currency: str) -> Decimal | None:
         """In the desk's currency; None: nobody knows."""
         rate = self.rate(currency)

@@ -14,6 +14,7 @@ from risk_gateway.archive import Archive
 from risk_gateway.bus import Bus
 from risk_gateway.callers import Callers, SharedTokens
 from risk_gateway.desk import Desk
+from risk_gateway.desk_currency import check_currency, currencies_of
 from risk_gateway.fills import FillReader
 from risk_gateway.halt_file import HaltFile
 from risk_gateway.home import Postgres
@@ -28,7 +29,7 @@ from risk_gateway.positions import PositionPublisher
 from risk_gateway.records import Kind, Started, record, started_key
 from risk_gateway.report import FeedView, Surroundings, levels
 from risk_gateway.requests import ReadRequests
-from risk_gateway.restore import Restoration
+from risk_gateway.restore import Restoration, last_started
 from risk_gateway.room import Room
 from risk_gateway.roster import Roster
 from risk_gateway.sealing import Sealer
@@ -78,7 +79,11 @@ class Gateway:
             may_be_missing=settings.cluster is None,
             routes=routes_of(settings.venues),
         )
-        self.state = State(journal, archive, market, instruments, policies=policies)
+        currencies = currencies_of(settings.currency, instruments, settings.symbols)
+        self.state = State(
+            journal, archive, market, instruments, policies=policies, currencies=currencies
+        )
+        check_currency(settings.currency, last_started(archive))
         Restoration(self.state, timing).run()
         check_symbols(settings.venues, instruments)
         check_orders(settings.venues, self.state.strategies.values())
@@ -129,6 +134,7 @@ class Gateway:
             instruments,
             policies.may_be_missing,
             _routes_to_note(policies.routes),
+            settings.currency,
         )
         if now != state.started:
             state.started = now

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from handover.grants import RunnerView
 from market_data import NO_LINK
 from risk_gateway.archive import Archive, OrderPlaced
+from risk_gateway.books import by_currency
 from risk_gateway.desk import Desk
 from risk_gateway.metrics import Levels, Money, VenueLevel
 from risk_gateway.opening import Opening
@@ -139,7 +140,9 @@ def _money(desk: Desk, strategy: Strategy) -> Money:
     unrealized = None if pnl.unrealized is None else float(pnl.unrealized)
     tally = strategy.tally
     realized = None if pnl.realized is None else float(pnl.realized)
-    return Money(realized, unrealized, tally.fills, tally.success_rate)
+    books = strategy.account.books(desk.state.market.latest)
+    each = {currency: float(made.realized) for currency, made in books.items() if currency}
+    return Money(realized, unrealized, tally.fills, tally.success_rate, each)
 
 
 def order_to_proto(archive: Archive, placed: OrderPlaced) -> pb.DeskOrder:
@@ -202,6 +205,7 @@ def _strategy(desk: Desk, strategy: Strategy) -> pb.StrategyStatus:
         account=strategy.account.account,
         bypassed=sorted(strategy.account.terms.bypass),
         revisions_at_work=sorted({each.revision for each in strategy.account.orders.values()}),
+        by_currency=by_currency(strategy, desk.state.market.latest),
     )
 
 

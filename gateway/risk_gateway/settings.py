@@ -1,5 +1,6 @@
 """What the gateway reads from its environment, once, at the start."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -40,6 +41,7 @@ class OnDifference(StrEnum):
 
 
 _MOST_OF_A_BOUND = 1_000_000
+_CURRENCY = re.compile(r"[A-Z][A-Z0-9]{0,11}")
 _PROJECTED = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 
@@ -76,6 +78,7 @@ class Settings:
     clock: Clock = Clock.WALL
     consumer: str = "gateway"
     catalogue: Path | None = None  # None: the one that ships with market_data
+    currency: str = ""  # the desk's; empty: everything counts as one
     allow_live: bool = False
     metrics_port: int | None = None
     metrics_host: str = ""  # empty: where it listens
@@ -115,6 +118,7 @@ class Settings:
             clock=read.clock(),
             consumer=read.text("CONSUMER", "gateway"),
             catalogue=read.path("CATALOGUE"),
+            currency=read.currency(),
             allow_live=read.flag("ALLOW_LIVE"),
             metrics_port=read.port("METRICS_PORT"),
             metrics_host=read.text("METRICS_HOST", ""),
@@ -223,6 +227,13 @@ class _Reader:
         if value not in set(Clock):
             raise InvalidSettings(f"STRATOPS_CLOCK: {value!r}, expected market or wall")
         return Clock(value)
+
+    def currency(self) -> str:
+        value = self.text("CURRENCY", "")
+        if value and not _CURRENCY.fullmatch(value):
+            expected = "a currency in upper case, as in USDT"
+            raise InvalidSettings(f"STRATOPS_CURRENCY: {value!r}, expected {expected}")
+        return value
 
     def venues(self) -> tuple[VenueTerms, ...]:
         """By a file of them, or in the short form of one."""

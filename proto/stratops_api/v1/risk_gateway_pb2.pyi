@@ -2015,6 +2015,7 @@ class StrategyStatus(_message.Message):
     ACCOUNT_FIELD_NUMBER: _builtins.int
     BYPASSED_FIELD_NUMBER: _builtins.int
     REVISIONS_AT_WORK_FIELD_NUMBER: _builtins.int
+    BY_CURRENCY_FIELD_NUMBER: _builtins.int
     strategy: _builtins.str
     wanted_revision: _builtins.str
     revision: _builtins.str
@@ -2030,8 +2031,9 @@ class StrategyStatus(_message.Message):
     orders: _builtins.int
     fills: _builtins.int
     realized_pnl: _builtins.str
+    """in the desk's currency; empty: a rate is missing"""
     unrealized_pnl: _builtins.str
-    """empty: a mark is missing"""
+    """empty: a mark or rate is missing"""
     fees: _builtins.str
     handovers: _builtins.int
     mode: _builtins.str
@@ -2067,6 +2069,10 @@ class StrategyStatus(_message.Message):
     def revisions_at_work(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """those that have orders which have not ended"""
 
+    @_builtins.property
+    def by_currency(self) -> _containers.RepeatedCompositeFieldContainer[Global___BookLine]:
+        """What it made in each currency, never converted; empty where all is in the desk's."""
+
     def __init__(
         self,
         *,
@@ -2099,10 +2105,11 @@ class StrategyStatus(_message.Message):
         account: _builtins.str = ...,
         bypassed: _abc.Iterable[_builtins.str] | None = ...,
         revisions_at_work: _abc.Iterable[_builtins.str] | None = ...,
+        by_currency: _abc.Iterable[Global___BookLine] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "account", b"account", "bypassed", b"bypassed", "closing_only", b"closing_only", "epoch", b"epoch", "fees", b"fees", "fills", b"fills", "flattening", b"flattening", "given_up", b"given_up", "handovers", b"handovers", "mode", b"mode", "none_reason", b"none_reason", "orders", b"orders", "policy", b"policy", "positions", b"positions", "realized_pnl", b"realized_pnl", "recent", b"recent", "rejected", b"rejected", "revision", b"revision", "revisions_at_work", b"revisions_at_work", "role", b"role", "runner_pods", b"runner_pods", "runners", b"runners", "signals", b"signals", "strategy", b"strategy", "ticks", b"ticks", "unrealized_pnl", b"unrealized_pnl", "wanted_revision", b"wanted_revision", "withdrawn", b"withdrawn"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "account", b"account", "by_currency", b"by_currency", "bypassed", b"bypassed", "closing_only", b"closing_only", "epoch", b"epoch", "fees", b"fees", "fills", b"fills", "flattening", b"flattening", "given_up", b"given_up", "handovers", b"handovers", "mode", b"mode", "none_reason", b"none_reason", "orders", b"orders", "policy", b"policy", "positions", b"positions", "realized_pnl", b"realized_pnl", "recent", b"recent", "rejected", b"rejected", "revision", b"revision", "revisions_at_work", b"revisions_at_work", "role", b"role", "runner_pods", b"runner_pods", "runners", b"runners", "signals", b"signals", "strategy", b"strategy", "ticks", b"ticks", "unrealized_pnl", b"unrealized_pnl", "wanted_revision", b"wanted_revision", "withdrawn", b"withdrawn"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
