@@ -113,7 +113,7 @@ class Exchange:
             return None
         total = _ZERO
         for currency, amount in amounts.items():
-            worth = self.worth(amount, currency)
+            worth = self.worth(amount, currency) if amount else _ZERO
             if worth is None:
                 return None
             total = EXACT.add(total, worth)
