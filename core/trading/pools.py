@@ -225,6 +225,7 @@ class Pools:
         self, instruments: Mapping[str, Instrument], currencies: Currencies = ONE_CURRENCY
     ) -> None:
         self.currencies = currencies
+        self._converts = bool(currencies.quotes)  # or a fee came in another currency
         self.days = UTC_DAYS  # by which a loss is a day's
         self._instruments = instruments
         self._members: dict[str, Member] = {}
@@ -299,6 +300,7 @@ class Pools:
             for symbol, line in member.lines().items():
                 sums.move(symbol, NOTHING, line)
             for symbol, fees in member.charges.items():
+                self._converts = True
                 for currency, fee in fees:
                     sums.charge(symbol, currency, fee)
 
@@ -320,6 +322,7 @@ class Pools:
 
     def charged(self, account: str, symbol: str, currency: str, fee: Decimal) -> None:
         """A fee that is not in the symbol's currency."""
+        self._converts = True
         for sums in self._sums_of(account):
             sums.charge(symbol, currency, fee)
 
@@ -376,11 +379,10 @@ class Pools:
         held, own = self._lines(bound.scope), member.line(symbol)
         before = held.get(symbol, NOTHING)
         now = before.moved(own, own.with_order(side, request.quantity))
-        charges = self._charges(bound.scope)
-        exchange = self._exchange(bound, held, charges, request, market)
+        exchange = self._exchange(bound, held, request, market) if self._converts else None
         most, quotes = request.max_quote_age_ns, self.currencies.quotes
         mids = _Mids(market, most, self._instruments, quotes, exchange)
-        balance = self._balance(bound.scope, held, charges, mids)
+        balance = self._balance(bound.scope, held, exchange)
         asked = bound.asks_for_samples
         change = Change(symbol, request.quantity * side.sign) if asked else None
         equity = _equity(balance, held, mids) if bound.asks_for_equity else None
@@ -411,18 +413,18 @@ class Pools:
         self,
         bound: _Bound,
         held: Mapping[str, Line],
-        charges: Charges,
         request: Request,
         market: Market,
     ) -> Exchange | None:
         """Of all that its limits look at; None: it is in the desk's currency."""
         quotes, symbol = self.currencies.quotes, request.signal.symbol
-        if not (quotes or charges) or not bound.asks_for_worth:
+        if not bound.asks_for_worth:
             return None
         symbols = {symbol, *held} if bound.asks_for_all else {symbol}
         needed = {quotes[each] for each in symbols if each in quotes}
         if bound.asks_for_equity:
-            needed.update(currency for fees in charges.values() for currency in fees)
+            charges = self._charges(bound.scope).values()
+            needed.update(currency for fees in charges for currency in fees)
         if not needed:
             return None
         quote = self.currencies.quote(symbol)
@@ -451,12 +453,13 @@ class Pools:
         return self.prospects.correlation(member.holdings(), change, others, now_ns)
 
     def _balance(
-        self, scope: Scope, lines: Mapping[str, Line], charges: Charges, mids: "_Mids"
+        self, scope: Scope, lines: Mapping[str, Line], exchange: Exchange | None
     ) -> Decimal | None:
         """None when a rate that it needs is not known."""
         earned = _ZERO if scope.level is Level.SYMBOL else self._of(scope).funds
-        if mids.exchange is not None:
-            return _balance_of_several(earned, lines, charges, mids.exchange, self.currencies)
+        if exchange is not None:
+            charges = self._charges(scope)
+            return _balance_of_several(earned, lines, charges, exchange, self.currencies)
         for line in lines.values():
             earned = EXACT.add(earned, line.earned)
         return earned
@@ -573,7 +576,7 @@ def _equity(balance: Decimal | None, lines: Mapping[str, Line], mids: _Mids) -> 
         if unit is None or equity is None:
             return None
         gain = EXACT.subtract(EXACT.multiply(line.quantity, unit), line.cost)
-        worth = mids.worth(gain, symbol)
+        worth = gain if mids.exchange is None else mids.worth(gain, symbol)
         equity = None if worth is None else EXACT.add(equity, worth)
     return equity
 
