@@ -16,7 +16,7 @@ from stratops.processes import Command
 GATEWAY = "risk-gateway"
 VENUE = "paper-venue"
 FEED = "market-feed"
-PASSED_ON = ("STRATOPS_CATALOGUE", "STRATOPS_LOG_LEVEL")
+PASSED_ON = ("STRATOPS_CATALOGUE", "STRATOPS_CURRENCY", "STRATOPS_LOG_LEVEL")
 
 # What a runner may hold in memory when its manifest does not say.
 RUNNER_RSS_BYTES = 512 * 1024 * 1024

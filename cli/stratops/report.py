@@ -76,10 +76,29 @@ def _strategy(status: pb.StrategyStatus, seen: Seen) -> Document:
         "orders": status.orders,
         "fills": status.fills,
         "position": {symbol: plain(value) for symbol, value in status.positions.items()},
-        "realized_pnl": plain(status.realized_pnl or "0"),
+        "realized_pnl": _sum(status, status.realized_pnl),
         "unrealized_pnl": plain(status.unrealized_pnl) if status.unrealized_pnl else None,
-        "fees": plain(status.fees or "0"),
+        "fees": _sum(status, status.fees),
+        **({"currencies": _currencies(status)} if status.by_currency else {}),
         "handovers": status.handovers,
+    }
+
+
+def _sum(status: pb.StrategyStatus, amount: str) -> str | None:
+    """None: of several currencies, and a rate is not known."""
+    if not amount and status.by_currency:
+        return None
+    return plain(amount or "0")
+
+
+def _currencies(status: pb.StrategyStatus) -> Document:
+    return {
+        each.currency: {
+            "realized_pnl": plain(each.realized_pnl),
+            "unrealized_pnl": plain(each.unrealized_pnl) if each.unrealized_pnl else None,
+            "fees": plain(each.fees),
+        }
+        for each in status.by_currency
     }
 
 

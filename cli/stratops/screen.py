@@ -208,8 +208,21 @@ def _holdings(status: pb.StrategyStatus) -> str:
         f"position {held(status.positions)}   realised {money(status.realized_pnl)}"
         f"   unrealised {money(status.unrealized_pnl)}   fees {money(status.fees)}\n"
         f"signals {status.signals}, accepted {status.accepted}, orders {status.orders},"
-        f" fills {status.fills}"
+        f" fills {status.fills}{_currencies(status)}"
     )
+
+
+def _currencies(status: pb.StrategyStatus) -> str:
+    """What it made in each, to the last digit: a cent of one is not a cent of another."""
+    return "".join(
+        f"\nin {each.currency}: realised {plain_of(each.realized_pnl)}"
+        f"   unrealised {plain_of(each.unrealized_pnl)}   fees {plain_of(each.fees)}"
+        for each in status.by_currency
+    )
+
+
+def plain_of(amount: str) -> str:
+    return f"{Decimal(amount).normalize():f}" if amount else "unknown"
 
 
 def _signals(status: pb.StrategyStatus) -> Iterable[Text]:

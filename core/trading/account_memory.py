@@ -9,6 +9,7 @@ from decimal import Decimal
 
 from trading.accounts import StrategyAccount, Terms
 from trading.instruments import Instrument
+from trading.ledger import Ledger
 from trading.orders import Order
 from trading.pools import Pools
 from trading.positions import Position
@@ -59,13 +60,22 @@ def remembered(
 ) -> StrategyAccount:
     account = StrategyAccount(strategy, memory.terms, instruments, pools, memory.account)
     account.is_funded = memory.is_funded
-    account.ledger.go_on_from(memory.cash, memory.realized_pnl, memory.fees, memory.positions)
+    _go_on(account.ledger, memory, pools)
+    account._obey(memory.terms)  # its ledger may have several currencies
     account.watermarks = memory.watermarks
     for order in memory.orders:
         account._keep(order)
     put_back_bucket(account._second, memory.second)
     put_back_bucket(account._minute, memory.minute)
     return account
+
+
+def _go_on(ledger: Ledger, memory: AccountMemory, pools: Pools) -> None:
+    positions = tuple(map(pools.currencies.named, memory.positions))
+    if positions == memory.positions:
+        ledger.go_on_from(memory.cash, memory.realized_pnl, memory.fees, positions)
+    else:  # they were kept before the desk said its currency, and everything was one sum
+        ledger.go_on_by(positions)
 
 
 def memory_of_bucket(bucket: TokenBucket) -> BucketMemory:

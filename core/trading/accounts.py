@@ -15,12 +15,13 @@ from decimal import Decimal
 from trading.admission import LARGEST
 from trading.aggregation import Aggregation
 from trading.breaches import Stock, Worth
+from trading.currencies import ANY_AGE_NS, Exchange
 from trading.days import UTC_DAYS
 from trading.exposure import Exposure, Stake, exposure
 from trading.fills import Fill
 from trading.ids import client_order_id
 from trading.instruments import Instrument
-from trading.ledger import Booking, Ledger, Pnl
+from trading.ledger import Booking, CurrencyPnl, Ledger, Pnl, together
 from trading.limits import DEFAULT_LIMITS, UNLIMITED, Limits
 from trading.market import Market, fresh_mid, mid_of, priced
 from trading.money import EXACT
@@ -90,6 +91,7 @@ class StrategyAccount:
         self._told: dict[str, Line] = {}  # by symbol, what the pools know
         self._holdings: Mapping[str, Line] | None = None  # None: one has moved
         self._pools = pools or Pools(instruments)
+        self.currencies = self._pools.currencies
         self._obey(terms)
         limits = terms.limits
         self._second = TokenBucket(limits.max_orders_per_second, SECOND_NS)
@@ -161,6 +163,7 @@ class StrategyAccount:
         asked = self._asks_for_samples and not closing
         change = Change(symbol, quantity * signal.side.sign) if asked else None
         touch = priced(market(symbol))
+        exchange = self.exchange(market, symbol)
         equity = self.mark(lambda other: touch if other == symbol else market(other), now_ns)
         watermarks = self.watermarks
         return Request(
@@ -181,17 +184,31 @@ class StrategyAccount:
             closable=closable if closable > _ZERO else _ZERO,
             reached=reached + quantity,
             closing=closing,
-            balance=ledger.balance,
+            balance=ledger.balance if exchange is None else exchange.total(ledger.balances()),
             equity=equity,
             day_start=watermarks.day_start,
             peak=watermarks.peak,
             left_this_second=self._second.available(now_ns),
             left_this_minute=self._minute.available(now_ns),
             open_orders=len(self.orders),
-            exposure=self._exposure(signal, quantity, market) if self._asks_for_exposure else None,
+            exposure=self._exposure(signal, quantity, market, exchange)
+            if self._asks_for_exposure
+            else None,
             value_at_risk=self._value_at_risk(change, now_ns) if change else None,
             correlation=self._correlation(change, now_ns) if change else None,
+            exchange=exchange,
         )
+
+    def exchange(self, market: Market, symbol: str = "") -> Exchange | None:
+        """Of all that it has, with an order in that symbol; None: it is in the desk's currency."""
+        if not self._converts:
+            return None
+        quotes, symbols = self.currencies.quotes, (symbol, *self._at_work)
+        needed = self.ledger.currencies | {quotes[each] for each in symbols if each in quotes}
+        if not needed:
+            return None
+        quote, most = self.currencies.quote(symbol), self.terms.max_quote_age_ns
+        return self.currencies.exchange(quote, needed, market, most)
 
     def _value_at_risk(self, change: Change, now_ns: int) -> ValueAtRisk | None:
         if self.terms.limits.max_value_at_risk == UNLIMITED:
@@ -205,20 +222,29 @@ class StrategyAccount:
             return None
         return self._pools.correlation(self, DESK, change, now_ns)
 
-    def _exposure(self, signal: Signal, quantity: Decimal, market: Market) -> Exposure | None:
-        """With this order; None when a price that it needs is unknown or too old."""
-        judged = self._stake(signal.symbol, market, signal.side, quantity)
+    def _exposure(
+        self, signal: Signal, quantity: Decimal, market: Market, exchange: Exchange | None
+    ) -> Exposure | None:
+        """With this order; None when a price or rate that it needs is unknown or too old."""
+        judged = self._stake(signal.symbol, market, exchange, signal.side, quantity)
         held = {symbol for symbol, position in self.ledger.positions.items() if position.quantity}
         symbols = (held | self._reservations.symbols) - {signal.symbol}
-        others = [stake for symbol in symbols if (stake := self._stake(symbol, market))]
+        others = [stake for symbol in symbols if (stake := self._stake(symbol, market, exchange))]
         if judged is None or len(others) < len(symbols):
             return None
         return exposure(judged, others)
 
     def _stake(
-        self, symbol: str, market: Market, side: Side = Side.BUY, quantity: Decimal = _ZERO
+        self,
+        symbol: str,
+        market: Market,
+        exchange: Exchange | None,
+        side: Side = Side.BUY,
+        quantity: Decimal = _ZERO,
     ) -> Stake | None:
         price = fresh_mid(market(symbol), self.terms.max_quote_age_ns)
+        if exchange is not None:
+            price = exchange.worth(price, self.currencies.quote(symbol))
         if price is None:
             return None
         held, working = self.ledger.position(symbol).quantity, self._reservations.working(symbol)
@@ -366,9 +392,18 @@ class StrategyAccount:
         if order is not None:
             self._keep(order.after_fill(fill))
         instrument = self.instruments.get(fill.symbol)
-        booking = self.ledger.apply(fill, instrument.contract_multiplier if instrument else _ONE)
+        multiplier = instrument.contract_multiplier if instrument else _ONE
+        booking = self.ledger.apply(fill, multiplier, self.currencies.quote(fill.symbol))
+        if fill.fee_currency:
+            self._charged(fill)
         self._tell(fill.symbol)
         return booking
+
+    def _charged(self, fill: Fill) -> None:
+        if not self._converts:
+            self._obey(self.terms)
+        if self._pools.are_bound:
+            self._pools.charged(self.account, fill.symbol, fill.fee_currency, fill.fee)
 
     def adopt(self, terms: Terms) -> None:
         """The terms of another revision. Capital paid in or out is no gain and no loss."""
@@ -384,7 +419,8 @@ class StrategyAccount:
         self.terms = terms
 
     def _obey(self, terms: Terms) -> None:
-        self._opening = opening(terms.limits, terms.bypass)
+        self._converts = bool(self.currencies.quotes or self.ledger.currencies)
+        self._opening = opening(terms.limits, terms.bypass, converts=self._converts)
         self._bypassed = bypassed(terms.bypass)
         self._asks_for_exposure = exposure_is_known in self._opening
         self._asks_for_samples = asks_for_samples(terms.limits)
@@ -412,25 +448,41 @@ class StrategyAccount:
 
     def pnl(self, market: Market) -> Pnl:
         """Unrealised at mid, at whatever prices are known, old ones too: for reading."""
-        return self.ledger.pnl(lambda symbol: mid_of(market(symbol)))
+        if not self.ledger.currencies:
+            return self.ledger.pnl(lambda symbol: mid_of(market(symbol)))
+        books = self.books(market)
+        needed = books.keys()
+        exchange = self.currencies.exchange("", needed, market, ANY_AGE_NS)
+        return together(books, exchange, self.ledger.capital)
 
-    def equity(self, market: Market) -> Decimal | None:
-        """None when a price that it needs is unknown or too old."""
-        most = self.terms.max_quote_age_ns
-        return self.ledger.equity(lambda symbol: fresh_mid(market(symbol), most))
+    def books(self, market: Market) -> Mapping[str, CurrencyPnl]:
+        """Likewise, by currency, as it was made."""
+        return self.ledger.books(lambda symbol: mid_of(market(symbol)), self.currencies.own)
 
     def mark(self, market: Market, now_ns: int) -> Decimal | None:
-        """Likewise, noted in `watermarks`."""
+        """Equity, noted in `watermarks`; None when a price that it needs is unknown or too old."""
         equity = self.equity(market)
         if equity is not None:
             self.watermarks = self.watermarks.after(equity, now_ns, self.days)
         return equity
 
+    def equity(self, market: Market) -> Decimal | None:
+        """None when a price or a rate that it needs is unknown or too old."""
+        most, ledger = self.terms.max_quote_age_ns, self.ledger
+        if not ledger.currencies:
+            return ledger.equity(lambda symbol: fresh_mid(market(symbol), most))
+        equities = ledger.equities(lambda symbol: fresh_mid(market(symbol), most))
+        return self.currencies.exchange("", ledger.currencies, market, most).total(equities)
+
     def worth(self, market: Market, now_ns: int) -> Worth:
         """As it stands; its equity is noted in `watermarks`."""
-        equity = self.mark(market, now_ns)
-        marks, held = self.watermarks, self._held(market)
-        return Worth(equity, self.ledger.balance, held, marks.day_start, marks.peak)
+        equity, balance = self.mark(market, now_ns), self.ledger.balance
+        exchange = self.exchange(market)
+        if exchange is not None:
+            total = exchange.total(self.ledger.balances())
+            equity, balance = (None, balance) if total is None else (equity, total)
+        marks, held = self.watermarks, self._held(market, exchange)
+        return Worth(equity, balance, held, marks.day_start, marks.peak)
 
     def worth_of_funds(self, worth: Worth) -> Worth:
         """Of what its pools have of it."""
@@ -438,13 +490,15 @@ class StrategyAccount:
         equity = None if worth.equity is None else EXACT.add(worth.equity, paid)
         return Worth(equity, EXACT.add(worth.balance, paid), worth.held)
 
-    def _held(self, market: Market) -> Mapping[str, Stock]:
-        most = self.terms.max_quote_age_ns
-        return {
-            symbol: Stock.of(position.quantity, position.unit(fresh_mid(market(symbol), most)))
-            for symbol, position in self.ledger.positions.items()
-            if position.quantity
-        }
+    def _held(self, market: Market, exchange: Exchange | None) -> Mapping[str, Stock]:
+        most, held = self.terms.max_quote_age_ns, {}
+        for symbol, position in self.ledger.positions.items():
+            if position.quantity:
+                unit = position.unit(fresh_mid(market(symbol), most))
+                if exchange is not None:
+                    unit = exchange.worth(unit, position.currency)
+                held[symbol] = Stock.of(position.quantity, unit)
+        return held
 
     # ---- what it tells the pools
 
@@ -475,6 +529,12 @@ class StrategyAccount:
             earned,
             self._at_work[symbol],
         )
+
+    @property
+    def charges(self) -> Mapping[str, tuple[tuple[str, Decimal], ...]]:
+        """By symbol, fees that are not in its currency."""
+        positions = self.ledger.positions.values() if self.ledger.currencies else ()
+        return {each.symbol: each.other_fees for each in positions if each.other_fees}
 
     def lines(self) -> Mapping[str, Line]:
         """All of them; told from now on."""

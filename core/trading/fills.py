@@ -4,6 +4,7 @@ from dataclasses import replace
 from decimal import Decimal
 from enum import StrEnum
 
+from trading.instruments import Instrument
 from trading.signals import Side
 from trading.values import value
 
@@ -22,12 +23,13 @@ class Fill:
     side: Side
     price: Decimal
     quantity: Decimal
-    fee: Decimal  # in the quote currency; more than 0 is paid
+    fee: Decimal  # more than 0 is paid
     at_ns: int
     order_id: str = ""  # the venue's own
     liquidity: Liquidity = Liquidity.TAKER
     venue: str = ""
     busts: str = ""  # id of an earlier fill that this one takes back: a reversing entry
+    fee_currency: str = ""  # empty: the symbol's quote currency
 
 
 class ForeignFill(ValueError):
@@ -50,5 +52,20 @@ def reversal(bust: Fill, of: Fill) -> Fill:
     if of.busts:
         raise ForeignFill(f"fill {of.fill_id} takes one back itself, expected one that traded")
     return replace(
-        bust, client_order_id=of.client_order_id, strategy=of.strategy, order_id=of.order_id
+        bust,
+        client_order_id=of.client_order_id,
+        strategy=of.strategy,
+        order_id=of.order_id,
+        fee_currency=bust.fee_currency or of.fee_currency,
     )
+
+
+def in_its_currency(fill: Fill, instrument: Instrument | None) -> Fill:
+    """As the books have it: the venue says what the fee was paid in, or else the catalogue does;
+    left out where it is the quote currency.
+    """
+    if instrument is None:
+        return fill
+    said = fill.fee_currency or instrument.fee_currency
+    currency = "" if said == instrument.quote_currency else said
+    return fill if currency == fill.fee_currency else replace(fill, fee_currency=currency)

@@ -27,6 +27,7 @@ class Instrument:
     contract_multiplier: Decimal = Decimal(1)
     maker_fee: Decimal = Decimal(0)  # fraction of the notional
     taker_fee: Decimal = Decimal(0)
+    fee_currency: str = ""  # empty: the quote currency
 
     def quantity(self, wanted: Decimal) -> Decimal:
         """`wanted` rounded down to the lot; zero means it is too small to trade."""
@@ -68,6 +69,8 @@ def _instrument(row: Any) -> Instrument:
         raise InvalidCatalogue(f"instrument {row!r}: expected a mapping with a symbol")
     values = {name: _decimal(row, name) for name in _DECIMALS}
     texts = {name: _text(row, name) for name in ("base_currency", "quote_currency")}
+    if row.get("fee_currency") not in (None, texts["quote_currency"]):
+        texts["fee_currency"] = _text(row, "fee_currency")
     return Instrument(symbol=row["symbol"], **values, **texts)  # type: ignore[arg-type]  # by name
 
 

@@ -89,13 +89,16 @@ def _sizes(
     """By each policy; the first refusal counts."""
     if not account.terms.sizings:
         return not_sized(f"no risk policy says how {account.strategy} is sized")
-    equity, found = account.equity(market), []
+    equity, price, found = account.equity(market), _price(signal, market), []
+    rates = account.exchange(market, signal.symbol)
+    if rates is not None and rates.missing:
+        return Rejection(Reason.NO_RATE, rates.missing)
     for sizing in account.terms.sizings:
         mids = sampled(signal.symbol, sizing.step_s, sizing.returns + 1) if sizing.samples else None
         basis = Basis(
             _instrument(account, signal),
             equity,
-            _price(signal, market),
+            rates.worth(price, rates.quote) if rates is not None else price,
             weight_of(signal.confidence, signal.size),
             annual_volatility(mids, sizing.step_s) if mids else None,
         )

@@ -1,10 +1,15 @@
-"""The ledger of one strategy: its positions and its money, from its fills alone."""
+"""The ledger of one strategy: its positions and its money, from its fills alone.
+
+`cash`, `balance`, `realized_pnl` and `fees` are the desk's currency alone. What was made in another
+is with the positions that made it (`books`), and is added to nothing.
+"""
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, localcontext
 
+from trading.currencies import Exchange, added
 from trading.fills import Fill
 from trading.money import EXACT
 from trading.positions import Position
@@ -28,10 +33,60 @@ class Booking:
 
 @dataclass(frozen=True, slots=True)
 class Pnl:
-    realized: Decimal  # before fees
-    fees: Decimal
+    realized: Decimal | None  # before fees; None: of several currencies, and a rate is not known
+    fees: Decimal | None
     unrealized: Decimal | None  # None: something is held whose price is not known
     equity: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class CurrencyPnl:
+    """What was made in one currency."""
+
+    realized: Decimal = _ZERO  # before fees
+    fees: Decimal = _ZERO
+    unrealized: Decimal | None = _ZERO  # None: something is held whose price is not known
+
+    def plus(self, other: "CurrencyPnl") -> "CurrencyPnl":
+        one, two = self.unrealized, other.unrealized
+        return CurrencyPnl(
+            EXACT.add(self.realized, other.realized),
+            EXACT.add(self.fees, other.fees),
+            None if one is None or two is None else EXACT.add(one, two),
+        )
+
+
+def pnl_of(position: Position, mark: MarkOf) -> CurrencyPnl:
+    """In the currency of its symbol."""
+    unrealized: Decimal | None = _ZERO
+    if position.quantity:
+        price = mark(position.symbol)
+        unrealized = None if price is None else position.unrealized_pnl(price)
+    return CurrencyPnl(position.realized_pnl, position.fees, unrealized)
+
+
+def books_of(
+    positions: Iterable[Position], mark: MarkOf, own: str = ""
+) -> Mapping[str, CurrencyPnl]:
+    found: dict[str, CurrencyPnl] = {}
+    for position in positions:
+        parts = [(position.currency, pnl_of(position, mark))]
+        parts += [(currency, CurrencyPnl(fees=fee)) for currency, fee in position.other_fees]
+        for currency, part in parts:
+            found[currency or own] = found.get(currency or own, CurrencyPnl()).plus(part)
+    return found
+
+
+def together(books: Mapping[str, CurrencyPnl], exchange: Exchange, capital: Decimal) -> Pnl:
+    """In the desk's currency."""
+    realized = exchange.total({name: each.realized for name, each in books.items()})
+    fees = exchange.total({name: each.fees for name, each in books.items()})
+    known = {n: each.unrealized for n, each in books.items() if each.unrealized is not None}
+    unrealized = exchange.total(known) if len(known) == len(books) else None
+    if realized is None or fees is None or unrealized is None:
+        return Pnl(realized, fees, unrealized, None)
+    earned = EXACT.subtract(EXACT.add(realized, unrealized), fees)
+    return Pnl(realized, fees, unrealized, EXACT.add(capital, earned))
 
 
 class Ledger:
@@ -48,6 +103,7 @@ class Ledger:
         self.balance = capital  # with what was realised, fees paid; what is held counts at cost
         self.realized_pnl = _ZERO
         self.fees = _ZERO
+        self.currencies: set[str] = set()  # beside the desk's
         self._counted: OrderedDict[str, None] = OrderedDict()  # the oldest first
         self._remembered = remembered
 
@@ -58,6 +114,17 @@ class Ledger:
         self.cash, self.realized_pnl, self.fees = cash, realized_pnl, fees
         self.balance = EXACT.subtract(EXACT.add(self.capital, realized_pnl), fees)
         self.positions = {position.symbol: position for position in positions}
+        for position in self.positions.values():
+            self._note(position)
+
+    def go_on_by(self, positions: Sequence[Position]) -> None:
+        """Likewise, by the positions alone."""
+        own = [position for position in positions if not position.currency]
+        with localcontext(EXACT):
+            realized = sum((each.realized_pnl for each in own), _ZERO)
+            fees = sum((each.fees for each in own), _ZERO)
+            cost = sum((each.cost for each in own), _ZERO)
+            self.go_on_from(self.capital + realized - fees - cost, realized, fees, positions)
 
     def position(self, symbol: str) -> Position:
         return self.positions.get(symbol) or Position(symbol)
@@ -69,22 +136,36 @@ class Ledger:
     def has_counted(self, fill_id: str) -> bool:
         return fill_id in self._counted
 
-    def apply(self, fill: Fill, multiplier: Decimal = _ONE) -> Booking | None:
-        """None when this fill was counted before. `multiplier` matters for a new symbol only."""
+    def apply(self, fill: Fill, multiplier: Decimal = _ONE, currency: str = "") -> Booking | None:
+        """None when this fill was counted before. The rest matters for a new symbol only."""
         if fill.fill_id in self._counted:
             return None
-        before = self.positions.get(fill.symbol) or Position(fill.symbol, multiplier=multiplier)
+        before = self.positions.get(fill.symbol) or Position(
+            fill.symbol, multiplier=multiplier, currency=currency
+        )
         after = before.after(fill)
         self._remember(fill.fill_id)
         self.positions[fill.symbol] = after
         with localcontext(EXACT):
             realized = after.realized_pnl - before.realized_pnl
+            if after.currency:
+                self._note(after)
+                return Booking(fill, after, realized)
+            fee = fill.fee
+            if fill.fee_currency:
+                self._note(after)
+                fee = _ZERO
             self.realized_pnl += realized
-            self.fees += fill.fee
-            self.balance += realized - fill.fee
+            self.fees += fee
+            self.balance += realized - fee
             paid = fill.price * fill.quantity * fill.side.sign * after.multiplier
-            self.cash -= paid + fill.fee
+            self.cash -= paid + fee
         return Booking(fill, after, realized)
+
+    def _note(self, position: Position) -> None:
+        if position.currency:
+            self.currencies.add(position.currency)
+        self.currencies.update(currency for currency, _ in position.other_fees)
 
     def _remember(self, fill_id: str) -> None:
         self._counted[fill_id] = None
@@ -108,6 +189,36 @@ class Ledger:
         if unrealized is None:
             return None
         return EXACT.add(self.balance, unrealized) if unrealized else self.balance
+
+    # ---- in several currencies
+
+    def books(self, mark: MarkOf, own: str = "") -> Mapping[str, CurrencyPnl]:
+        """By currency; `own`: the name of the desk's."""
+        return books_of(self.positions.values(), mark, own)
+
+    def balances(self) -> dict[str, Decimal]:
+        """What `balance` is, by currency."""
+        found = {"": self.balance}
+        for position in self.positions.values():
+            if position.currency:
+                added(found, position.currency, position.realized_pnl)
+                added(found, position.currency, EXACT.minus(position.fees))
+            for currency, fee in position.other_fees:
+                added(found, currency, EXACT.minus(fee))
+        return found
+
+    def equities(self, mark: MarkOf) -> dict[str, Decimal] | None:
+        """What `equity` is, by currency."""
+        found = self.balances()
+        for position in self.positions.values():
+            if position.quantity:
+                price = mark(position.symbol)
+                if price is None:
+                    return None
+                added(found, position.currency, position.unrealized_pnl(price))
+        return found
+
+    # ---- in one
 
     def pnl(self, mark: MarkOf) -> Pnl:
         unrealized = self.unrealized(mark)

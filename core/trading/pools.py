@@ -13,6 +13,7 @@ from dataclasses import replace
 from decimal import Decimal, localcontext
 from typing import Protocol
 
+from trading.currencies import ONE_CURRENCY, Currencies, Exchange, added
 from trading.days import UTC_DAYS, Days
 from trading.exposure import Exposure, exposure
 from trading.instruments import Instrument
@@ -24,7 +25,13 @@ from trading.prospects import Change, Correlation, Prospects, ValueAtRisk
 from trading.rates import MINUTE_NS, SECOND_NS, TokenBucket
 from trading.reasons import Reason
 from trading.risk import UNLISTED, Check, Rejection, Request, objection
-from trading.rules import ASKING_FOR_EQUITY, ASKING_FOR_EXPOSURE, asks_for_samples, bounding
+from trading.rules import (
+    ASKING_FOR_EQUITY,
+    ASKING_FOR_EXPOSURE,
+    asks_for_samples,
+    bounding,
+    rates_are_known,
+)
 from trading.scopes import DESK, Level, Scope, covering
 from trading.self_trade import may_trade, rests
 from trading.signals import Side, Signal
@@ -35,6 +42,8 @@ from trading.watermarks import Watermarks
 _ZERO = Decimal(0)
 _SESSIONS_KEPT = 64
 _POLICIES = " policies"  # no name of a strategy
+
+Charges = Mapping[str, Mapping[str, Decimal]]  # fees by symbol and currency, not in a line
 
 
 @value(frozen=True, slots=True)
@@ -132,6 +141,11 @@ class Member(Protocol):
         """Its capital, where that is money."""
         ...
 
+    @property
+    def charges(self) -> Mapping[str, tuple[tuple[str, Decimal], ...]]:
+        """By symbol, fees that are not in its currency."""
+        ...
+
     def line(self, symbol: str) -> Line: ...
 
     def lines(self) -> Mapping[str, Line]: ...
@@ -147,6 +161,10 @@ class _Sums:
     def __init__(self) -> None:
         self.funds = _ZERO
         self.lines: dict[str, Line] = {}
+        self.charges: dict[str, dict[str, Decimal]] = {}  # by symbol and currency, not in `lines`
+
+    def charge(self, symbol: str, currency: str, fee: Decimal) -> None:
+        added(self.charges.setdefault(symbol, {}), currency, fee)
 
     def pay_in(self, amount: Decimal) -> None:
         self.funds = EXACT.add(self.funds, amount)
@@ -172,6 +190,8 @@ class _Bound:
         self.asks_for_equity = not names.isdisjoint(ASKING_FOR_EQUITY)
         self.asks_for_samples = asks_for_samples(limits)
         self.asks_for_exposure = not names.isdisjoint(ASKING_FOR_EXPOSURE)
+        self.asks_for_all = self.asks_for_equity or self.asks_for_exposure or self.asks_for_samples
+        self.asks_for_worth = self.asks_for_all or "max_order_value" in names
         self.second.resize(limits.max_orders_per_second)
         self.minute.resize(limits.max_orders_per_minute)
 
@@ -201,7 +221,11 @@ class _Bound:
 class Pools:
     """Mutable; one for a desk. Each of its strategies' accounts tells it what moves."""
 
-    def __init__(self, instruments: Mapping[str, Instrument]) -> None:
+    def __init__(
+        self, instruments: Mapping[str, Instrument], currencies: Currencies = ONE_CURRENCY
+    ) -> None:
+        self.currencies = currencies
+        self._converts = bool(currencies.quotes)  # or a fee came in another currency
         self.days = UTC_DAYS  # by which a loss is a day's
         self._instruments = instruments
         self._members: dict[str, Member] = {}
@@ -275,6 +299,10 @@ class Pools:
             sums.pay_in(member.funds)
             for symbol, line in member.lines().items():
                 sums.move(symbol, NOTHING, line)
+            for symbol, fees in member.charges.items():
+                self._converts = True
+                for currency, fee in fees:
+                    sums.charge(symbol, currency, fee)
 
     def paid_in(self, account: str, amount: Decimal) -> None:
         """Or out, when it is less than 0: no gain and no loss."""
@@ -291,6 +319,12 @@ class Pools:
     def moved(self, account: str, symbol: str, before: Line, now: Line) -> None:
         for sums in self._sums_of(account):
             sums.move(symbol, before, now)
+
+    def charged(self, account: str, symbol: str, currency: str, fee: Decimal) -> None:
+        """A fee that is not in the symbol's currency."""
+        self._converts = True
+        for sums in self._sums_of(account):
+            sums.charge(symbol, currency, fee)
 
     def placed(self, account: str, order: Order) -> None:
         """An order was approved that does not only close."""
@@ -313,7 +347,8 @@ class Pools:
         """Of the narrowest scope that objects; its text begins with the scope."""
         for bound in self._covering(request.signal.symbol, member.account):
             judged = self._judged(bound, member, request, market)
-            found = objection(judged, bound.checks)
+            found = rates_are_known(judged) if judged.exchange is not None else None
+            found = found or objection(judged, bound.checks)
             if found is not None:
                 message = f"{bound.scope}: {found.message}"
                 return replace(found, message=message, scope=str(bound.scope))
@@ -344,8 +379,10 @@ class Pools:
         held, own = self._lines(bound.scope), member.line(symbol)
         before = held.get(symbol, NOTHING)
         now = before.moved(own, own.with_order(side, request.quantity))
-        mids = _Mids(market, request.max_quote_age_ns, self._instruments)
-        balance = self._balance(bound.scope, held)
+        exchange = self._exchange(bound, held, request, market) if self._converts else None
+        most, quotes = request.max_quote_age_ns, self.currencies.quotes
+        mids = _Mids(market, most, self._instruments, quotes, exchange)
+        balance = self._balance(bound.scope, held, exchange)
         asked = bound.asks_for_samples
         change = Change(symbol, request.quantity * side.sign) if asked else None
         equity = _equity(balance, held, mids) if bound.asks_for_equity else None
@@ -369,7 +406,35 @@ class Pools:
             correlation=self.correlation(member, bound.scope, change, request.now_ns)
             if change and bound.limits.max_correlation != UNLIMITED
             else None,
+            exchange=exchange,
         )
+
+    def _exchange(
+        self,
+        bound: _Bound,
+        held: Mapping[str, Line],
+        request: Request,
+        market: Market,
+    ) -> Exchange | None:
+        """Of all that its limits look at; None: it is in the desk's currency."""
+        quotes, symbol = self.currencies.quotes, request.signal.symbol
+        if not bound.asks_for_worth:
+            return None
+        symbols = {symbol, *held} if bound.asks_for_all else {symbol}
+        needed = {quotes[each] for each in symbols if each in quotes}
+        if bound.asks_for_equity:
+            charges = self._charges(bound.scope).values()
+            needed.update(currency for fees in charges for currency in fees)
+        if not needed:
+            return None
+        quote = self.currencies.quote(symbol)
+        return self.currencies.exchange(quote, needed, market, request.max_quote_age_ns)
+
+    def _charges(self, scope: Scope) -> Charges:
+        charges = self._of(scope).charges
+        if scope.level is Level.SYMBOL:
+            return {scope.name: charges[scope.name]} if scope.name in charges else {}
+        return charges
 
     def _value_at_risk(self, bound: _Bound, change: Change, now_ns: int) -> ValueAtRisk | None:
         """Long and short set off, as in net exposure."""
@@ -387,8 +452,14 @@ class Pools:
         }
         return self.prospects.correlation(member.holdings(), change, others, now_ns)
 
-    def _balance(self, scope: Scope, lines: Mapping[str, Line]) -> Decimal:
+    def _balance(
+        self, scope: Scope, lines: Mapping[str, Line], exchange: Exchange | None
+    ) -> Decimal | None:
+        """None when a rate that it needs is not known."""
         earned = _ZERO if scope.level is Level.SYMBOL else self._of(scope).funds
+        if exchange is not None:
+            charges = self._charges(scope)
+            return _balance_of_several(earned, lines, charges, exchange, self.currencies)
         for line in lines.values():
             earned = EXACT.add(earned, line.earned)
         return earned
@@ -455,27 +526,58 @@ class _Mids:
     """What a unit of each symbol is worth, at mid."""
 
     def __init__(
-        self, market: Market, most_age_ns: int, instruments: Mapping[str, Instrument]
+        self,
+        market: Market,
+        most_age_ns: int,
+        instruments: Mapping[str, Instrument],
+        quotes: Mapping[str, str],
+        exchange: Exchange | None,
     ) -> None:
         self._market = market
         self._most_age_ns = most_age_ns
         self._instruments = instruments
+        self._quotes = quotes
+        self.exchange = exchange
 
     def unit(self, symbol: str) -> Decimal | None:
+        """In the currency of the symbol."""
         mid = fresh_mid(self._market(symbol), self._most_age_ns)
         instrument = self._instruments.get(symbol, UNLISTED)
         return None if mid is None else mid * instrument.contract_multiplier
 
+    def worth(self, amount: Decimal | None, symbol: str) -> Decimal | None:
+        """Of the symbol's currency, in the desk's."""
+        if self.exchange is None:
+            return amount
+        return self.exchange.worth(amount, self._quotes.get(symbol, ""))
 
-def _equity(balance: Decimal, lines: Mapping[str, Line], mids: _Mids) -> Decimal | None:
-    """None when a price that it needs is unknown or too old."""
+
+def _balance_of_several(
+    funds: Decimal,
+    lines: Mapping[str, Line],
+    charges: Charges,
+    exchange: Exchange,
+    currencies: Currencies,
+) -> Decimal | None:
+    amounts = {"": funds}
+    for symbol, line in lines.items():
+        added(amounts, currencies.quote(symbol), line.earned)
+    for fees in charges.values():
+        for currency, fee in fees.items():
+            added(amounts, currency, EXACT.minus(fee))
+    return exchange.total(amounts)
+
+
+def _equity(balance: Decimal | None, lines: Mapping[str, Line], mids: _Mids) -> Decimal | None:
+    """None when a price or rate that it needs is unknown or too old."""
     equity = balance
     for symbol, line in lines.items():
         unit = mids.unit(symbol) if line.quantity else _ZERO
-        if unit is None:
+        if unit is None or equity is None:
             return None
-        worth = EXACT.multiply(line.quantity, unit)
-        equity = EXACT.add(equity, EXACT.subtract(worth, line.cost))
+        gain = EXACT.subtract(EXACT.multiply(line.quantity, unit), line.cost)
+        worth = gain if mids.exchange is None else mids.worth(gain, symbol)
+        equity = None if worth is None else EXACT.add(equity, worth)
     return equity
 
 
@@ -483,7 +585,7 @@ def _exposure(lines: Mapping[str, Line], symbol: str, mids: _Mids) -> Exposure |
     stakes = {}
     for name, line in lines.items():
         if line.worst:
-            unit = mids.unit(name)
+            unit = mids.worth(mids.unit(name), name)
             if unit is None:
                 return None
             stakes[name] = _Stake(line, unit)

@@ -32,6 +32,8 @@ class Position:
     realized_pnl: Decimal = _ZERO  # before fees
     fees: Decimal = _ZERO
     multiplier: Decimal = _ONE  # contract multiplier
+    currency: str = ""  # of all of these amounts; empty: the desk's
+    other_fees: tuple[tuple[str, Decimal], ...] = ()  # beside `fees`, in other currencies
 
     @property
     def direction(self) -> Direction:
@@ -69,9 +71,16 @@ class Position:
                 quantity=self.quantity + traded,
                 cost=self.cost + released + spent - closing,
                 realized_pnl=self.realized_pnl + released - closing,
-                fees=self.fees + fill.fee,
+                fees=self.fees if fill.fee_currency else self.fees + fill.fee,
                 multiplier=self.multiplier,
+                currency=self.currency,
+                other_fees=self._other_fees(fill) if fill.fee_currency else self.other_fees,
             )
+
+    def _other_fees(self, fill: Fill) -> tuple[tuple[str, Decimal], ...]:
+        fees = dict(self.other_fees)
+        fees[fill.fee_currency] = fees.get(fill.fee_currency, _ZERO) + fill.fee
+        return tuple(sorted(fees.items()))
 
 
 def _closed(held: Decimal, traded: Decimal) -> Decimal:

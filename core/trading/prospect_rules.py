@@ -10,6 +10,8 @@ def value_at_risk_stays_within_limit(request: Request) -> Rejection | None:
     most, found = request.limits.max_value_at_risk, request.value_at_risk
     if most == UNLIMITED:
         return None
+    if request.exchange is not None:
+        return _not_converted("value at risk")
     if found is None or found.basis.found < found.basis.needed:
         return _too_few(found.basis if found else None)
     if found.amount is None or found.amount > most:
@@ -26,6 +28,8 @@ def correlation_stays_within_limit(request: Request) -> Rejection | None:
     most, found = request.limits.max_correlation, request.correlation
     if most == UNLIMITED:
         return None
+    if request.exchange is not None:
+        return _not_converted("correlation")
     if found is None or found.basis.found < found.basis.needed:
         return _too_few(found.basis if found else None)
     if found.most is None:
@@ -41,6 +45,11 @@ def correlation_stays_within_limit(request: Request) -> Rejection | None:
             f"{_rests_on(found.basis)}, allowed is {most}",
         )
     return None
+
+
+def _not_converted(what: str) -> Rejection:
+    """Samples are of prices as they are: how rates moved with them is not known."""
+    return Rejection(Reason.NO_RATE, f"{what} of several currencies is not known")
 
 
 def _too_few(basis: Basis | None) -> Rejection:

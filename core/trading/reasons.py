@@ -44,6 +44,7 @@ class Reason(StrEnum):
     PRICE_OFF_INCREMENT = "price_off_increment"
     NO_PRICE = "no_price"
     STALE_PRICE = "stale_price"
+    NO_RATE = "no_rate"
     SLIPPAGE = "slippage"
     EXPIRED = "expired"
     DUPLICATE = "duplicate"

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 
+from trading.currencies import Exchange
 from trading.exposure import Exposure
 from trading.ids import client_order_id
 from trading.instruments import Instrument
@@ -68,7 +69,7 @@ class Request:
     closable: Decimal  # likewise once the market orders under way are filled
     reached: Decimal  # the position if this and all that works on its side were filled, for it
     closing: bool  # it can only reduce what is settled, whether it says so or not
-    balance: Decimal
+    balance: Decimal | None
     equity: Decimal | None
     day_start: Decimal
     peak: Decimal
@@ -78,6 +79,7 @@ class Request:
     exposure: Exposure | None  # None: a price is unknown, or no limit asks for it
     value_at_risk: ValueAtRisk | None = None  # None: no limit asks for it
     correlation: Correlation | None = None  # likewise
+    exchange: Exchange | None = None  # None: everything is in the desk's currency
 
     @property
     def price(self) -> Decimal | None:
@@ -101,6 +103,11 @@ class Request:
         if price is None:
             return None
         return self.quantity * price * self.instrument.contract_multiplier
+
+    def worth(self, amount: Decimal | None) -> Decimal | None:
+        """Of the symbol's quote currency, in the desk's."""
+        exchange = self.exchange
+        return amount if exchange is None else exchange.worth(amount, exchange.quote)
 
 
 # Stands in for an instrument that the catalogue does not have, until the check that refuses it.

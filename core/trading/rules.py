@@ -98,6 +98,14 @@ def price_is_fresh(request: Request) -> Rejection | None:
     return None
 
 
+def rates_are_known(request: Request) -> Rejection | None:
+    """What an amount of another currency is worth in the desk's is not guessed."""
+    exchange = request.exchange
+    if exchange is not None and exchange.missing:
+        return Rejection(Reason.NO_RATE, exchange.missing)
+    return None
+
+
 def confidence_is_enough(request: Request) -> Rejection | None:
     confidence, least = request.signal.confidence, request.limits.min_confidence
     if confidence is not None and confidence < least:
@@ -106,7 +114,7 @@ def confidence_is_enough(request: Request) -> Rejection | None:
 
 
 def order_is_small_enough(request: Request) -> Rejection | None:
-    notional, most = request.notional, request.limits.max_order_value
+    notional, most = request.worth(request.notional), request.limits.max_order_value
     if notional is None or notional > most:
         return Rejection(Reason.MAX_ORDER_VALUE, f"order worth {notional}, allowed is {most}")
     return None
@@ -154,7 +162,7 @@ def drawdown_stays_within_limit(request: Request) -> Rejection | None:
 def balance_reaches_the_minimum(request: Request) -> Rejection | None:
     """The lower of balance and equity: a gain not yet realised is no balance, a loss is one."""
     equity, balance, least = request.equity, request.balance, request.limits.min_account_balance
-    if equity is None or equity < least or balance < least:
+    if equity is None or balance is None or equity < least or balance < least:
         return Rejection(
             Reason.MIN_ACCOUNT_BALANCE, f"balance {balance}, equity {equity}, at least {least}"
         )
@@ -289,11 +297,20 @@ _IF_LIMITED: tuple[tuple[str, tuple[Check, ...]], ...] = (
 )
 
 
-def opening(limits: Limits, bypass: frozenset[str] = frozenset()) -> tuple[Check, ...]:
-    """What an order obeys that does not only close; made anew when the limits change."""
+_RATES_FIRST = _BY_DEFAULT.index(confidence_is_enough)  # before anything that compares amounts
+_IN_SEVERAL = (*_BY_DEFAULT[:_RATES_FIRST], rates_are_known, *_BY_DEFAULT[_RATES_FIRST:])
+
+
+def opening(
+    limits: Limits, bypass: frozenset[str] = frozenset(), *, converts: bool = False
+) -> tuple[Check, ...]:
+    """What an order obeys that does not only close; made anew when the limits change. `converts`:
+    the desk has several currencies.
+    """
     asked = (checks for name, checks in _IF_LIMITED if getattr(limits, name) != UNLIMITED)
     left_out = bypassed(bypass)
-    return tuple(c for c in dict.fromkeys(chain(_BY_DEFAULT, *asked)) if c not in left_out)
+    first = _IN_SEVERAL if converts else _BY_DEFAULT
+    return tuple(c for c in dict.fromkeys(chain(first, *asked)) if c not in left_out)
 
 
 # What a policy may have a strategy bypass, by name. Never halt, grant, epoch or instrument.

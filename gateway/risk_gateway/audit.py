@@ -124,6 +124,15 @@ def _books(ledger: Ledger) -> dict[str, object]:
         "realized_pnl": text_of(ledger.realized_pnl),
         "fees": text_of(ledger.fees),
         "cash": text_of(ledger.cash),
+        **({"currencies": _currencies(ledger)} if ledger.currencies else {}),
+    }
+
+
+def _currencies(ledger: Ledger) -> dict[str, object]:
+    """What was made in each; without a name, in the desk's."""
+    return {
+        currency: {"realized_pnl": text_of(made.realized), "fees": text_of(made.fees)}
+        for currency, made in sorted(ledger.books(lambda _: None).items())
     }
 
 
@@ -135,7 +144,13 @@ def _text(proven: Proven) -> str:
     ]
     for name, ledger in proven.ledgers.items():
         held = ", ".join(f"{each.symbol} {each.quantity}" for each in ledger.positions.values())
-        money = f"realised {ledger.realized_pnl}, fees {ledger.fees}"
+        made = ledger.books(lambda _: None).items() if ledger.currencies else ()
+        others = (
+            f"; in {currency}: realised {each.realized}, fees {each.fees}"
+            for currency, each in sorted(made)
+            if currency
+        )
+        money = f"realised {ledger.realized_pnl}, fees {ledger.fees}{''.join(others)}"
         lines.append(f"{name}: {held or 'nothing held'}; {money}")
     return "\n".join(lines)
 

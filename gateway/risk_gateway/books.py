@@ -1,4 +1,5 @@
-"""The books as they are asked for: positions and P&L by strategy, by symbol, and of the desk.
+"""The books as they are asked for: positions and P&L by strategy, by symbol, by account, and of the
+desk; in the currency in which they were made, and together in the desk's.
 
 By the fills that are on disk, and no others: so nobody has to wait for those that are not.
 """
@@ -10,55 +11,148 @@ from decimal import Decimal
 from risk_gateway.strategy import Strategy
 from stratops_api.v1 import risk_gateway_pb2 as pb
 from stratops_wire.scalars import text_of
-from trading.market import Market
+from trading.currencies import ANY_AGE_NS, ONE_CURRENCY, Currencies, Exchange, added
+from trading.ledger import CurrencyPnl, MarkOf, together
+from trading.ledger import books_of as currencies_of_positions
+from trading.market import Market, mid_of
 from trading.money import EXACT
 from trading.positions import Position
 
 _ZERO = Decimal(0)
-_Line = tuple[str, Position, Decimal | None]  # strategy, position, unrealised
+_Held = tuple[str, str, Position]  # strategy, account
 
 
 def books_of(strategies: Iterable[Strategy], market: Market, symbol: str = "") -> pb.Books:
     """Of one symbol, or of all."""
-    lines = [
-        (strategy.name, position, _unrealized(position, market))
-        for strategy in strategies
+    several = list(strategies)
+    held = [
+        (strategy.name, strategy.account.account, position)
+        for strategy in several
         for position in strategy.told.positions.values()
         if symbol in ("", position.symbol)
     ]
-    by_strategy: defaultdict[str, list[_Line]] = defaultdict(list)
-    by_symbol: defaultdict[str, list[_Line]] = defaultdict(list)
-    for line in lines:
-        by_strategy[line[0]].append(line)
-        by_symbol[line[1].symbol].append(line)
-    return pb.Books(
-        positions=[_line([line], line[0], line[1].symbol) for line in lines],
-        strategies=[_line(own, name) for name, own in by_strategy.items()],
-        symbols=[_line(own, "", name) for name, own in by_symbol.items()],
-        desk=_line(lines),
-    )
+    currencies = several[0].account.currencies if several else ONE_CURRENCY
+    return _Sums(held, currencies, market).books()
 
 
-def _line(lines: Sequence[_Line], strategy: str = "", symbol: str = "") -> pb.BookLine:
-    positions = [position for _, position, _ in lines]
-    unrealized = [each for _, _, each in lines if each is not None]
-    average = positions[0].average_entry if strategy and symbol else None
+def by_currency(strategy: Strategy, market: Market) -> list[pb.BookLine]:
+    """Nothing, where all of it is in the desk's."""
+    account = strategy.account
+    if not account.ledger.currencies:
+        return []
+    return [_part("", "", *made) for made in account.books(market).items()]
+
+
+class _Sums:
+    def __init__(self, held: Sequence[_Held], currencies: Currencies, market: Market) -> None:
+        self._held = held
+        self._own = currencies.own
+        self._mark: MarkOf = lambda symbol: mid_of(market(symbol))
+        needed = self._made(held).keys()
+        self._exchange: Exchange = currencies.exchange("", needed, market, ANY_AGE_NS)
+
+    def books(self) -> pb.Books:
+        held = self._held
+        by_strategy, by_account = _grouped(held, 0), _grouped(held, 1)
+        by_symbol: defaultdict[str, list[_Held]] = defaultdict(list)
+        for each in held:
+            by_symbol[each[2].symbol].append(each)
+        return pb.Books(
+            positions=[self._of_symbol([one], strategy=one[0]) for one in held],
+            strategies=[self._total(own, strategy=name) for name, own in by_strategy.items()],
+            symbols=[self._of_symbol(own) for own in by_symbol.values()],
+            desk=self._total(held),
+            accounts=[self._total(own, account=name) for name, own in by_account.items()],
+            by_currency=self._by_currency(by_strategy, by_account),
+            rates=[
+                pb.ExchangeRate(
+                    currency=each.currency,
+                    rate=text_of(each.rate),
+                    symbols=each.symbols,
+                    why=each.why,
+                )
+                for each in self._exchange.rates
+            ],
+            currency=self._own,
+        )
+
+    def _of_symbol(self, held: Sequence[_Held], strategy: str = "") -> pb.BookLine:
+        """In the currency of the symbol."""
+        positions = [position for *_, position in held]
+        first = positions[0]
+        made = self._made(held)[first.currency or self._own]
+        others: dict[str, Decimal] = {}
+        for position in positions:
+            for currency, fee in position.other_fees:
+                added(others, currency, fee)
+        fees = _sum(each.fees for each in positions)
+        return pb.BookLine(
+            strategy=strategy,
+            symbol=first.symbol,
+            quantity=text_of(_sum(each.quantity for each in positions)),
+            average_entry=text_of(first.average_entry if strategy else None),
+            realized_pnl=text_of(made.realized),
+            fees=text_of(fees),
+            unrealized_pnl=text_of(made.unrealized),
+            currency=first.currency or self._own,
+            other_fees={currency: text_of(fee) for currency, fee in others.items()},
+        )
+
+    def _total(self, held: Sequence[_Held], strategy: str = "", account: str = "") -> pb.BookLine:
+        """In the desk's currency."""
+        pnl = together(self._made(held), self._exchange, _ZERO)
+        converted = pnl.realized is not None and pnl.fees is not None
+        return pb.BookLine(
+            strategy=strategy,
+            account=account,
+            realized_pnl=text_of(pnl.realized),
+            fees=text_of(pnl.fees),
+            unrealized_pnl=text_of(pnl.unrealized),
+            currency=self._own,
+            unconverted="" if converted else self._exchange.missing,
+        )
+
+    def _by_currency(
+        self,
+        by_strategy: dict[str, list[_Held]],
+        by_account: dict[str, list[_Held]],
+    ) -> list[pb.BookLine]:
+        """Nothing, where all is in the desk's."""
+        if self._made(self._held).keys() <= {self._own}:
+            return []
+        lines = [
+            _part(name, "", currency, made)
+            for name, held in by_strategy.items()
+            for currency, made in self._made(held).items()
+        ]
+        lines += [
+            _part("", name, currency, made)
+            for name, held in by_account.items()
+            for currency, made in self._made(held).items()
+        ]
+        return lines + [_part("", "", *made) for made in self._made(self._held).items()]
+
+    def _made(self, held: Iterable[_Held]) -> dict[str, CurrencyPnl]:
+        positions = (position for *_, position in held)
+        return dict(currencies_of_positions(positions, self._mark, self._own))
+
+
+def _grouped(held: Iterable[_Held], place: int) -> dict[str, list[_Held]]:
+    found: defaultdict[str, list[_Held]] = defaultdict(list)
+    for each in held:
+        found[str(each[place])].append(each)
+    return found
+
+
+def _part(strategy: str, account: str, currency: str, made: CurrencyPnl) -> pb.BookLine:
     return pb.BookLine(
         strategy=strategy,
-        symbol=symbol,
-        quantity=text_of(_sum(each.quantity for each in positions)) if symbol else "",
-        average_entry=text_of(average),
-        realized_pnl=text_of(_sum(each.realized_pnl for each in positions)),
-        fees=text_of(_sum(each.fees for each in positions)),
-        unrealized_pnl=text_of(_sum(unrealized)) if len(unrealized) == len(lines) else "",
+        account=account,
+        realized_pnl=text_of(made.realized),
+        fees=text_of(made.fees),
+        unrealized_pnl=text_of(made.unrealized),
+        currency=currency,
     )
-
-
-def _unrealized(position: Position, market: Market) -> Decimal | None:
-    if not position.quantity:
-        return _ZERO
-    touch = market(position.symbol)
-    return position.unrealized_pnl(touch.mid) if touch else None
 
 
 def _sum(amounts: Iterable[Decimal]) -> Decimal:

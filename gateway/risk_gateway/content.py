@@ -39,6 +39,7 @@ class Content:
     terms: Terms
     policy: str = ""  # the risk policy that it names
     account: str = DEFAULT_ACCOUNT
+    currency: str = ""  # of the capital; empty: the desk's
 
 
 def parse_content(text: str) -> Content:
@@ -46,7 +47,8 @@ def parse_content(text: str) -> Content:
     document = _document(text)
     symbols = _symbols(document)
     terms = Terms(_capital(document), symbols, _limits(document))
-    return Content(_mode(document), terms, _policy(document), _account(document))
+    currency = _currency(document)
+    return Content(_mode(document), terms, _policy(document), _account(document), currency)
 
 
 def tighter(one: Content, other: Content) -> Content:
@@ -116,6 +118,13 @@ def _capital(document: dict[str, Any]) -> Decimal:
     if number < 0:
         raise InvalidMessage("content.capital.amount", amount, "0 or more")
     return number
+
+
+def _currency(document: dict[str, Any]) -> str:
+    currency = document["capital"].get("currency", "")
+    if not isinstance(currency, str) or len(currency) > _LONGEST_NAME:
+        raise InvalidMessage("content.capital.currency", currency, "a currency, or nothing")
+    return currency
 
 
 def _limits(document: dict[str, Any]) -> Limits:

@@ -18,11 +18,13 @@ from risk_gateway.judged import Decision, NotKept, request_of
 from risk_gateway.recollection import recollected
 from risk_gateway.records import Adopted, Decided, Deployed, Kind, Started, body_of
 from trading.accounts import Terms
+from trading.currencies import Exchange, added
 from trading.fills import Fill
 from trading.ids import signal_of
 from trading.instruments import Instrument
 from trading.ledger import Booking
 from trading.market import Touch
+from trading.risk import Request
 from trading.rules import CLOSING, opening
 from trading.signals import Action, Direction, Signal
 from trading.sizing import Sized
@@ -91,6 +93,8 @@ class Explanation:
     terms: Terms | None = None
     code: Code | None = None
     grant: Armed | None = None
+    exchange: Exchange | None = None  # the rates that it was judged by
+    currency: str = ""  # of prices, P&L and fees; empty: the desk does not say its own
 
     @property
     def realized_pnl(self) -> Decimal:
@@ -98,7 +102,16 @@ class Explanation:
 
     @property
     def fees(self) -> Decimal:
-        return sum((each.fill.fee for each in self.fills), _ZERO)
+        return sum((each.fill.fee for each in self.fills if not each.fill.fee_currency), _ZERO)
+
+    @property
+    def other_fees(self) -> Mapping[str, Decimal]:
+        """By currency, beside `fees`."""
+        found: dict[str, Decimal] = {}
+        for each in self.fills:
+            if each.fill.fee_currency:
+                added(found, each.fill.fee_currency, each.fill.fee)
+        return found
 
 
 def explained(archive: Archive, name: str) -> Explanation:
@@ -113,7 +126,8 @@ def explained(archive: Archive, name: str) -> Explanation:
     decided: Decided = body_of(row)
     order_id = decided.order.client_order_id if decided.order else ""
     terms = _terms(archive, decided)
-    checks, unchecked = _checks(archive, row, decided, terms)
+    request, unchecked = _request(archive, row, decided, terms)
+    symbol = decided.signal.symbol
     events = archive.of_order(order_id) if order_id else []
     return Explanation(
         record=row.number,
@@ -131,13 +145,15 @@ def explained(archive: Archive, name: str) -> Explanation:
         bid=decided.bid,
         ask=decided.ask,
         age_ns=decided.judged.age_ns if decided.judged else None,
-        checks=tuple(checks),
+        checks=tuple(_checks(request, terms)) if request and terms else (),
         unchecked=unchecked,
         sized=decided.sized,
         poll=decided.poll,
         terms=terms,
         code=_code(archive, row, decided.revision),
         grant=_grant(archive, row, decided.epoch),
+        exchange=request.exchange if request else None,
+        currency=_currency(archive, row, symbol),
         events=tuple(map(_event, events)),
         fills=tuple(_fills(archive, [each for each in events if each.kind == Kind.FILL])),
     )
@@ -181,18 +197,18 @@ def _terms(archive: Archive, decided: Decided) -> Terms | None:
     return body_of(row) if row else None
 
 
-def _checks(
+def _request(
     archive: Archive, row: Row, decided: Decided, terms: Terms | None
-) -> tuple[list[Finding], str]:
-    """Or why there are none."""
+) -> tuple[Request | None, str]:
+    """What it was judged by, or why that is not known."""
     if decided.signal.action is Action.CANCEL:
-        return [], "a cancel obeys no limits"
+        return None, "a cancel obeys no limits"
     if decided.signal.action is Action.MODIFY:
-        return [], "the checks of a modification are not kept"
+        return None, "the checks of a modification are not kept"
     if decided.signal.direction is Direction.NONE:
-        return [], "an intention of nothing is no order"
+        return None, "an intention of nothing is no order"
     if decided.judged is None or terms is None:
-        return [], "no check was made, or an older gateway did not keep what it was made on"
+        return None, "no check was made, or an older gateway did not keep what it was made on"
     touch = None
     if decided.bid is not None and decided.ask is not None and decided.judged.age_ns is not None:
         touch = Touch(decided.bid, decided.ask, decided.judged.age_ns)
@@ -201,11 +217,24 @@ def _checks(
     )
     instrument = _instruments(archive, row).get(decided.signal.symbol)
     try:
-        request = request_of(decision, decided.judged, terms, instrument)
+        return request_of(decision, decided.judged, terms, instrument), ""
     except NotKept as error:
-        return [], str(error)
-    obeyed = CLOSING if request.closing else opening(terms.limits, terms.bypass)
-    return findings(request, obeyed), ""
+        return None, str(error)
+
+
+def _checks(request: Request, terms: Terms) -> list[Finding]:
+    converts = request.exchange is not None
+    obeyed = opening(terms.limits, terms.bypass, converts=converts)
+    return findings(request, CLOSING if request.closing else obeyed)
+
+
+def _currency(archive: Archive, row: Row, symbol: str) -> str:
+    found = archive.newest_before(Kind.STARTED, row.number)
+    started: Started | None = body_of(found) if found else None
+    if started is None or not started.currency:
+        return ""
+    instrument = started.instruments.get(symbol)
+    return instrument.quote_currency if instrument else ""
 
 
 def _instruments(archive: Archive, row: Row) -> Mapping[str, Instrument]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -10,6 +11,7 @@ import msgspec
 from risk_gateway.explanation import Explanation
 from risk_gateway.findings import Finding
 from trading.aggregation import Vote
+from trading.currencies import Exchange
 from trading.limits import UNLIMITED, Limits
 from trading.sizing import Sized
 from trading.votes import Poll
@@ -18,7 +20,9 @@ _WIDTH = 12
 
 
 def to_json(found: Explanation) -> str:
-    sums = {"realized_pnl": found.realized_pnl, "fees": found.fees}
+    sums: dict[str, Any] = {"realized_pnl": found.realized_pnl, "fees": found.fees}
+    if found.other_fees:
+        sums["other_fees"] = found.other_fees
     document = msgspec.to_builtins(found, enc_hook=dict) | msgspec.to_builtins(sums)
     return msgspec.json.format(msgspec.json.encode(document)).decode()
 
@@ -38,6 +42,8 @@ def _parts(found: Explanation) -> Iterator[tuple[str, list[str]]]:
     yield "decided", [f"{_time(found.decided_ns)}, written {_time(found.written_ns)}"]
     yield "record", [f"{found.record}, hash {found.hash}"]
     yield "strategy", list(_strategy(found))
+    if found.exchange is not None:
+        yield "rates", list(_rates(found.exchange))
     yield "checks", list(_checks(found))
     if found.sized:
         yield "sizing", list(map(_sized, found.sized))
@@ -56,12 +62,26 @@ def _parts(found: Explanation) -> Iterator[tuple[str, list[str]]]:
         "fills",
         [
             f"{each.fill.fill_id}  {each.fill.side} {each.fill.quantity} at {each.fill.price}, fee "
-            f"{each.fill.fee}; position {each.position}, realised {each.realized_pnl}"
+            f"{_money(each.fill.fee, each.fill.fee_currency)}; position {each.position}, "
+            f"realised {each.realized_pnl}"
             for each in found.fills
         ]
         or ["none"],
     )
-    yield "P&L", [f"realised {found.realized_pnl}, fees {found.fees}"]
+    others = (_money(fee, currency) for currency, fee in sorted(found.other_fees.items()))
+    fees = " and ".join((_money(found.fees, found.currency), *others))
+    yield "P&L", [f"realised {_money(found.realized_pnl, found.currency)}, fees {fees}"]
+
+
+def _money(amount: Decimal, currency: str) -> str:
+    return f"{amount} {currency}".rstrip()
+
+
+def _rates(exchange: Exchange) -> Iterator[str]:
+    for each in exchange.rates:
+        by = " and ".join(each.symbols)
+        known = f"1 {each.currency} = {each.rate} {exchange.to} by {by}"
+        yield each.why if each.rate is None else known
 
 
 def _signal(found: Explanation) -> Iterator[str]:

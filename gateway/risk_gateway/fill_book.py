@@ -29,7 +29,7 @@ from risk_gateway.records import (
 )
 from risk_gateway.state import State
 from risk_gateway.strategy import LastTrade, Strategy
-from trading.fills import Fill, ForeignFill, reversal
+from trading.fills import Fill, ForeignFill, in_its_currency, reversal
 from trading.ids import signal_of
 from trading.ledger import Booking
 from trading.orders import Order, OrderState
@@ -86,6 +86,7 @@ class FillBook:
             return
         if fill.strategy != strategy.name:
             fill = replace(fill, strategy=strategy.name)
+        fill = in_its_currency(fill, self._state.instruments.get(fill.symbol))
         try:
             after = order.after_fill(fill) if order is not None else None
         except ForeignFill as error:

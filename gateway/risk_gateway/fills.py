@@ -153,6 +153,7 @@ class _Wire(msgspec.Struct):
     liquidity: str = ""
     venue: str = ""
     busts: str = ""
+    fee_currency: str = ""
 
 
 _decode = msgspec.json.Decoder(_Wire).decode
@@ -180,6 +181,7 @@ def parse_fill(payload: bytes) -> Fill:
         liquidity=Liquidity(wire.liquidity) if wire.liquidity in _LIQUIDITY else Liquidity.TAKER,
         venue=_text("venue", wire.venue, 0),
         busts=_text("busts", wire.busts, 0),
+        fee_currency=_text("fee_currency", wire.fee_currency, 0),
     )
 
 

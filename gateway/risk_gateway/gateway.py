@@ -14,6 +14,7 @@ from risk_gateway.archive import Archive
 from risk_gateway.bus import Bus
 from risk_gateway.callers import Callers, SharedTokens
 from risk_gateway.desk import Desk
+from risk_gateway.desk_currency import check_currency, currencies_of
 from risk_gateway.fills import FillReader
 from risk_gateway.halt_file import HaltFile
 from risk_gateway.home import Postgres
@@ -27,7 +28,7 @@ from risk_gateway.policy_file import PolicyFile
 from risk_gateway.positions import PositionPublisher
 from risk_gateway.report import FeedView, Surroundings, levels
 from risk_gateway.requests import ReadRequests
-from risk_gateway.restore import Restoration
+from risk_gateway.restore import Restoration, last_started
 from risk_gateway.room import Room
 from risk_gateway.roster import Roster
 from risk_gateway.sealing import Sealer
@@ -72,8 +73,12 @@ class Gateway:
         intake = Intake(settings.symbols)
         self.settings = settings
         market = MarketView(intake, settings.clock)
+        currencies = currencies_of(settings.currency, instruments, settings.symbols)
         policies = _policies(settings)
-        self.state = State(journal, archive, market, instruments, policies=policies)
+        self.state = State(
+            journal, archive, market, instruments, policies=policies, currencies=currencies
+        )
+        check_currency(settings.currency, last_started(archive))
         Restoration(self.state, timing).run()
         check_symbols(settings.venues, instruments)
         check_orders(settings.venues, self.state.strategies.values())

@@ -85,10 +85,11 @@ _TRUTHS = {"true": "success", "false": "failure"}
 
 @dataclass(frozen=True, slots=True)
 class Money:
-    realized: float
-    unrealized: float | None  # None: a price is missing
+    realized: float | None  # in the desk's currency; None: a rate is missing
+    unrealized: float | None  # None: a price or rate is missing
     fills: int
     success_rate: float | None  # None: nothing was closed yet
+    realized_each: Mapping[str, float] = field(default_factory=dict)  # by currency, as it was made
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,14 +232,20 @@ def _strategies(counts: Counts, levels: Levels) -> Iterable[Metric]:
     fills = CounterMetricFamily("strategy_trade_count", "Fills counted", labels=("strategy",))
     text = "Share of gains among the fills that closed something"
     rate = GaugeMetricFamily("strategy_success_rate", text, labels=("strategy",))
+    text = "Realised, in the currency in which it was made"
+    labels = ("strategy", "currency")
+    each = GaugeMetricFamily(PREFIX + "realized_pnl", text, labels=labels)
     for strategy, money in levels.money.items():
-        realized.add_metric((strategy,), money.realized)
+        for currency, amount in money.realized_each.items():
+            each.add_metric((strategy, currency), amount)
+        if money.realized is not None:
+            realized.add_metric((strategy,), money.realized)
         fills.add_metric((strategy,), money.fills)
-        if money.unrealized is not None:
+        if money.realized is not None and money.unrealized is not None:
             pnl.add_metric((strategy,), money.realized + money.unrealized)
         if money.success_rate is not None:
             rate.add_metric((strategy,), money.success_rate)
-    yield from (pnl, realized, fills, rate)
+    yield from (pnl, realized, fills, rate, each)
     yield GaugeMetricFamily("strategy_executions_active", "Armed", levels.armed)
     yield _plain_counter(
         "strategy_deployments", "Revisions deployed", ("strategy",), counts.deployments

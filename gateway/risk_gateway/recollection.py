@@ -16,6 +16,7 @@ from risk_gateway.records import Started
 from risk_gateway.restore import Restoration, last_started, started_by
 from risk_gateway.settings import Clock
 from risk_gateway.state import State
+from trading.currencies import Currencies
 
 
 class _Unwritten:
@@ -36,5 +37,8 @@ def recollected(archive: Archive, through: int | None = None) -> Restoration:
     )
     market = MarketView(Intake(()), started.clock)
     journal = cast(Journal, _Unwritten())
-    state = State(journal, archive, market, started.instruments, policies=policies)
+    currencies = Currencies.of(started.currency, started.instruments)
+    state = State(
+        journal, archive, market, started.instruments, policies=policies, currencies=currencies
+    )
     return Restoration(state, Timing())

@@ -246,6 +246,7 @@ class Started:
     instruments: Mapping[str, Instrument]
     policies_may_be_missing: bool = False
     routes: tuple[Route, ...] = ()  # none: one venue takes everything, as of an older gateway
+    currency: str = ""  # the desk's; empty: everything counts as one
 
     @property
     def table(self) -> Routes:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from handover.grants import RunnerView
 from market_data import NO_LINK
 from risk_gateway.archive import Archive, OrderPlaced
+from risk_gateway.books import by_currency
 from risk_gateway.desk import Desk
 from risk_gateway.metrics import Levels, Money, VenueLevel
 from risk_gateway.opening import Opening
@@ -138,7 +139,10 @@ def _money(desk: Desk, strategy: Strategy) -> Money:
     pnl = strategy.account.pnl(desk.state.market.latest)
     unrealized = None if pnl.unrealized is None else float(pnl.unrealized)
     tally = strategy.tally
-    return Money(float(pnl.realized), unrealized, tally.fills, tally.success_rate)
+    realized = None if pnl.realized is None else float(pnl.realized)
+    books = strategy.account.books(desk.state.market.latest)
+    each = {currency: float(made.realized) for currency, made in books.items() if currency}
+    return Money(realized, unrealized, tally.fills, tally.success_rate, each)
 
 
 def order_to_proto(archive: Archive, placed: OrderPlaced) -> pb.DeskOrder:
@@ -201,6 +205,7 @@ def _strategy(desk: Desk, strategy: Strategy) -> pb.StrategyStatus:
         account=strategy.account.account,
         bypassed=sorted(strategy.account.terms.bypass),
         revisions_at_work=sorted({each.revision for each in strategy.account.orders.values()}),
+        by_currency=by_currency(strategy, desk.state.market.latest),
     )
 
 

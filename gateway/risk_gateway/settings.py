@@ -1,5 +1,6 @@
 """What the gateway reads from its environment, once, at the start."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -40,6 +41,7 @@ class OnDifference(StrEnum):
 
 
 _MOST_OF_A_BOUND = 1_000_000
+_CURRENCY = re.compile(r"[A-Z][A-Z0-9]{0,11}")
 _PROJECTED = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 
@@ -77,6 +79,7 @@ class Settings:
     clock: Clock = Clock.WALL
     consumer: str = "gateway"
     catalogue: Path | None = None  # None: the one that ships with market_data
+    currency: str = ""  # the desk's; empty: everything counts as one
     allow_live: bool = False
     metrics_port: int | None = None
     metrics_host: str = ""  # empty: where it listens
@@ -117,6 +120,7 @@ class Settings:
             clock=read.one_of("CLOCK", Clock, Clock.WALL),
             consumer=read.text("CONSUMER", "gateway"),
             catalogue=read.path("CATALOGUE"),
+            currency=read.currency(),
             allow_live=read.flag("ALLOW_LIVE"),
             metrics_port=read.port("METRICS_PORT"),
             metrics_host=read.text("METRICS_HOST", ""),
@@ -207,6 +211,12 @@ class _Reader(Environment):
             where = self.text("TLS_CLIENT_LISTEN")
             raise refused("TLS_CLIENT_LISTEN", where, "STRATOPS_TLS_CLIENT_CA too")
         return self.path("TLS_CLIENT_CA")
+
+    def currency(self) -> str:
+        value = self.text("CURRENCY", "")
+        if value and not _CURRENCY.fullmatch(value):
+            raise refused("CURRENCY", value, "a currency in upper case, as in USDT")
+        return value
 
     def venues(self) -> tuple[VenueTerms, ...]:
         """By a file of them, or in the short form of one."""

@@ -31,6 +31,7 @@ def _started(state: State, settings: Settings) -> Started:
         dict(state.instruments),
         policies.may_be_missing,
         _routes_to_note(policies.routes),
+        settings.currency,
     )
 
 

@@ -24,6 +24,7 @@ from risk_gateway.records import (
 )
 from risk_gateway.strategy import Strategy
 from trading.breaches import BreachAction
+from trading.currencies import ONE_CURRENCY, Currencies
 from trading.fills import Fill
 from trading.instruments import Instrument
 from trading.pools import Pools
@@ -58,6 +59,7 @@ class State:
     busted: dict[str, str] = field(default_factory=dict)  # fills taken back, and by which bust
     early_busts: dict[str, Fill] = field(default_factory=dict)  # by the fill that has not come
     policies: Policies = field(default_factory=Policies)
+    currencies: Currencies = ONE_CURRENCY
     pools: Pools = field(init=False)
     sampler: Sampler = field(init=False)
     latches: dict[Source, Stand] = field(default_factory=dict)  # stay until they are taken back
@@ -70,7 +72,7 @@ class State:
     wall_ns: Callable[[], int] = time.time_ns
 
     def __post_init__(self) -> None:
-        self.pools = Pools(self.instruments)
+        self.pools = Pools(self.instruments, self.currencies)
         self.pools.allow_self_trade(self.policies.allow_self_trade)
         self.sampler = Sampler(self._take_sample)
         self.pools.prospects.sample_each = self._sample_each

@@ -280,7 +280,8 @@ class Strategy:
         content = tighter(contents[0], contents[-1]) if len(contents) > 1 else contents[0]
         for each in contents:
             content = self._policies.capped(content, each.policy)
-        self.closing_only = next(filter(None, map(self._policies.objection, contents)), "")
+        objections = (*map(self._policies.objection, contents), *map(self._capital, contents))
+        self.closing_only = next(filter(None, objections), "")
         self.mode = content.mode
         self.account.fund(not self.observes)
         self.account.days = self._policies.days_of(contents[0])
@@ -292,6 +293,12 @@ class Strategy:
         if terms != self.account.terms:
             self.account.adopt(terms)
         self.note_terms()
+
+    def _capital(self, content: Content) -> str:
+        """Why it is not money of this desk; empty: it is."""
+        own = self._pools.currencies.own
+        is_own = not own or content.currency in ("", own)
+        return "" if is_own else f"capital is in {content.currency}, the desk's currency is {own}"
 
     def note_terms(self) -> None:
         self.terms_digest = terms_digest(self.account.terms)

@@ -136,4 +136,6 @@ def _fill(order: Order, quote: Quote, quantity: Decimal, instrument: Instrument)
         liquidity, rate = Liquidity.TAKER, instrument.taker_fee
     value = EXACT.multiply(EXACT.multiply(price, quantity), instrument.contract_multiplier)
     fee = _ROUNDED.quantize(EXACT.multiply(value, rate), _FEE_DECIMALS)
-    return Fill(order.fills + 1, price, quantity, fee, liquidity, quote.at_ns)
+    # In which it is taken here, whatever the catalogue says of other venues.
+    currency = instrument.quote_currency if instrument.fee_currency else ""
+    return Fill(order.fills + 1, price, quantity, fee, liquidity, quote.at_ns, currency)

@@ -55,6 +55,7 @@ class Fill:
     fee: Decimal
     liquidity: Liquidity
     at_ns: int
+    fee_currency: str = ""  # empty: the symbol's quote currency
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +159,7 @@ def fill_message(order: Order, fill: Fill) -> bytes:
             "liquidity": fill.liquidity,
             "timestamp": rfc3339(fill.at_ns),
             "venue": VENUE,
+            **({"fee_currency": fill.fee_currency} if fill.fee_currency else {}),
         }
     )
 

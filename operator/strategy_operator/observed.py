@@ -104,7 +104,7 @@ class GatewayView:
     orders: int = 0
     fills: int = 0
     positions: Mapping[str, Decimal] = field(default_factory=dict)
-    realized_pnl: Decimal = Decimal(0)
+    realized_pnl: Decimal | None = Decimal(0)  # None: of several currencies
     halted: str = ""  # why, empty: the desk is not
 
 

@@ -41,7 +41,7 @@ def _of(gateway: GatewayView, at: str) -> Trading:
         fills=gateway.fills,
         positions=held,
         position=holdings(gateway),
-        realized_pnl=spelling(gateway.realized_pnl),
+        realized_pnl="" if gateway.realized_pnl is None else spelling(gateway.realized_pnl),
         at=at,
     )
 

@@ -35,7 +35,8 @@ def view_of(status: pb.StrategyStatus, halted: str) -> GatewayView:
         orders=status.orders,
         fills=status.fills,
         positions={symbol: _decimal(text) for symbol, text in sorted(status.positions.items())},
-        realized_pnl=_decimal(status.realized_pnl),
+        # In several currencies its worth moves with their rates, and would be written each minute.
+        realized_pnl=None if status.by_currency else _decimal(status.realized_pnl),
         halted=halted,
     )
 
@@ -78,7 +79,7 @@ def in_flight(view: GatewayView) -> bool:
     return waits or bool(view.flattening) or (bool(view.armed) and not view.wanted)
 
 
-def _counts(view: GatewayView) -> tuple[int, int, int, int, Mapping[str, Decimal], Decimal]:
+def _counts(view: GatewayView) -> tuple[int, int, int, int, Mapping[str, Decimal], Decimal | None]:
     return (
         view.signals,
         view.accepted,

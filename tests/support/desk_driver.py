@@ -3,6 +3,7 @@
 import asyncio
 import json
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from hashlib import sha256
@@ -36,8 +37,10 @@ from risk_gateway.restore import Restoration
 from risk_gateway.settings import Clock
 from risk_gateway.state import Outside, State
 from risk_gateway.strategy import Strategy
+from trading.currencies import Currencies
 from trading.fills import Fill
 from trading.ids import client_order_id, signal_of
+from trading.instruments import Instrument
 from trading.orders import Order, OrderState
 from trading.routes import Route, Routes
 from trading.signals import Action, Cause, OrderType, Side, Signal, Verdict
@@ -188,6 +191,9 @@ class Runner:
 class DeskDriver:
     """One life of a desk; `again()` is the next one on the same journal."""
 
+    symbols: tuple[str, ...] = SYMBOLS
+    catalogue: Callable[[], Mapping[str, Instrument]] = staticmethod(catalogue.load)
+    currency = ""
     wall_ns = staticmethod(time.time_ns)
     monotonic_ns = staticmethod(time.monotonic_ns)
 
@@ -204,7 +210,7 @@ class DeskDriver:
         self.folder, self.clock, self.asks_for_policies = folder, clock, asks_for_policies
         self.journal = Journal(folder, loop)
         self.archive = Archive(self.journal.path)
-        self.market = MarketView(Intake(SYMBOLS), clock, self.wall_ns, self.monotonic_ns)
+        self.market = MarketView(Intake(self.symbols), clock, self.wall_ns, self.monotonic_ns)
         self.left: list[Leaving] = []
         self.published: list[PositionUpdate] = []
         self.venue_available = True
@@ -215,8 +221,15 @@ class DeskDriver:
         )
         routes = routes or Routes((Route(real=real_venue),))
         policies = Policies(asked_for=asks_for_policies, routes=routes)
+        instruments = self.catalogue()
         self.state = State(
-            self.journal, self.archive, self.market, catalogue.load(), outside, policies=policies
+            self.journal,
+            self.archive,
+            self.market,
+            instruments,
+            outside,
+            policies=policies,
+            currencies=Currencies.of(self.currency, instruments, self.symbols),
         )
         timing = Timing(soak=0.05)
         Restoration(self.state, timing).run()

@@ -48,7 +48,7 @@ class Process:
         self.environment = {
             "STRATOPS_LISTEN": self.address,
             "STRATOPS_STATE_DIR": str(folder),
-            "STRATOPS_SYMBOLS": "BTCUSDT,ETHUSDT",
+            "STRATOPS_SYMBOLS": os.environ.get("STRATOPS_SYMBOLS", "BTCUSDT,ETHUSDT"),
             "STRATOPS_CLOCK": "market",
             **{f"STRATOPS_{name}": value for name, value in settings.items()},
         }

@@ -2015,6 +2015,7 @@ class StrategyStatus(_message.Message):
     ACCOUNT_FIELD_NUMBER: _builtins.int
     BYPASSED_FIELD_NUMBER: _builtins.int
     REVISIONS_AT_WORK_FIELD_NUMBER: _builtins.int
+    BY_CURRENCY_FIELD_NUMBER: _builtins.int
     strategy: _builtins.str
     wanted_revision: _builtins.str
     revision: _builtins.str
@@ -2030,8 +2031,9 @@ class StrategyStatus(_message.Message):
     orders: _builtins.int
     fills: _builtins.int
     realized_pnl: _builtins.str
+    """in the desk's currency; empty: a rate is missing"""
     unrealized_pnl: _builtins.str
-    """empty: a mark is missing"""
+    """empty: a mark or rate is missing"""
     fees: _builtins.str
     handovers: _builtins.int
     mode: _builtins.str
@@ -2067,6 +2069,10 @@ class StrategyStatus(_message.Message):
     def revisions_at_work(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """those that have orders which have not ended"""
 
+    @_builtins.property
+    def by_currency(self) -> _containers.RepeatedCompositeFieldContainer[Global___BookLine]:
+        """What it made in each currency, never converted; empty where all is in the desk's."""
+
     def __init__(
         self,
         *,
@@ -2099,10 +2105,11 @@ class StrategyStatus(_message.Message):
         account: _builtins.str = ...,
         bypassed: _abc.Iterable[_builtins.str] | None = ...,
         revisions_at_work: _abc.Iterable[_builtins.str] | None = ...,
+        by_currency: _abc.Iterable[Global___BookLine] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "account", b"account", "bypassed", b"bypassed", "closing_only", b"closing_only", "epoch", b"epoch", "fees", b"fees", "fills", b"fills", "flattening", b"flattening", "given_up", b"given_up", "handovers", b"handovers", "mode", b"mode", "none_reason", b"none_reason", "orders", b"orders", "policy", b"policy", "positions", b"positions", "realized_pnl", b"realized_pnl", "recent", b"recent", "rejected", b"rejected", "revision", b"revision", "revisions_at_work", b"revisions_at_work", "role", b"role", "runner_pods", b"runner_pods", "runners", b"runners", "signals", b"signals", "strategy", b"strategy", "ticks", b"ticks", "unrealized_pnl", b"unrealized_pnl", "wanted_revision", b"wanted_revision", "withdrawn", b"withdrawn"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "account", b"account", "by_currency", b"by_currency", "bypassed", b"bypassed", "closing_only", b"closing_only", "epoch", b"epoch", "fees", b"fees", "fills", b"fills", "flattening", b"flattening", "given_up", b"given_up", "handovers", b"handovers", "mode", b"mode", "none_reason", b"none_reason", "orders", b"orders", "policy", b"policy", "positions", b"positions", "realized_pnl", b"realized_pnl", "recent", b"recent", "rejected", b"rejected", "revision", b"revision", "revisions_at_work", b"revisions_at_work", "role", b"role", "runner_pods", b"runner_pods", "runners", b"runners", "signals", b"signals", "strategy", b"strategy", "ticks", b"ticks", "unrealized_pnl", b"unrealized_pnl", "wanted_revision", b"wanted_revision", "withdrawn", b"withdrawn"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -2321,9 +2328,31 @@ Global___GetBooksRequest: _TypeAlias = GetBooksRequest  # noqa: Y015
 
 @_typing.final
 class BookLine(_message.Message):
-    """Decimal strings, in the quote currency; unrealized is empty while a price is missing."""
+    """Decimal strings. A line of one symbol is in its quote currency; what adds up several currencies is
+    in the desk's. unrealized is empty while a price is missing; what cannot be converted is empty.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class OtherFeesEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
 
     STRATEGY_FIELD_NUMBER: _builtins.int
     SYMBOL_FIELD_NUMBER: _builtins.int
@@ -2332,6 +2361,10 @@ class BookLine(_message.Message):
     REALIZED_PNL_FIELD_NUMBER: _builtins.int
     FEES_FIELD_NUMBER: _builtins.int
     UNREALIZED_PNL_FIELD_NUMBER: _builtins.int
+    CURRENCY_FIELD_NUMBER: _builtins.int
+    OTHER_FEES_FIELD_NUMBER: _builtins.int
+    UNCONVERTED_FIELD_NUMBER: _builtins.int
+    ACCOUNT_FIELD_NUMBER: _builtins.int
     strategy: _builtins.str
     """empty: of all that were asked for"""
     symbol: _builtins.str
@@ -2343,6 +2376,16 @@ class BookLine(_message.Message):
     realized_pnl: _builtins.str
     fees: _builtins.str
     unrealized_pnl: _builtins.str
+    currency: _builtins.str
+    """empty: the desk does not say its currency"""
+    unconverted: _builtins.str
+    """why figures are empty; empty: all is converted"""
+    account: _builtins.str
+    """empty: of all that were asked for"""
+    @_builtins.property
+    def other_fees(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """of a line of one symbol, beside `fees`, by currency"""
+
     def __init__(
         self,
         *,
@@ -2353,14 +2396,51 @@ class BookLine(_message.Message):
         realized_pnl: _builtins.str = ...,
         fees: _builtins.str = ...,
         unrealized_pnl: _builtins.str = ...,
+        currency: _builtins.str = ...,
+        other_fees: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        unconverted: _builtins.str = ...,
+        account: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["average_entry", b"average_entry", "fees", b"fees", "quantity", b"quantity", "realized_pnl", b"realized_pnl", "strategy", b"strategy", "symbol", b"symbol", "unrealized_pnl", b"unrealized_pnl"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "average_entry", b"average_entry", "currency", b"currency", "fees", b"fees", "other_fees", b"other_fees", "quantity", b"quantity", "realized_pnl", b"realized_pnl", "strategy", b"strategy", "symbol", b"symbol", "unconverted", b"unconverted", "unrealized_pnl", b"unrealized_pnl"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___BookLine: _TypeAlias = BookLine  # noqa: Y015
+
+@_typing.final
+class ExchangeRate(_message.Message):
+    """What one is worth in the desk's currency, by the mids of these symbols."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CURRENCY_FIELD_NUMBER: _builtins.int
+    RATE_FIELD_NUMBER: _builtins.int
+    SYMBOLS_FIELD_NUMBER: _builtins.int
+    WHY_FIELD_NUMBER: _builtins.int
+    currency: _builtins.str
+    rate: _builtins.str
+    """empty: not known"""
+    why: _builtins.str
+    """it is not known"""
+    @_builtins.property
+    def symbols(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        currency: _builtins.str = ...,
+        rate: _builtins.str = ...,
+        symbols: _abc.Iterable[_builtins.str] | None = ...,
+        why: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["currency", b"currency", "rate", b"rate", "symbols", b"symbols", "why", b"why"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExchangeRate: _TypeAlias = ExchangeRate  # noqa: Y015
 
 @_typing.final
 class Books(_message.Message):
@@ -2370,6 +2450,12 @@ class Books(_message.Message):
     STRATEGIES_FIELD_NUMBER: _builtins.int
     SYMBOLS_FIELD_NUMBER: _builtins.int
     DESK_FIELD_NUMBER: _builtins.int
+    ACCOUNTS_FIELD_NUMBER: _builtins.int
+    BY_CURRENCY_FIELD_NUMBER: _builtins.int
+    RATES_FIELD_NUMBER: _builtins.int
+    CURRENCY_FIELD_NUMBER: _builtins.int
+    currency: _builtins.str
+    """the desk's"""
     @_builtins.property
     def positions(self) -> _containers.RepeatedCompositeFieldContainer[Global___BookLine]: ...
     @_builtins.property
@@ -2380,6 +2466,18 @@ class Books(_message.Message):
     def desk(self) -> Global___BookLine:
         """all lines of `positions`"""
 
+    @_builtins.property
+    def accounts(self) -> _containers.RepeatedCompositeFieldContainer[Global___BookLine]: ...
+    @_builtins.property
+    def by_currency(self) -> _containers.RepeatedCompositeFieldContainer[Global___BookLine]:
+        """What strategies, accounts and the desk made in each currency, never converted; of the desk: no
+        strategy and no account. Empty where all is in the desk's currency.
+        """
+
+    @_builtins.property
+    def rates(self) -> _containers.RepeatedCompositeFieldContainer[Global___ExchangeRate]:
+        """by which the totals here were converted"""
+
     def __init__(
         self,
         *,
@@ -2387,10 +2485,14 @@ class Books(_message.Message):
         strategies: _abc.Iterable[Global___BookLine] | None = ...,
         symbols: _abc.Iterable[Global___BookLine] | None = ...,
         desk: Global___BookLine | None = ...,
+        accounts: _abc.Iterable[Global___BookLine] | None = ...,
+        by_currency: _abc.Iterable[Global___BookLine] | None = ...,
+        rates: _abc.Iterable[Global___ExchangeRate] | None = ...,
+        currency: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["desk", b"desk"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["desk", b"desk", "positions", b"positions", "strategies", b"strategies", "symbols", b"symbols"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accounts", b"accounts", "by_currency", b"by_currency", "currency", b"currency", "desk", b"desk", "positions", b"positions", "rates", b"rates", "strategies", b"strategies", "symbols", b"symbols"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

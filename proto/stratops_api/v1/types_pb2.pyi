@@ -161,6 +161,7 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     REASON_INVALID_SIGNAL: _Reason.ValueType  # 41
     REASON_TOO_FEW_SAMPLES: _Reason.ValueType  # 42
     REASON_NOT_SIZED: _Reason.ValueType  # 43
+    REASON_NO_RATE: _Reason.ValueType  # 44
     REASON_QUEUE_FULL: _Reason.ValueType  # 50
     """Who could not take it."""
     REASON_JOURNAL_UNAVAILABLE: _Reason.ValueType  # 51
@@ -216,6 +217,7 @@ REASON_UNKNOWN_ORDER: Reason.ValueType  # 40
 REASON_INVALID_SIGNAL: Reason.ValueType  # 41
 REASON_TOO_FEW_SAMPLES: Reason.ValueType  # 42
 REASON_NOT_SIZED: Reason.ValueType  # 43
+REASON_NO_RATE: Reason.ValueType  # 44
 REASON_QUEUE_FULL: Reason.ValueType  # 50
 """Who could not take it."""
 REASON_JOURNAL_UNAVAILABLE: Reason.ValueType  # 51

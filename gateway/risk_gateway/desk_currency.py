@@ -1,0 +1,40 @@
+"""The desk's currency at a start: what it can be, and that it stays what it was."""
+
+from collections.abc import Iterable, Mapping
+
+import structlog
+
+from risk_gateway.records import Started
+from stratops_process.environment import InvalidSettings
+from trading.currencies import Currencies
+from trading.instruments import Instrument
+
+log = structlog.get_logger()
+
+
+def currencies_of(
+    currency: str, instruments: Mapping[str, Instrument], heard: Iterable[str]
+) -> Currencies:
+    """Raises InvalidSettings."""
+    symbols = frozenset(heard)
+    if not currency:
+        _warn_of_several(instruments, symbols)
+        return Currencies()
+    known = {each.quote_currency for each in instruments.values()}
+    if currency not in known:
+        expected = f"one that the catalogue quotes in: {', '.join(sorted(known))}"
+        raise InvalidSettings(f"STRATOPS_CURRENCY: {currency!r}, expected {expected}")
+    return Currencies.of(currency, instruments, symbols)
+
+
+def check_currency(currency: str, before: Started | None) -> None:
+    """What losses are measured from is in it. Raises InvalidSettings."""
+    if before is not None and before.currency and currency != before.currency:
+        expected = f"{before.currency!r}, in which the journal was begun"
+        raise InvalidSettings(f"STRATOPS_CURRENCY: {currency!r}, expected {expected}")
+
+
+def _warn_of_several(instruments: Mapping[str, Instrument], heard: frozenset[str]) -> None:
+    quotes = {each.quote_currency for each in instruments.values() if each.symbol in heard}
+    if len(quotes) > 1:
+        log.warning("currency_not_said", counted_as_one=sorted(quotes), set="STRATOPS_CURRENCY")
