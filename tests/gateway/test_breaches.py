@@ -686,7 +686,8 @@ async def test_many_that_are_stopped_at_once_do_not_hold_the_desk_up(
     await desk.settled()
     desk.feed_next(LOW)
     began = time.thread_time()
-    desk.tick(0.2)
+    while not desk.state.breaches:  # a look that took long is not repeated at once
+        desk.tick(0.2)
     assert time.thread_time() - began < 1.2
     await desk.settled()
     assert len(acted(desk)) == many
