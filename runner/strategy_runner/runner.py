@@ -150,6 +150,8 @@ class Runner:
     def _subscribed(self, number: int) -> None:
         self.log.info("subscribed", subscription=number)
         self.replica.on_subscribed()
+        # Or the desk would take it for one without a feed, and say so, until it is told again.
+        self.session.send(Alive(self.counters()))
 
     def _feed_lost(self, reason: str) -> None:
         self._note_trouble("feed", reason)

@@ -13,7 +13,17 @@ import psutil
 import pytest
 import redis
 
-from handover.messages import Alive, Batch, Hello, OrderFill, Outcome, Outcomes, Release, Trouble
+from handover.messages import (
+    Alive,
+    Batch,
+    Hello,
+    OrderFill,
+    Outcome,
+    Outcomes,
+    Release,
+    Subscribed,
+    Trouble,
+)
 from kube_probe import page
 from market_data import NO_LINK
 from stratops_wire.leader import NOT_WANTED
@@ -63,6 +73,9 @@ class Desk:
         for bid, ask in quotes:
             self._sequence += 1
             self._redis.publish(CHANNEL, tick(self._sequence, bid, ask))
+
+    def pause_feed(self, milliseconds: int) -> None:
+        self._redis.client_pause(milliseconds)
 
     def publish_raw(self, payload: bytes) -> None:
         self._redis.publish(CHANNEL, payload)
@@ -326,6 +339,15 @@ async def test_the_pages_tell_health_readiness_and_figures(desk: Desk, port: Any
     assert 'strategy_engine_strategy_signals_total{side="buy",' in metrics
     assert (await page(number, "/status"))[0] == 401
     assert json.loads((await page(number, "/status", "key"))[1])["phase"] == "armed"
+
+
+async def test_that_the_feed_is_there_is_told_as_soon_as_it_is(desk: Desk) -> None:
+    desk.pause_feed(1_000)  # its session is open before
+    await desk.armed(CROSS)
+    said = list(desk.gateway.heard)
+    told = said[next(n for n, each in enumerate(said) if isinstance(each, Subscribed)) + 1]
+    assert isinstance(told, Alive)
+    assert told.counters.feed_age_ns != NO_LINK
 
 
 async def test_a_stopped_process_is_silent(desk: Desk) -> None:
