@@ -226,7 +226,7 @@ async def until_page(port: int, path: str, answer: tuple[int, str]) -> None:
 @pytest.mark.parametrize(
     ("settings", "line"),
     [
-        ({}, "market_feed: STRATOPS_REDIS_URL: not set\n"),
+        ({}, "market_feed: STRATOPS_REDIS_URL: not set, expected a value\n"),
         (
             {"STRATOPS_REDIS_URL": "redis://127.0.0.1:1", "STRATOPS_SPEED": "fast"},
             "market_feed: STRATOPS_SPEED: 'fast', expected max, or a number above 0\n",
