@@ -26,7 +26,7 @@ class ClusterSide:
         self._for_keys, self._for_policies = ApiServer(cluster.api), ApiServer(cluster.api)
         self._keys = Keys(lambda: fetch_keys(self._for_keys), state_dir / KEYS_FILE)
         self._watch = PolicyWatch(self._for_policies, cluster.namespace, book)
-        expected = Expected(cluster.audience, cluster.members, cluster.runners)
+        expected = Expected(cluster.audience, cluster.members, cluster.runners, cluster.namespace)
         self.callers = ClusterTokens(self._keys, expected, reviews=self._reviews(cluster.people))
 
     def _reviews(self, people: People | None) -> Reviews | None:

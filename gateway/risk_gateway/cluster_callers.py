@@ -25,7 +25,7 @@ from risk_gateway.keys import ALGORITHMS, Keys
 from risk_gateway.reviews import Reviews
 from risk_gateway.roles import Role, roles_of
 from stratops_wire import InvalidMessage
-from stratops_wire.audience import SHARED
+from stratops_wire.audience import SHARED, audience_of
 
 _NO_KEY = ""
 LEEWAY_S = 10.0  # between the clocks of two machines
@@ -44,12 +44,16 @@ class Expected:
     audience: str
     members: Mapping[Role, Collection[str]]  # subjects, groups, names in certificates
     runners: Collection[str]  # subjects; these have no role, whatever their groups have
+    namespace: str  # the desk's
 
     def audiences(self, *, is_runner: bool) -> Set[str]:
-        """Pods live longer than an upgrade, and keep the audience that they were made with. What a
-        runner may is its namespace's and its pod's alone, so that one opens no other desk.
+        """Pods live longer than an upgrade, and keep the audience that they were made with; a chart
+        of before names the shared one to a newer gateway. What a runner may is its namespace's and
+        its pod's alone, so that neither opens another desk.
         """
-        return {self.audience, SHARED} if is_runner else {self.audience}
+        if is_runner:
+            return {self.audience, audience_of(self.namespace), SHARED}
+        return {self.audience}
 
 
 class ClusterTokens:

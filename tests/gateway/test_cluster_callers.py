@@ -8,6 +8,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from hypothesis import strategies as st
 from identity_driver import (
     AUDIENCE,
     ISSUER,
+    NAMESPACE,
     OPERATOR,
     RUNNER,
     Signer,
@@ -44,6 +46,7 @@ from risk_gateway.cluster_callers import LEEWAY_S, ClusterTokens, Expected, judg
 from risk_gateway.keys import Keys, KeySet
 from risk_gateway.roles import Role
 from stratops_wire import InvalidMessage
+from stratops_wire.audience import SHARED, audience_of
 
 SIGNER, OTHER = Signer(), Signer()
 CURVED, LONGER = Signer("curved", "ES256"), Signer("longer", "ES384")
@@ -55,17 +58,17 @@ MEMBERS = {
     Role.RISK_OFFICER: {ANA},
     Role.READER: {"system:serviceaccounts:people", "system:serviceaccounts:desk-a"},
 }
-EXPECTED = Expected(AUDIENCE, MEMBERS, {RUNNER})
+EXPECTED = Expected(AUDIENCE, MEMBERS, {RUNNER}, NAMESPACE)
 
 
 async def away() -> Any:
     raise ApiUnavailable("the API server is away")
 
 
-def known(kept: Path) -> ClusterTokens:
+def known(kept: Path, expected: Expected = EXPECTED) -> ClusterTokens:
     keys = Keys(away, kept)
     keys.current = KeySet.read(document(*SIGNERS))
-    return ClusterTokens(keys, EXPECTED)
+    return ClusterTokens(keys, expected)
 
 
 @pytest.fixture
@@ -76,6 +79,18 @@ def tokens(tmp_path: Path) -> ClusterTokens:
 async def test_a_pods_token_proves_its_pod(tokens: ClusterTokens) -> None:
     found = await tokens.identify(SIGNER.token(RUNNER, "s-1", "u-1"))
     assert found == Caller(subject=RUNNER, is_runner=True, pod=Pod("s-1", "u-1"))
+
+
+@pytest.mark.parametrize("told", [AUDIENCE, SHARED], ids=["of its own", "a chart of before"])
+@pytest.mark.parametrize("shown", [audience_of(NAMESPACE), SHARED])
+async def test_a_runner_is_known_on_both_sides_of_an_upgrade(
+    tmp_path: Path, told: str, shown: str
+) -> None:
+    tokens = known(tmp_path / "keys.json", replace(EXPECTED, audience=told))
+    assert (await tokens.identify(SIGNER.token(RUNNER, "s-1", aud=[shown]))).is_runner
+    other = SIGNER.token(RUNNER, "s-1", aud=[audience_of("desk-b")])
+    with pytest.raises(UnknownCaller, match="not for"):
+        await tokens.identify(other)
 
 
 async def test_an_operator_is_known_by_its_subject(tokens: ClusterTokens) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from identity_driver import AUDIENCE, OPERATOR, RUNNER, KeyServer, Signer, document
+from identity_driver import AUDIENCE, NAMESPACE, OPERATOR, RUNNER, KeyServer, Signer, document
 from risk_gateway.api_server import ApiServer
 from risk_gateway.callers import CallerRefused, Refusal
 from risk_gateway.cluster_callers import ClusterTokens, Expected
@@ -33,7 +33,7 @@ class Desk:
         self.api = ApiServer(server.access)
         self.keys = Keys(lambda: fetch_keys(self.api), folder / "keys.json", self.clock)
         self.tokens = ClusterTokens(
-            self.keys, Expected(AUDIENCE, {Role.OPERATOR: {OPERATOR}}, {RUNNER})
+            self.keys, Expected(AUDIENCE, {Role.OPERATOR: {OPERATOR}}, {RUNNER}, NAMESPACE)
         )
 
     async def refusal(self, signer: Signer) -> Refusal | None:
