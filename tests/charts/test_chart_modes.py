@@ -39,7 +39,8 @@ def test_one_operator_serves_a_desk_that_its_notes_install(
     desk.apply(strategy("probe"))
     desk.until_ready("probe", within_s=120)
     roles = {each["metadata"]["name"] for each in system.listed("roles")}
-    assert roles == {"stratops-operator-lease"}  # what else it may do, a ClusterRole says
+    # What else it may do, a ClusterRole says.
+    assert roles == {"stratops-operator-lease", "stratops-operator-token"}
     system.helm("uninstall", "stratops", "--wait")
     assert "finalizers" not in (desk.get("strategy", "probe") or {})["metadata"]
     assert not desk.pods("probe")
