@@ -194,6 +194,19 @@ async def test_a_fee_is_journalled_in_the_currency_in_which_it_was_booked(
     assert body_of(row).fee_currency == "BNB"
 
 
+@pytest.mark.parametrize("says", ["", "BNB", "USDT"])
+async def test_a_bust_takes_a_fee_back_from_where_it_was_booked(
+    desk: SeveralCurrencies, says: str
+) -> None:
+    in_bnb = {"BTCUSDT": replace(instruments()["BTCUSDT"], fee_currency="BNB")}
+    desk.state.instruments = {**instruments(), **in_bnb}
+    runner = await armed(desk)
+    await runner.decide(buy("b"))
+    bust = fill("b", 2, side=Side.SELL, fee=Decimal("-0.1"), busts="b-0-1", fee_currency=says)
+    await desk.filled(fill("b", fee_currency="USDT"), bust)
+    assert {each.fees for each in desk.strategy.account.books(lambda _: None).values()} == {0}
+
+
 async def test_the_screen_and_the_metrics_tell_each_currency(desk: SeveralCurrencies) -> None:
     await traded(desk)
     (status,) = desk_to_proto(desk.desk, Surroundings()).strategies
