@@ -17,7 +17,7 @@ from market_data import catalogue
 from risk_gateway.archive import Archive
 from risk_gateway.audit import main
 from risk_gateway.books import books_of
-from risk_gateway.desk_currency import check_currency, currencies_of
+from risk_gateway.desk_currency import check_currency, check_quotes, currencies_of
 from risk_gateway.explanation import Explanation, explained
 from risk_gateway.explanation_text import to_json, to_text
 from risk_gateway.metrics import DeskCollector, exposition
@@ -316,6 +316,23 @@ def test_a_desks_currency_does_not_change(now: str) -> None:
 
 def test_a_desk_that_did_not_say_its_currency_may_begin_to() -> None:
     check_currency("USDT", Started(Clock.MARKET, False, False, {}))
+
+
+@pytest.mark.parametrize("now", ["USDT", None])
+async def test_a_symbol_that_was_traded_stays_quoted_in_its_currency(
+    desk: SeveralCurrencies, now: str | None
+) -> None:
+    await traded(desk)
+    before, changed = desk.state.instruments, dict(desk.state.instruments)
+    changed["ETHBTC"] = replace(changed["ETHBTC"], quote_currency=now or "")
+    if now is None:
+        del changed["ETHBTC"]
+    noted = Started(Clock.MARKET, False, False, dict(before), currency="USDT")
+    strategies = desk.state.strategies.values()
+    check_quotes(before, noted, strategies)
+    check_quotes(changed, replace(noted, currency=""), strategies)
+    with pytest.raises(InvalidSettings, match=r"ETHBTC .*, expected 'BTC', in which s has traded"):
+        check_quotes(changed, noted, strategies)
 
 
 # ---- over gRPC
