@@ -17,6 +17,7 @@ from market_data import catalogue
 from risk_gateway.archive import Archive
 from risk_gateway.audit import main
 from risk_gateway.books import books_of
+from risk_gateway.desk import NotAllowed
 from risk_gateway.desk_currency import check_currency, check_quotes, currencies_of
 from risk_gateway.explanation import Explanation, explained
 from risk_gateway.explanation_text import to_json, to_text
@@ -249,11 +250,34 @@ async def test_without_a_rate_what_opens_is_refused_and_what_closes_is_not(
     assert desk.orders == ["less-0"]
 
 
-async def test_capital_in_another_currency_may_only_close(desk: SeveralCurrencies) -> None:
+def in_eur() -> str:
     written = json.loads(BOTH)
-    written["capital"]["currency"] = "EUR"
-    runner = await armed(desk, json.dumps(written))
-    (verdict,) = await runner.decide(buy("x"))
+    return json.dumps(written | {"capital": written["capital"] | {"currency": "EUR"}})
+
+
+async def test_capital_in_another_currency_is_refused_before_anything_starts(
+    desk: SeveralCurrencies,
+) -> None:
+    why = "^s: capital is in EUR, the desk's currency is USDT$"
+    with pytest.raises(NotAllowed, match=why):
+        await desk.deploy(text=in_eur())
+    assert not desk.state.strategies
+    await desk.deploy(text=BOTH)
+    with pytest.raises(NotAllowed, match=why):
+        await desk.deploy("r2", in_eur())
+    assert desk.strategy.wanted_revision == "r1"
+
+
+async def test_capital_in_another_currency_from_before_may_only_close(
+    desk: SeveralCurrencies,
+) -> None:
+    desk.currency = ""  # for once
+    desk.again()
+    await desk.deploy(text=in_eur())
+    del desk.currency
+    desk.again()
+    await desk.deploy(text=in_eur())  # as whoever supervises does at each start
+    (verdict,) = await (await armed(desk)).decide(buy("x"))
     assert verdict.reason is Reason.REDUCING_ONLY
     assert verdict.message.endswith("capital is in EUR, the desk's currency is USDT")
 
