@@ -24,7 +24,9 @@ from risk_gateway.explanation_text import to_json, to_text
 from risk_gateway.metrics import DeskCollector, exposition
 from risk_gateway.records import Kind, Started, body_of, record, started_key
 from risk_gateway.report import Surroundings, desk_to_proto, levels
+from risk_gateway.sealing import Sealer
 from risk_gateway.settings import Clock
+from risk_gateway.verification import verified
 from stratops.screen import _holdings
 from stratops_api.v1 import risk_gateway_pb2 as pb
 from stratops_process.environment import InvalidSettings
@@ -66,8 +68,7 @@ class SeveralCurrencies(DeskDriver):
 @pytest.fixture
 async def desk(tmp_path: Path) -> AsyncIterator[SeveralCurrencies]:
     driver = SeveralCurrencies(tmp_path)
-    started = Started(Clock.MARKET, False, False, dict(instruments()), currency="USDT")
-    driver.journal.append([record(Kind.STARTED, started, 1, key=started_key(1))])
+    note_started(driver, 1, "USDT")
     yield driver
     driver.close()
 
@@ -357,6 +358,59 @@ async def test_a_symbol_that_was_traded_stays_quoted_in_its_currency(
     check_quotes(changed, replace(noted, currency=""), strategies)
     with pytest.raises(InvalidSettings, match=r"ETHBTC .*, expected 'BTC', in which s has traded"):
         check_quotes(changed, noted, strategies)
+
+
+# ---- a desk that begins to say its currency
+
+
+class SaysNothingYet(SeveralCurrencies):
+    currency = ""
+
+
+def note_started(desk: DeskDriver, at_ns: int, currency: str) -> None:
+    started = Started(Clock.MARKET, False, False, dict(instruments()), currency=currency)
+    desk.journal.append([record(Kind.STARTED, started, at_ns, key=started_key(at_ns))])
+
+
+@pytest.mark.parametrize("sealed", [False, True], ids=["of its records", "of a seal"])
+async def test_what_several_currencies_lost_as_one_sum_is_measured_anew(
+    tmp_path: Path, sealed: bool
+) -> None:
+    desk = SaysNothingYet(tmp_path)
+    note_started(desk, 1, "")
+    runner = await armed(desk)
+    await runner.decide(eth("e", "2"))
+    await desk.filled(eth_fill("e", "2", price=Decimal(3)))  # at a mid of 2.5: 1 BTC is lost
+    desk.feed_next()
+    await runner.decide(buy("b", 2))
+    assert desk.strategy.account.watermarks.currency == ""
+    if sealed:
+        await Sealer(desk.state).seal()
+    desk.currency = "USDT"
+    desk.again()
+    note_started(desk, 2, "USDT")
+    desk.feed(tick(3), tick(3, 2.0, "ETHBTC"))
+    equity = desk.strategy.account.mark(desk.market.latest, 3 * 10**9)
+    marks = desk.strategy.account.watermarks
+    await Sealer(desk.state).seal()
+    verified(desk.journal.path)
+    desk.close()
+    assert (marks.currency, marks.day_start, marks.peak) == ("USDT", equity, equity)
+
+
+async def test_what_one_currency_lost_stays_lost_once_it_is_said(tmp_path: Path) -> None:
+    desk = SaysNothingYet(tmp_path)
+    runner = await armed(desk)
+    await runner.decide(buy("b"))
+    await desk.filled(fill("b", price=Decimal(200)))
+    desk.feed_next()
+    await runner.decide(buy("c", 2))
+    before = desk.strategy.account.watermarks
+    assert before.equity < before.day_start
+    desk.currency = "USDT"
+    desk.again()
+    assert desk.strategy.account.watermarks == replace(before, currency="USDT")
+    desk.close()
 
 
 # ---- over gRPC
