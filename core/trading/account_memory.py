@@ -62,7 +62,7 @@ def remembered(
     account.is_funded = memory.is_funded
     _go_on(account.ledger, memory, pools)
     account._obey(memory.terms)  # its ledger may have several currencies
-    account.watermarks = memory.watermarks
+    account.go_on_measuring(memory.watermarks)
     for order in memory.orders:
         account._keep(order)
     put_back_bucket(account._second, memory.second)

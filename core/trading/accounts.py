@@ -81,7 +81,6 @@ class StrategyAccount:
         self.instruments = instruments
         self.ledger = Ledger(terms.capital)
         self.orders: dict[str, Order] = {}  # open, or with announced fills still to come
-        self.watermarks = Watermarks(0, terms.capital, terms.capital, terms.capital)
         self.judged: Request | None = None  # by which the last review decided
         self.poll: Poll | None = None  # how strategies that vote together stood to it
         self.is_funded = True  # or its capital is no money: it only observes
@@ -92,6 +91,8 @@ class StrategyAccount:
         self._holdings: Mapping[str, Line] | None = None  # None: one has moved
         self._pools = pools or Pools(instruments)
         self.currencies = self._pools.currencies
+        capital, own = terms.capital, self.currencies.own
+        self.watermarks = Watermarks(0, capital, capital, capital, currency=own)
         self._obey(terms)
         limits = terms.limits
         self._second = TokenBucket(limits.max_orders_per_second, SECOND_NS)
@@ -463,8 +464,17 @@ class StrategyAccount:
         """Equity, noted in `watermarks`; None when a price that it needs is unknown or too old."""
         equity = self.equity(market)
         if equity is not None:
+            if self.watermarks.currency != self.currencies.own:  # what it measured was another sum
+                self.watermarks = Watermarks.begun(equity, now_ns, self.currencies.own)
             self.watermarks = self.watermarks.after(equity, now_ns, self.days)
         return equity
+
+    def go_on_measuring(self, marks: Watermarks) -> None:
+        """From what was kept. A desk that had one currency when it was kept had the one that it
+        says now; what was one sum of several is measured anew once the equity is known.
+        """
+        several = bool(self.ledger.currencies)
+        self.watermarks = marks if several else replace(marks, currency=self.currencies.own)
 
     def equity(self, market: Market) -> Decimal | None:
         """None when a price or a rate that it needs is unknown or too old."""

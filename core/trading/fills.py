@@ -56,7 +56,7 @@ def reversal(bust: Fill, of: Fill) -> Fill:
         client_order_id=of.client_order_id,
         strategy=of.strategy,
         order_id=of.order_id,
-        fee_currency=bust.fee_currency or of.fee_currency,
+        fee_currency=of.fee_currency,  # whatever it says: where it was booked
     )
 
 

@@ -44,6 +44,6 @@ def put_back_pools(pools: Pools, memory: PoolMemory) -> None:
     for text, kept in memory.bounds.items():
         bound = pools._bounds.get(Scope.parse(text))
         if bound is not None:
-            bound.watermarks = kept.watermarks
+            pools.go_on_measuring(bound, kept.watermarks)
             put_back_bucket(bound.second, kept.second)
             put_back_bucket(bound.minute, kept.minute)

@@ -176,8 +176,9 @@ class _Sums:
 class _Bound:
     """What bounds one scope, and what its limits remember."""
 
-    def __init__(self, scope: Scope) -> None:
+    def __init__(self, scope: Scope, currency: str) -> None:
         self.scope = scope
+        self.currency = currency  # the desk's
         self.limits = UNBOUNDED
         self.checks: tuple[Check, ...] = ()
         self.watermarks: Watermarks | None = None  # None: its equity was never known
@@ -210,11 +211,10 @@ class _Bound:
     def note(self, equity: Decimal | None, now_ns: int, days: Days) -> Watermarks:
         """What was known of its equity, this included."""
         before = self.watermarks
+        begun = Watermarks.begun(equity or _ZERO, now_ns, self.currency)
         if equity is None:
-            return before or Watermarks.begun(_ZERO, now_ns)
-        self.watermarks = (
-            before.after(equity, now_ns, days) if before else Watermarks.begun(equity, now_ns)
-        )
+            return before or begun
+        self.watermarks = before.after(equity, now_ns, days) if before else begun
         return self.watermarks
 
 
@@ -258,15 +258,18 @@ class Pools:
     def _bound(self, scope: Scope, limits: Limits) -> _Bound:
         bound = self._bounds.get(scope)
         if bound is None:
-            bound = _Bound(scope)
+            bound = _Bound(scope, self.currencies.own)
             bound.watermarks = self._begun(scope)
         bound.obey(limits)
         return bound
 
     def _begun(self, scope: Scope) -> Watermarks | None:
         """What its strategies know of the day, so that a loss from before the limit counts."""
-        members = [each for each in self._members.values() if _is_in(each, scope)]
-        return Watermarks.together([each.marks_of_funds for each in members], self.days)
+        members = (each for each in self._members.values() if _is_in(each, scope))
+        marks = [each.marks_of_funds for each in members]
+        if any(each.currency != self.currencies.own for each in marks):
+            return None  # they measured other sums, and do not yet know their own
+        return Watermarks.together(marks, self.days)
 
     def _recount(self) -> None:
         self._sums = {}
@@ -519,7 +522,18 @@ class Pools:
     def restore(self, watermarks: Mapping[str, Watermarks]) -> None:
         for text, marks in watermarks.items():
             if bound := self._bounds.get(Scope.parse(text)):
-                bound.watermarks = marks
+                self.go_on_measuring(bound, marks)
+
+    def go_on_measuring(self, bound: _Bound, marks: Watermarks | None) -> None:
+        """As an account does."""
+        own = self.currencies.own
+        if marks is not None and marks.currency != own:
+            marks = None if self._has_several(bound.scope) else replace(marks, currency=own)
+        bound.watermarks = marks
+
+    def _has_several(self, scope: Scope) -> bool:
+        quotes = self.currencies.quotes
+        return bool(self._charges(scope)) or any(each in quotes for each in self._lines(scope))
 
 
 class _Mids:

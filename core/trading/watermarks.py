@@ -19,16 +19,17 @@ class Watermarks:
     peak: Decimal  # of equity, capital included
     equity: Decimal  # the last that was known
     began_ns: int = 0  # when the day was first seen; 0: an older gateway, which had UTC's only
+    currency: str = ""  # the desk's; empty: it did not say, and everything counted as one
 
     @classmethod
-    def begun(cls, equity: Decimal, now_ns: int) -> "Watermarks":
-        return cls(now_ns // DAY_NS, equity, equity, equity, now_ns)
+    def begun(cls, equity: Decimal, now_ns: int, currency: str = "") -> "Watermarks":
+        return cls(now_ns // DAY_NS, equity, equity, equity, now_ns, currency)
 
     @classmethod
     def together(
         cls, several: Sequence["Watermarks"], days: Days = UTC_DAYS
     ) -> "Watermarks | None":
-        """Of the sum of these equities. Its peak was never seen: it begins anew."""
+        """Of their sum, in one currency. Its peak was never seen: it begins anew."""
         if not several:
             return None
         latest = max(several, key=lambda each: each._began_ns)
@@ -40,7 +41,8 @@ class Watermarks:
             )
             day_start = sum(started, _ZERO)
             equity = sum((each.equity for each in several), _ZERO)
-        return cls(latest.day, day_start, max(day_start, equity), equity, latest.began_ns)
+        peak = max(day_start, equity)
+        return cls(latest.day, day_start, peak, equity, latest.began_ns, latest.currency)
 
     def after(self, equity: Decimal, now_ns: int, days: Days = UTC_DAYS) -> "Watermarks":
         """A time that goes back to an earlier day stays in the day it came from."""
@@ -53,6 +55,7 @@ class Watermarks:
             max(self.peak, equity),
             equity,
             now_ns if began else self.began_ns,
+            self.currency,
         )
 
     def shifted(self, paid_in: Decimal) -> "Watermarks":
@@ -63,6 +66,7 @@ class Watermarks:
             EXACT.add(self.peak, paid_in),
             EXACT.add(self.equity, paid_in),
             self.began_ns,
+            self.currency,
         )
 
     @property

@@ -13,6 +13,7 @@ import msgspec
 from stratops_wire import InvalidMessage
 from stratops_wire.scalars import decimal_from
 from trading.accounts import Terms
+from trading.currencies import Currencies
 from trading.limits import InvalidLimits, Limits, parse_limits
 from trading.limits import tighter as tighter_limits
 from trading.scopes import DEFAULT_ACCOUNT
@@ -49,6 +50,13 @@ def parse_content(text: str) -> Content:
     terms = Terms(_capital(document), symbols, _limits(document))
     currency = _currency(document)
     return Content(_mode(document), terms, _policy(document), _account(document), currency)
+
+
+def capital_objection(currencies: Currencies, content: Content) -> str:
+    """Why its capital is not money of this desk; empty: it is."""
+    if not currencies.own or content.currency in ("", currencies.own):
+        return ""
+    return f"capital is in {content.currency}, the desk's currency is {currencies.own}"
 
 
 def tighter(one: Content, other: Content) -> Content:

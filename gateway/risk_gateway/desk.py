@@ -31,7 +31,7 @@ from risk_gateway.bounds import Bounds
 from risk_gateway.breaches import BreachWatch
 from risk_gateway.callers import Caller, NotWanted, Refusal, Runners, UnknownCaller
 from risk_gateway.closing import Closer
-from risk_gateway.content import Mode, parse_content
+from risk_gateway.content import Mode, capital_objection, parse_content
 from risk_gateway.execution import Execution
 from risk_gateway.fill_book import FillBook
 from risk_gateway.flatten import Flattener
@@ -240,7 +240,12 @@ class Desk:
             raise NotAllowed(f"{strategy}: mode live, this desk allows observation and simulation")
         if unsuited := mode_objection(self.state.policies.routes, deployment.content):
             raise NotAllowed(f"{strategy}: {unsuited}: expected another mode, or another venue")
-        known = self.state.strategies.get(strategy) or self._new(strategy, deployment)
+        known = self.state.strategies.get(strategy)
+        foreign = capital_objection(self.state.currencies, deployment.content)
+        # What was wanted before the desk said its currency may go on, to close.
+        if foreign and (known is None or known.wanted_revision != deployment.revision):
+            raise NotAllowed(f"{strategy}: {foreign}")
+        known = known or self._new(strategy, deployment)
         account, stays = deployment.content.account, known.account.account
         if account != stays:
             message = f"account {account}, expected {stays}: it stays with its strategy"

@@ -65,7 +65,7 @@ class FillBook:
         if fill.busts:
             self._take_back(fill)
         else:
-            self._book(fill)
+            self._book(in_its_currency(fill, self._state.instruments.get(fill.symbol)))
             self._take_back_early(fill.fill_id)
 
     def resume(self) -> None:
@@ -86,7 +86,6 @@ class FillBook:
             return
         if fill.strategy != strategy.name:
             fill = replace(fill, strategy=strategy.name)
-        fill = in_its_currency(fill, self._state.instruments.get(fill.symbol))
         try:
             after = order.after_fill(fill) if order is not None else None
         except ForeignFill as error:

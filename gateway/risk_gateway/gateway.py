@@ -14,7 +14,7 @@ from risk_gateway.archive import Archive
 from risk_gateway.bus import Bus
 from risk_gateway.callers import Callers, SharedTokens
 from risk_gateway.desk import Desk
-from risk_gateway.desk_currency import check_currency, currencies_of
+from risk_gateway.desk_currency import check_currency, check_quotes, currencies_of
 from risk_gateway.fills import FillReader
 from risk_gateway.halt_file import HaltFile
 from risk_gateway.home import Postgres
@@ -78,8 +78,10 @@ class Gateway:
         self.state = State(
             journal, archive, market, instruments, policies=policies, currencies=currencies
         )
-        check_currency(settings.currency, last_started(archive))
+        before = last_started(archive)
+        check_currency(settings.currency, before)
         Restoration(self.state, timing).run()
+        check_quotes(instruments, before, self.state.strategies.values())
         check_symbols(settings.venues, instruments)
         check_orders(settings.venues, self.state.strategies.values())
         note_start(self.state, settings)

@@ -188,9 +188,17 @@ class Journal:
             entry = self._durable.popleft()
             self.waiting -= 1
             told += len(entry.records)
-            entry.then()
+            self._follow(entry)
         if self._durable:
             self._loop.call_soon(self._tell_some)
+
+    def _follow(self, entry: _Entry) -> None:
+        try:
+            entry.then()
+        except Exception as error:
+            what = f"a record was written, and not followed: {error!r}"
+            self._fail(JournalUnusable(f"journal {self.home}: {what}"))
+            raise  # to the loop, which logs where
 
     def _fail(self, error: JournalUnusable) -> None:
         if not self.failed.done():

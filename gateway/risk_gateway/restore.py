@@ -154,7 +154,7 @@ class Restoration:
         strategy.told.batch(batch_of(row))
         strategy.tally.reached(body.mark.count)
         if body.watermarks is not None:
-            strategy.account.watermarks = body.watermarks
+            strategy.account.go_on_measuring(body.watermarks)
         self.state.pools.restore(body.together)
 
     def _decides_in(self, strategy: Strategy, session: str) -> None:
@@ -165,7 +165,7 @@ class Restoration:
         body: Decided = body_of(row)
         self._decides_in(strategy, body.session)
         if body.watermarks is not None:
-            strategy.account.watermarks = body.watermarks
+            strategy.account.go_on_measuring(body.watermarks)
         strategy.tally.decided(body)
         strategy.recent.append(body)
         if body.poll is not None:
@@ -266,7 +266,7 @@ class Restoration:
     def _marked(self, row: Row) -> None:
         body: Marked = body_of(row)
         for name, marks in body.strategies.items():
-            self.state.strategies[name].account.watermarks = marks
+            self.state.strategies[name].account.go_on_measuring(marks)
         self.state.pools.restore(body.together)
 
     def _started(self, row: Row) -> None:

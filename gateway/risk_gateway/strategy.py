@@ -12,7 +12,7 @@ from handover.effects import Armed, Ended, GrantChange, Wanted
 from handover.grants import Grants
 from handover.messages import Batch, GatewayMessage
 from risk_gateway.callers import NOBODY, Caller, CallerRefused, Runners
-from risk_gateway.content import Content, Mode, tighter
+from risk_gateway.content import Content, Mode, capital_objection, tighter
 from risk_gateway.judged import terms_digest
 from risk_gateway.policies import Policies
 from risk_gateway.records import Decided, OrderEnded
@@ -295,10 +295,7 @@ class Strategy:
         self.note_terms()
 
     def _capital(self, content: Content) -> str:
-        """Why it is not money of this desk; empty: it is."""
-        own = self._pools.currencies.own
-        is_own = not own or content.currency in ("", own)
-        return "" if is_own else f"capital is in {content.currency}, the desk's currency is {own}"
+        return capital_objection(self._pools.currencies, content)
 
     def note_terms(self) -> None:
         self.terms_digest = terms_digest(self.account.terms)

@@ -17,13 +17,16 @@ from market_data import catalogue
 from risk_gateway.archive import Archive
 from risk_gateway.audit import main
 from risk_gateway.books import books_of
-from risk_gateway.desk_currency import check_currency, currencies_of
+from risk_gateway.desk import NotAllowed
+from risk_gateway.desk_currency import check_currency, check_quotes, currencies_of
 from risk_gateway.explanation import Explanation, explained
 from risk_gateway.explanation_text import to_json, to_text
 from risk_gateway.metrics import DeskCollector, exposition
 from risk_gateway.records import Kind, Started, body_of, record, started_key
 from risk_gateway.report import Surroundings, desk_to_proto, levels
+from risk_gateway.sealing import Sealer
 from risk_gateway.settings import Clock
+from risk_gateway.verification import verified
 from stratops.screen import _holdings
 from stratops_api.v1 import risk_gateway_pb2 as pb
 from stratops_process.environment import InvalidSettings
@@ -65,8 +68,7 @@ class SeveralCurrencies(DeskDriver):
 @pytest.fixture
 async def desk(tmp_path: Path) -> AsyncIterator[SeveralCurrencies]:
     driver = SeveralCurrencies(tmp_path)
-    started = Started(Clock.MARKET, False, False, dict(instruments()), currency="USDT")
-    driver.journal.append([record(Kind.STARTED, started, 1, key=started_key(1))])
+    note_started(driver, 1, "USDT")
     yield driver
     driver.close()
 
@@ -194,6 +196,19 @@ async def test_a_fee_is_journalled_in_the_currency_in_which_it_was_booked(
     assert body_of(row).fee_currency == "BNB"
 
 
+@pytest.mark.parametrize("says", ["", "BNB", "USDT"])
+async def test_a_bust_takes_a_fee_back_from_where_it_was_booked(
+    desk: SeveralCurrencies, says: str
+) -> None:
+    in_bnb = {"BTCUSDT": replace(instruments()["BTCUSDT"], fee_currency="BNB")}
+    desk.state.instruments = {**instruments(), **in_bnb}
+    runner = await armed(desk)
+    await runner.decide(buy("b"))
+    bust = fill("b", 2, side=Side.SELL, fee=Decimal("-0.1"), busts="b-0-1", fee_currency=says)
+    await desk.filled(fill("b", fee_currency="USDT"), bust)
+    assert {each.fees for each in desk.strategy.account.books(lambda _: None).values()} == {0}
+
+
 async def test_the_screen_and_the_metrics_tell_each_currency(desk: SeveralCurrencies) -> None:
     await traded(desk)
     (status,) = desk_to_proto(desk.desk, Surroundings()).strategies
@@ -236,11 +251,34 @@ async def test_without_a_rate_what_opens_is_refused_and_what_closes_is_not(
     assert desk.orders == ["less-0"]
 
 
-async def test_capital_in_another_currency_may_only_close(desk: SeveralCurrencies) -> None:
+def in_eur() -> str:
     written = json.loads(BOTH)
-    written["capital"]["currency"] = "EUR"
-    runner = await armed(desk, json.dumps(written))
-    (verdict,) = await runner.decide(buy("x"))
+    return json.dumps(written | {"capital": written["capital"] | {"currency": "EUR"}})
+
+
+async def test_capital_in_another_currency_is_refused_before_anything_starts(
+    desk: SeveralCurrencies,
+) -> None:
+    why = "^s: capital is in EUR, the desk's currency is USDT$"
+    with pytest.raises(NotAllowed, match=why):
+        await desk.deploy(text=in_eur())
+    assert not desk.state.strategies
+    await desk.deploy(text=BOTH)
+    with pytest.raises(NotAllowed, match=why):
+        await desk.deploy("r2", in_eur())
+    assert desk.strategy.wanted_revision == "r1"
+
+
+async def test_capital_in_another_currency_from_before_may_only_close(
+    desk: SeveralCurrencies,
+) -> None:
+    desk.currency = ""  # for once
+    desk.again()
+    await desk.deploy(text=in_eur())
+    del desk.currency
+    desk.again()
+    await desk.deploy(text=in_eur())  # as whoever supervises does at each start
+    (verdict,) = await (await armed(desk)).decide(buy("x"))
     assert verdict.reason is Reason.REDUCING_ONLY
     assert verdict.message.endswith("capital is in EUR, the desk's currency is USDT")
 
@@ -303,6 +341,76 @@ def test_a_desks_currency_does_not_change(now: str) -> None:
 
 def test_a_desk_that_did_not_say_its_currency_may_begin_to() -> None:
     check_currency("USDT", Started(Clock.MARKET, False, False, {}))
+
+
+@pytest.mark.parametrize("now", ["USDT", None])
+async def test_a_symbol_that_was_traded_stays_quoted_in_its_currency(
+    desk: SeveralCurrencies, now: str | None
+) -> None:
+    await traded(desk)
+    before, changed = desk.state.instruments, dict(desk.state.instruments)
+    changed["ETHBTC"] = replace(changed["ETHBTC"], quote_currency=now or "")
+    if now is None:
+        del changed["ETHBTC"]
+    noted = Started(Clock.MARKET, False, False, dict(before), currency="USDT")
+    strategies = desk.state.strategies.values()
+    check_quotes(before, noted, strategies)
+    check_quotes(changed, replace(noted, currency=""), strategies)
+    with pytest.raises(InvalidSettings, match=r"ETHBTC .*, expected 'BTC', in which s has traded"):
+        check_quotes(changed, noted, strategies)
+
+
+# ---- a desk that begins to say its currency
+
+
+class SaysNothingYet(SeveralCurrencies):
+    currency = ""
+
+
+def note_started(desk: DeskDriver, at_ns: int, currency: str) -> None:
+    started = Started(Clock.MARKET, False, False, dict(instruments()), currency=currency)
+    desk.journal.append([record(Kind.STARTED, started, at_ns, key=started_key(at_ns))])
+
+
+@pytest.mark.parametrize("sealed", [False, True], ids=["of its records", "of a seal"])
+async def test_what_several_currencies_lost_as_one_sum_is_measured_anew(
+    tmp_path: Path, sealed: bool
+) -> None:
+    desk = SaysNothingYet(tmp_path)
+    note_started(desk, 1, "")
+    runner = await armed(desk)
+    await runner.decide(eth("e", "2"))
+    await desk.filled(eth_fill("e", "2", price=Decimal(3)))  # at a mid of 2.5: 1 BTC is lost
+    desk.feed_next()
+    await runner.decide(buy("b", 2))
+    assert desk.strategy.account.watermarks.currency == ""
+    if sealed:
+        await Sealer(desk.state).seal()
+    desk.currency = "USDT"
+    desk.again()
+    note_started(desk, 2, "USDT")
+    desk.feed(tick(3), tick(3, 2.0, "ETHBTC"))
+    equity = desk.strategy.account.mark(desk.market.latest, 3 * 10**9)
+    marks = desk.strategy.account.watermarks
+    await Sealer(desk.state).seal()
+    verified(desk.journal.path)
+    desk.close()
+    assert (marks.currency, marks.day_start, marks.peak) == ("USDT", equity, equity)
+
+
+async def test_what_one_currency_lost_stays_lost_once_it_is_said(tmp_path: Path) -> None:
+    desk = SaysNothingYet(tmp_path)
+    runner = await armed(desk)
+    await runner.decide(buy("b"))
+    await desk.filled(fill("b", price=Decimal(200)))
+    desk.feed_next()
+    await runner.decide(buy("c", 2))
+    before = desk.strategy.account.watermarks
+    assert before.equity < before.day_start
+    desk.currency = "USDT"
+    desk.again()
+    assert desk.strategy.account.watermarks == replace(before, currency="USDT")
+    desk.close()
 
 
 # ---- over gRPC

@@ -197,3 +197,14 @@ async def test_a_record_that_cannot_be_written_ends_the_journal(journal: Journal
     journal.append([replace(note("late"), at_ns=2**63)])
     with pytest.raises(JournalUnusable, match="too large"):
         await asyncio.wait_for(journal.failed, 2)
+
+
+async def test_what_cannot_be_told_ends_the_journal(journal: Journal) -> None:
+    """What was to follow from the record did not: nobody may rely on what stands in memory."""
+    heard: list[Any] = []
+    strategies: dict[str, None] = {}
+    asyncio.get_running_loop().set_exception_handler(lambda _, said: heard.append(said))
+    journal.append([note("a")], lambda: strategies["nobody"])
+    with pytest.raises(JournalUnusable, match=r"record was written, and not followed: .*nobody"):
+        await asyncio.wait_for(journal.failed, 2)
+    assert isinstance(heard[0]["exception"], KeyError)

@@ -24,6 +24,7 @@ from trading.reasons import Reason
 from trading.risk import Approved, Rejection
 from trading.scopes import DESK, Level, Scope
 from trading.signals import Cause, Side, Signal
+from trading.watermarks import Watermarks
 
 NOW = 100 * DAY_NS
 ETHBTC = replace(BTC, symbol="ETHBTC", base_currency="ETH", quote_currency="BTC")
@@ -93,6 +94,27 @@ def trade(
 
 def bounds(**limits: Any) -> Limits:
     return parse_bounds(limits)
+
+
+# ---- a desk that begins to say its currency
+
+AS_ONE = Watermarks(100, Decimal(9), Decimal(99), Decimal(9), NOW)
+
+
+@pytest.mark.parametrize(
+    ("symbol", "day_start"),
+    [("BTCUSDT", Decimal(9)), ("ETHBTC", Decimal(12_000))],  # 10,000 + 1 * (2 - 0) * 1,000
+)
+def test_what_pools_lost_in_one_sum_of_several_is_measured_anew(
+    symbol: str, day_start: Decimal
+) -> None:
+    pools = crew(desk=bounds(max_daily_loss=10**6)).pools
+    account = Crew(pools).account()
+    trade(account, symbol, "1", "0")
+    pools.restore({"desk": AS_ONE})
+    judge(account, signal(symbol, "1"))
+    found = pools.all_watermarks["desk"]
+    assert (found.currency, found.day_start) == ("USDT", day_start)
 
 
 # ---- books
@@ -240,7 +262,7 @@ def test_what_was_kept_before_the_desk_said_its_currency_is_told_apart(trades: A
     told(quoted, {"a": before})
     told(quoted, {"a": now})
     again = remembered("a", memory_of(before), INSTRUMENTS, Pools(INSTRUMENTS, WITH_BNB))
-    assert memory_of(again) == memory_of(now)
+    assert replace(memory_of(again), watermarks=now.watermarks) == memory_of(now)
 
 
 @given(trades=TRADES)
@@ -251,6 +273,7 @@ def test_in_one_currency_nothing_is_converted(trades: Any) -> None:
     for account in accounts:
         told(alike, {"a": account})
     one, other = accounts
+    one.watermarks = replace(one.watermarks, currency="USDT")
     assert memory_of(one) == memory_of(other)
     asked = signal("BTCUSDT", "1")
     assert one.request(asked, PRICES.get, NOW) == other.request(asked, PRICES.get, NOW)
