@@ -11,6 +11,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from risk_gateway.breaker import BreakerState
+from risk_gateway.concerns import Concerns, gauges
 
 PREFIX = "strategy_engine_"
 Labels = tuple[str, ...]
@@ -124,6 +125,7 @@ class Levels:
     start_differences: Sequence[str] | None = None  # None: not compared yet
     venues: Sequence[VenueLevel] = ()
     market_age: Log2Histogram | None = None  # None: the market's time is a replay's
+    concerns: Concerns = field(default_factory=Concerns)
 
 
 class DeskCollector(Collector):
@@ -186,6 +188,7 @@ class DeskCollector(Collector):
             text = "Differences from the venue that the start found"
             count = len(levels.start_differences)
             yield GaugeMetricFamily(PREFIX + "start_differences", text, count)
+        yield from gauges(levels.concerns)
         yield from _venues(levels.venues)
         yield from _market(levels)
         yield from _strategies(self._counts, levels)

@@ -189,3 +189,25 @@ def test_what_was_brought_names_its_version() -> None:
 def test_a_config_map_nobody_owns_is_of_no_strategy() -> None:
     raw = {"metadata": METADATA | {"ownerReferences": []}}
     assert brought(CONFIG_MAP, raw, CLOCKS).value.strategy == ""
+
+
+def ready(status: str, reason: str) -> list[dict[str, str]]:
+    return [
+        {"type": "Armed", "status": "True"},
+        {"type": "Ready", "status": status, "reason": reason},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [
+        ({}, "NotYetObserved"),
+        ({"conditions": [{"type": "Armed", "status": "True"}]}, "NotYetObserved"),
+        ({"conditions": ready("False", "Suspended")}, "Suspended"),
+        ({"conditions": ready("Unknown", "GatewayUnreachable")}, "GatewayUnreachable"),
+        ({"conditions": ready("True", "Armed")}, ""),
+    ],
+)
+def test_why_a_strategy_is_not_ready_is_kept(status: dict[str, Any], reason: str) -> None:
+    written = {"metadata": METADATA, "spec": {}, "status": status}
+    assert strategy(written).not_ready == reason
