@@ -11,6 +11,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from risk_gateway.breaker import BreakerState
+from risk_gateway.callers import Refusal
 from risk_gateway.concerns import Concerns, gauges
 
 PREFIX = "strategy_engine_"
@@ -138,7 +139,8 @@ class DeskCollector(Collector):
         for attribute, name, labels, text in _FAMILIES:
             yield _counter(name, text, labels, getattr(counts, attribute))
         yield _counter("position_updates", "Positions published", (), {(): counts.position_updates})
-        callers: Mapping[Labels, int] = {(why,): n for why, n in counts.unknown_callers.items()}
+        # From nought on: what begins with its first refusal shows no increase by it.
+        callers: Mapping[Labels, int] = {(why,): counts.unknown_callers[why] for why in Refusal}
         yield _counter("unknown_callers", "Calls refused", ("reason",), callers)
         bounds: Mapping[Labels, int] = {(bound,): n for bound, n in counts.over_bound.items()}
         yield _counter("calls_over_bound", "Calls refused for how much", ("bound",), bounds)
