@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from strategy_operator.cluster import CONFIG_MAP, POD, POLICY, STRATEGY, Resource
+from strategy_operator.metrics import Counts, Levels, OperatorCollector, exposition
 from strategy_operator.objects import Clocks, PodObject, StrategyObject, brought, pod, strategy
 from strategy_operator.observed import PodPhase, Policy, Trouble
 
@@ -211,3 +212,10 @@ def ready(status: str, reason: str) -> list[dict[str, str]]:
 def test_why_a_strategy_is_not_ready_is_kept(status: dict[str, Any], reason: str) -> None:
     written = {"metadata": METADATA, "spec": {}, "status": status}
     assert strategy(written).not_ready == reason
+
+
+def test_a_scrape_names_each_strategy_that_is_not_ready_and_why() -> None:
+    shown = Levels(not_ready=[("desk", "desk/btc", "NoDesk")])
+    text = exposition(OperatorCollector(Counts(), lambda: shown)).decode()
+    named = 'stratops_strategy_not_ready{namespace="desk",reason="NoDesk",strategy="desk/btc"} 1.0'
+    assert named in text
