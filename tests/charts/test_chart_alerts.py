@@ -207,7 +207,7 @@ REST = {
     f'stratops_operator_leader{{{OPERATOR}, instance="one"}}': "1",
     f'stratops_operator_leader{{{OPERATOR}, instance="two"}}': "0",
     f'stratops_operator_gateway_up{{{OPERATOR}, instance="one"}}': "1",
-    f'stratops_operator_gateway_up{{{OPERATOR}, instance="two"}}': "0",
+    f'stratops_operator_gateway_up{{{OPERATOR}, instance="two"}}': "1",  # from when it led
     f'stratops_operator_faults_total{{{OPERATOR}, instance="one"}}': "2",
     f'stratops_strategy_not_ready{{{OPERATOR}, strategy="trading/idle", reason="Suspended"}}': "1",
     'strategy_engine_halted{namespace="other"}': "1",
