@@ -208,7 +208,7 @@ class Gateway:
 
     async def _serve(self) -> None:
         surroundings = Surroundings(
-            FeedView(lambda: self.subscription.session, lambda: self.subscription.age_ns),
+            self._feed_view(),
             lambda: self.positions.unpublished,
             lambda: self.opening.differences,
         )
@@ -228,6 +228,9 @@ class Gateway:
             finally:
                 await server.stop(_GRACE_S)
 
+    def _feed_view(self) -> FeedView:
+        return FeedView(lambda: self.subscription.session, lambda: self.subscription.age_ns)
+
     def _pages(self) -> dict[str, pages.Page]:
         cluster = self._cluster
         collector = DeskCollector(
@@ -238,6 +241,7 @@ class Gateway:
                 cluster.following if cluster else None,
                 self.venues,
                 self.opening,
+                self._feed_view(),
             ),
         )
         return pages.standard(self._missing, lambda: exposition(collector))

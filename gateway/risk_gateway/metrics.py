@@ -11,6 +11,8 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from risk_gateway.breaker import BreakerState
+from risk_gateway.callers import Refusal
+from risk_gateway.concerns import Concerns, gauges
 
 PREFIX = "strategy_engine_"
 Labels = tuple[str, ...]
@@ -124,6 +126,7 @@ class Levels:
     start_differences: Sequence[str] | None = None  # None: not compared yet
     venues: Sequence[VenueLevel] = ()
     market_age: Log2Histogram | None = None  # None: the market's time is a replay's
+    concerns: Concerns = field(default_factory=Concerns)
 
 
 class DeskCollector(Collector):
@@ -136,7 +139,8 @@ class DeskCollector(Collector):
         for attribute, name, labels, text in _FAMILIES:
             yield _counter(name, text, labels, getattr(counts, attribute))
         yield _counter("position_updates", "Positions published", (), {(): counts.position_updates})
-        callers: Mapping[Labels, int] = {(why,): n for why, n in counts.unknown_callers.items()}
+        # From nought on: what begins with its first refusal shows no increase by it.
+        callers: Mapping[Labels, int] = {(why,): counts.unknown_callers[why] for why in Refusal}
         yield _counter("unknown_callers", "Calls refused", ("reason",), callers)
         bounds: Mapping[Labels, int] = {(bound,): n for bound, n in counts.over_bound.items()}
         yield _counter("calls_over_bound", "Calls refused for how much", ("bound",), bounds)
@@ -186,6 +190,7 @@ class DeskCollector(Collector):
             text = "Differences from the venue that the start found"
             count = len(levels.start_differences)
             yield GaugeMetricFamily(PREFIX + "start_differences", text, count)
+        yield from gauges(levels.concerns)
         yield from _venues(levels.venues)
         yield from _market(levels)
         yield from _strategies(self._counts, levels)

@@ -1,12 +1,14 @@
 """The desk as tools and screens see it."""
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from handover.grants import RunnerView
+from handover.grants import Grants, RunnerView
 from market_data import NO_LINK
 from risk_gateway.archive import Archive, OrderPlaced
 from risk_gateway.books import by_currency
+from risk_gateway.concerns import Concerns
 from risk_gateway.desk import Desk
 from risk_gateway.metrics import Levels, Money, VenueLevel
 from risk_gateway.opening import Opening
@@ -19,6 +21,7 @@ from stratops_wire.scalars import ORDER_STATES, ORDER_TYPES, SIDES, cause_to_pro
 from stratops_wire.session import PHASES, counters_to_proto
 from stratops_wire.signals import signal_to_proto, verdict_to_proto
 from trading.orders import OrderState
+from trading.standings import Standing
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +95,7 @@ def levels(
     policies_followed: bool | None = None,
     venues: Iterable[Venue] = (),
     opening: Opening | None = None,
+    feed: FeedView | None = None,
 ) -> Levels:
     state = desk.state
     strategies, known = state.strategies, state.instruments
@@ -127,7 +131,38 @@ def levels(
         received=state.market.received_by_stream,
         market=state.market.intake.dropped,
         market_age=state.market.age,
+        concerns=_concerns(desk, room, feed),
     )
+
+
+def _concerns(desk: Desk, room: Room | None, feed: FeedView | None) -> Concerns:
+    state = desk.state
+    strategies = state.strategies
+    return Concerns(
+        standings={
+            (str(scope), stand.standing)
+            for scope, stand in state.standings.by_scope.items()
+            if stand.standing is not Standing.ACTIVE
+        },
+        handing_over=[name for name, each in strategies.items() if _hands_over(each.grants)],
+        orders_unknown={name: _unknown(each) for name, each in strategies.items()},
+        feed_age_s=_age_s(feed.age_ns()) if feed else None,
+        journal_stuck_s=state.journal.stuck_s,
+        least_free_bytes=room.least_free_bytes if room else None,
+    )
+
+
+def _hands_over(grants: Grants) -> bool:
+    return bool(grants.revision and grants.target) and grants.target != grants.revision
+
+
+def _unknown(strategy: Strategy) -> int:
+    orders = strategy.account.orders.values()
+    return sum(1 for order in orders if order.state is OrderState.UNKNOWN)
+
+
+def _age_s(age_ns: int | None) -> float:
+    return math.inf if age_ns is None else age_ns / 1e9
 
 
 def venue_level(venue: Venue) -> VenueLevel:

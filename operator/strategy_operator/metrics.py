@@ -14,6 +14,7 @@ from prometheus_client.registry import Collector
 PREFIX = "stratops_operator_"
 _BUCKETS_S = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 _INFO = ("namespace", "strategy", "mode", "revision")
+_NOT_READY = ("namespace", "strategy", "reason")
 Labels = tuple[str, ...]
 
 
@@ -68,6 +69,7 @@ class Levels:
     watch_age_s: Mapping[str, float] = field(default_factory=dict)  # by kind
     desks: Mapping[str, bool] = field(default_factory=dict)  # namespace -> reachable
     strategies: Iterable[Labels] = ()  # namespace, strategy, mode, revision
+    not_ready: Iterable[Labels] = ()  # namespace, strategy, reason
 
 
 class OperatorCollector(Collector):
@@ -105,6 +107,11 @@ class OperatorCollector(Collector):
         for labels in levels.strategies:
             strategies.add_metric(labels, 1)
         yield strategies
+        text = "1: its condition Ready is not true"
+        not_ready = GaugeMetricFamily("stratops_strategy_not_ready", text, labels=_NOT_READY)
+        for labels in levels.not_ready:
+            not_ready.add_metric(labels, 1)
+        yield not_ready
 
 
 def exposition(collector: Collector) -> bytes:

@@ -3,8 +3,9 @@
 Two versions of an object that are equal here ask for nothing to be done.
 """
 
+import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -21,6 +22,8 @@ RUNNER = "runner"
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 _STARTING = ("ContainerCreating", "PodInitializing")
 _MOST_MESSAGE = 1_000
+_NOTHING: Mapping[str, Any] = {}
+_NOT_YET_OBSERVED = "NotYetObserved"  # as the CRD has it before the first look
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,7 @@ class StrategyObject:
     handing_over: bool = False  # another revision is wanted than is armed, and it gets on
     mode: str = ""
     revision: str = ""
+    not_ready: str = ""  # the reason that Ready has for it; empty: it is ready
 
     def manifest(self) -> dict[str, Any]:
         decoded: dict[str, Any] = msgspec.json.decode(self.text)
@@ -105,6 +109,7 @@ def strategy(raw: Mapping[str, Any]) -> StrategyObject:
         _hands_over(status),
         str(status.get("mode", "")),
         str(status.get("revision", "")),
+        _not_ready(status),
     )
 
 
@@ -123,6 +128,15 @@ def _hands_over(status: Mapping[str, Any]) -> bool:
         for each in status.get("conditions") or ()
     )
     return bool(armed and wanted and armed != wanted and not stalled)
+
+
+def _not_ready(status: Mapping[str, Any]) -> str:
+    """One that nobody has looked at yet is not ready."""
+    conditions: Sequence[Mapping[str, Any]] = status.get("conditions") or ()
+    ready = next((each for each in conditions if each.get("type") == ConditionType.READY), _NOTHING)
+    if ready.get("status") == ConditionStatus.TRUE:
+        return ""
+    return sys.intern(str(ready.get("reason") or _NOT_YET_OBSERVED))
 
 
 def policy(raw: Mapping[str, Any]) -> Policy:

@@ -208,8 +208,14 @@ class Operator:
             watch_age_s={kind.plural: now - at for kind, at in self._intake.reached_at.items()},
             desks=self._desks.reachable,
             strategies=self._info(),
+            not_ready=self._not_ready(),
         )
 
     def _info(self) -> Iterator[Labels]:
         for key, entry in self._cache.strategies.items():
             yield (key[0], "/".join(key), entry.value.mode, entry.value.revision)
+
+    def _not_ready(self) -> Iterator[Labels]:
+        for key, entry in self._cache.strategies.items():
+            if entry.value.not_ready:
+                yield (key[0], "/".join(key), entry.value.not_ready)

@@ -365,6 +365,7 @@ async def test_health_and_metrics_are_served(stack: Stack, port: Any) -> None:
     stack.gateway.start()
     await until(lambda: answers(at, "ready"))
     assert b"strategy_engine_signal_queue_size 0.0" in read(at, "metrics")
+    assert b"strategy_engine_feed_age_seconds " in read(at, "metrics")
 
 
 def read(port: int, page: str) -> bytes:

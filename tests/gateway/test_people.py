@@ -142,7 +142,7 @@ class Desk(Stack):
 
     def refusals(self) -> Counter[str]:
         found = metric(self.gateway, "strategy_engine_unknown_callers_total")
-        return Counter({labels["reason"]: int(value) for labels, value in found})
+        return Counter({labels["reason"]: int(value) for labels, value in found if value})
 
 
 @pytest.fixture

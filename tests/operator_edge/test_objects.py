@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from strategy_operator.cluster import CONFIG_MAP, POD, POLICY, STRATEGY, Resource
+from strategy_operator.metrics import Counts, Levels, OperatorCollector, exposition
 from strategy_operator.objects import Clocks, PodObject, StrategyObject, brought, pod, strategy
 from strategy_operator.observed import PodPhase, Policy, Trouble
 
@@ -189,3 +190,32 @@ def test_what_was_brought_names_its_version() -> None:
 def test_a_config_map_nobody_owns_is_of_no_strategy() -> None:
     raw = {"metadata": METADATA | {"ownerReferences": []}}
     assert brought(CONFIG_MAP, raw, CLOCKS).value.strategy == ""
+
+
+def ready(status: str, reason: str) -> list[dict[str, str]]:
+    return [
+        {"type": "Armed", "status": "True"},
+        {"type": "Ready", "status": status, "reason": reason},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [
+        ({}, "NotYetObserved"),
+        ({"conditions": [{"type": "Armed", "status": "True"}]}, "NotYetObserved"),
+        ({"conditions": ready("False", "Suspended")}, "Suspended"),
+        ({"conditions": ready("Unknown", "GatewayUnreachable")}, "GatewayUnreachable"),
+        ({"conditions": ready("True", "Armed")}, ""),
+    ],
+)
+def test_why_a_strategy_is_not_ready_is_kept(status: dict[str, Any], reason: str) -> None:
+    written = {"metadata": METADATA, "spec": {}, "status": status}
+    assert strategy(written).not_ready == reason
+
+
+def test_a_scrape_names_each_strategy_that_is_not_ready_and_why() -> None:
+    shown = Levels(not_ready=[("desk", "desk/btc", "NoDesk")])
+    text = exposition(OperatorCollector(Counts(), lambda: shown)).decode()
+    named = 'stratops_strategy_not_ready{namespace="desk",reason="NoDesk",strategy="desk/btc"} 1.0'
+    assert named in text
