@@ -25,6 +25,7 @@ class Signing(SmallApi):
     def __init__(self) -> None:
         super().__init__()
         self.status = 201
+        self.document: dict[str, Any] | None = None  # in place of a token
         self.given: list[dict[str, Any]] = []
 
     async def answered(self, request: web.Request) -> web.Response:
@@ -33,6 +34,8 @@ class Signing(SmallApi):
         if self.status >= 400:
             return web.json_response({"message": "no"}, status=self.status)
         self.given.append(spec)
+        if self.document is not None:
+            return web.json_response(self.document)
         token = SIGNER.token(OPERATOR, aud=spec["audiences"])
         return web.json_response({"status": {"token": token}}, status=self.status)
 
@@ -79,6 +82,17 @@ async def test_a_no_leaves_the_one_before(api: Signing) -> None:
         with pytest.raises(Refused) as refused:
             await token.refresh()
         assert refused.value.no is No.FORBIDDEN
+        assert token.shown() == before
+
+
+@pytest.mark.parametrize("document", [{}, {"status": None}, {"status": {"token": ""}}], ids=repr)
+async def test_an_answer_without_a_token_is_a_no(api: Signing, document: dict[str, Any]) -> None:
+    """A fault instead would end the operator, and be there again after its start."""
+    async with asked(api) as token:
+        await token.refresh()
+        before, api.document = token.shown(), document
+        with pytest.raises(Refused, match="without a token"):
+            await token.refresh()
         assert token.shown() == before
 
 
