@@ -20,7 +20,7 @@ from pages_reader import metric
 from risk_gateway.api_server import ApiUnavailable
 from risk_gateway.callers import Caller, NotNow, Refusal, UnknownCaller
 from risk_gateway.people import InvalidPeople, People, read
-from risk_gateway.reviews import _AT_ONCE, _MOST_ASKED, KEPT_S, Reviews, judge
+from risk_gateway.reviews import _AT_ONCE, _MOST_ASKED, _MOST_KEPT, KEPT_S, Reviews, judge
 from risk_gateway.roles import Role
 from stratops_api.v1 import risk_gateway_pb2 as pb
 from stratops_wire.gateway_client import GatewayClient, GatewayRefused, GatewayUnavailable
@@ -48,6 +48,8 @@ def authenticated(name: str, *groups: str) -> dict[str, Any]:
         pytest.param("bo", [], {Role.READER}, id="by name"),
         pytest.param("bo", ["desk-risk"], {Role.READER, Role.RISK_OFFICER}, id="by both"),
         pytest.param("desk-risk", ["bo"], set(), id="a name is no group, and a group no name"),
+        pytest.param("eve", ["sales,desk-risk"], set(), id="a group with a comma is one group"),
+        pytest.param("eve", ["desk-risk ", "Desk-Risk", "/desk-risk"], set(), id="as it is spelt"),
     ],
 )
 def test_roles_are_given_to_names_and_groups(
@@ -137,6 +139,26 @@ async def test_what_was_answered_holds_for_some_seconds_and_not_longer() -> None
     with pytest.raises(UnknownCaller):
         await asked.reviews.identify("t")
     assert asked.count == 2
+
+
+async def test_a_token_is_told_from_one_that_begins_as_it_does() -> None:
+    """All of one issuer begin alike."""
+    asked, alike = Asked(), "a" * 1_000
+    await asked.reviews.identify(f"{alike}.bo")
+    asked.answer = {}
+    with pytest.raises(UnknownCaller):
+        await asked.reviews.identify(f"{alike}.eve")
+
+
+async def test_of_many_answers_the_latest_are_kept() -> None:
+    asked = Asked()
+    for number in range(2 * _MOST_KEPT):
+        await asked.reviews.identify(str(number))
+    assert len(asked.reviews._kept) == _MOST_KEPT
+    await asked.reviews.identify(str(2 * _MOST_KEPT - 1))
+    assert asked.count == 2 * _MOST_KEPT
+    await asked.reviews.identify("0")
+    assert asked.count == 2 * _MOST_KEPT + 1
 
 
 async def test_a_flood_is_told_to_wait_before_the_cluster_hears_of_it() -> None:
