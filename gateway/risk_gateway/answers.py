@@ -47,7 +47,7 @@ EXPECTED = tuple(_STATUS)
 _NAMES: dict[type[Exception], str] = {LowerTerm: LOWER_TERM, NotWanted: NOT_WANTED}
 # What is answered at once would be asked again at once: a flood would have all of the loop.
 _PAUSE_S = 0.1
-_PAUSED = (BoundMet, UnknownCaller, NotPermitted)
+_PAUSED = (BoundMet, UnknownCaller, NotPermitted, NotNow)
 
 
 def _named(error: Exception) -> str:

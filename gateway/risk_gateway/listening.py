@@ -1,6 +1,7 @@
 """The gateway's gRPC server: what it bears, and the addresses that it listens on."""
 
 import resource
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -57,10 +58,11 @@ def most_connections(settings: Settings) -> int:
 
 def _most_files() -> int:
     """All that we may have, from now on."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    with suppress(ValueError, OSError):  # a kernel may allow fewer than it says: macOS does
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    return hard if hard != resource.RLIM_INFINITY else 2**31
+    soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return soft if soft != resource.RLIM_INFINITY else 2**31
 
 
 def listen(server: grpc.aio.Server, settings: Settings) -> str:

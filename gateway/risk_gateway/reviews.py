@@ -7,22 +7,22 @@ API server itself. So what calls itself `system:` is refused: its tokens are jud
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from hashlib import sha256
 from typing import Any
 
 from risk_gateway.api_server import ApiRefused, ApiServer, ApiUnavailable
-from risk_gateway.callers import Caller, NotNow, Refusal, UnknownCaller
+from risk_gateway.callers import Caller, CallerRefused, NotNow, Refusal, UnknownCaller
 from risk_gateway.people import CLUSTERS_OWN, People
 
 KEPT_S = 10.0  # as long as the API server keeps its own
 _MOST_KEPT = 1_024
 _AT_ONCE = 4
-_MOST_WAITING = 64
+_MOST_ASKED = 64  # at once, or waiting for it
 _PATH = "/apis/authentication.k8s.io/v1/tokenreviews"
 
 Review = Callable[[str], Awaitable[Any]]
+Found = Caller | CallerRefused
 
 
 class Reviews:
@@ -35,51 +35,57 @@ class Reviews:
         self._review = review
         self._people = people
         self._now = now
-        self._kept: OrderedDict[str, tuple[float, Caller | UnknownCaller]] = OrderedDict()
+        self._kept: OrderedDict[str, tuple[float, Found]] = OrderedDict()
+        self._asked: dict[str, asyncio.Task[Found]] = {}
         self._places = asyncio.Semaphore(_AT_ONCE)
-        self._waiting = 0
 
     async def identify(self, token: str) -> Caller:
         """Raises UnknownCaller, NotNow."""
         digest = sha256(token.encode()).hexdigest()
         found = self._remembered(digest)
         if found is None:
-            async with self._place():
-                found = self._remembered(digest) or self._keep(digest, await self._asked(token))
-        if isinstance(found, UnknownCaller):
-            raise UnknownCaller(found.refusal, str(found))
+            # Whoever asked first may hang up: others wait for the same answer.
+            found = await asyncio.shield(self._question(digest, token))
+        if isinstance(found, CallerRefused):
+            raise type(found)(found.refusal, str(found))
         return found
 
-    @asynccontextmanager
-    async def _place(self) -> AsyncIterator[None]:
-        if self._waiting >= _MOST_WAITING:
-            raise NotNow(Refusal.REVIEW_UNAVAILABLE, f"{self._waiting} tokens wait for a review")
-        self._waiting += 1
+    def _question(self, digest: str, token: str) -> "asyncio.Task[Found]":
+        """The one about this token. Raises NotNow."""
+        question = self._asked.get(digest)
+        if question is None:
+            if len(self._asked) >= _MOST_ASKED:
+                why = f"{len(self._asked)} tokens wait for a review"
+                raise NotNow(Refusal.REVIEW_UNAVAILABLE, why)
+            question = self._asked[digest] = asyncio.create_task(self._answer(digest, token))
+            question.add_done_callback(lambda _: self._asked.pop(digest))
+        return question
+
+    async def _answer(self, digest: str, token: str) -> Found:
         try:
             async with self._places:
-                yield
-        finally:
-            self._waiting -= 1
+                review = await self._review(token)
+            found = self._judged(review)
+        except (ApiUnavailable, ApiRefused) as error:
+            return NotNow(Refusal.REVIEW_UNAVAILABLE, f"token: not reviewed: {error}")
+        self._keep(digest, found)
+        return found
 
-    def _remembered(self, digest: str) -> Caller | UnknownCaller | None:
+    def _judged(self, review: Any) -> Found:
+        try:
+            return judge(review, self._people)
+        except UnknownCaller as error:
+            return UnknownCaller(error.refusal, str(error))  # its frames have the token
+
+    def _remembered(self, digest: str) -> Found | None:
         at, found = self._kept.get(digest, (0.0, None))
         return found if found is not None and self._now() - at < KEPT_S else None
 
-    def _keep(self, digest: str, found: Caller | UnknownCaller) -> Caller | UnknownCaller:
+    def _keep(self, digest: str, found: Found) -> None:
         self._kept[digest] = self._now(), found
         self._kept.move_to_end(digest)
         while len(self._kept) > _MOST_KEPT:
             self._kept.popitem(last=False)
-        return found
-
-    async def _asked(self, token: str) -> Caller | UnknownCaller:
-        try:
-            answer = await self._review(token)
-            return judge(answer, self._people)
-        except (ApiUnavailable, ApiRefused) as error:
-            raise NotNow(Refusal.REVIEW_UNAVAILABLE, f"token: not reviewed: {error}") from error
-        except UnknownCaller as error:
-            return error
 
 
 def judge(review: Any, people: People) -> Caller:
@@ -90,7 +96,8 @@ def judge(review: Any, people: People) -> Caller:
                 message = f"token: of {name}, expected one for this desk's audience"
                 raise UnknownCaller(Refusal.AUDIENCE, message)
             listed = user.get("groups")
-            groups = [each for each in listed if isinstance(each, str)] if listed else []
+            known = listed if isinstance(listed, list) else []
+            groups = [each for each in known if isinstance(each, str)]
             return Caller(subject=name, roles=people.roles(name, groups), groups=tuple(groups))
     raise UnknownCaller(Refusal.NOT_AUTHENTICATED, "token: of nobody whom the cluster knows")
 

@@ -37,7 +37,7 @@ class Settings:
             channels=_channels(read.names("CHANNELS", "market:{symbol}"), symbols),
             rules=Rules(
                 fill_model=read.one_of("FILL_MODEL", FillModel, FillModel.NEXT_TICK),
-                sizes=read.word("FILL_SIZES", ("true", "false"), "true") == "true",
+                sizes=read.flag("FILL_SIZES", default=True),
                 clock=read.one_of("CLOCK", Clock, Clock.WALL),
             ),
             catalogue=read.path("CATALOGUE"),

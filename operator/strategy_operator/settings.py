@@ -67,6 +67,6 @@ class Settings:
 
 def _token_file(read: Environment, watch: Watch) -> Path | None:
     """A kubelet writes one for a gateway that the pod knew when it was made."""
-    default = GATEWAY_TOKEN if watch is Watch.NAMESPACE else ""
-    given = read.text("GATEWAY_TOKEN_FILE", default or "-")
-    return Path(given) if given != "-" else None
+    return read.path("GATEWAY_TOKEN_FILE") or (
+        Path(GATEWAY_TOKEN) if watch is Watch.NAMESPACE else None
+    )

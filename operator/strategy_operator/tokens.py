@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import structlog
 
 from strategy_operator import names
-from strategy_operator.cluster import Cluster, Refused
+from strategy_operator.cluster import Cluster, No, Refused
 from stratops_wire.audience import audience_of
 
 LIFE_S = 600  # the least that an API server gives
@@ -109,4 +109,8 @@ class Tokens:
 
 
 def _token(answer: dict[str, Any]) -> str:
-    return str(answer["status"]["token"])
+    """Raises Refused."""
+    match answer:
+        case {"status": {"token": str(token)}} if token:
+            return token
+    raise Refused(No.UNREACHABLE, "API server: an answer without a token")

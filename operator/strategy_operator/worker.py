@@ -162,8 +162,12 @@ class Worker:
         if _starts_a_pod(decision):
             self._parts.slots.take(key)
         else:
-            self._parts.slots.wait(key, hand_over=not leave.hand_over)
+            self._parts.slots.wait(key, hand_over=self._would_hand_over(observed))
         return decision
+
+    def _would_hand_over(self, observed: Observed) -> bool:
+        """Whether its pod is one that only a place to hand over lets start."""
+        return not _starts_a_pod(self._reconcile(replace(observed, may_hand_over=False)))
 
     def _load(self) -> Load:
         pods = ((key, entry.value) for key, entry in self._parts.cache.pods.items())

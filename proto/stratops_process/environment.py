@@ -52,9 +52,8 @@ class Environment:
     def one_of(self, name: str, kind: type[Choice], default: Choice) -> Choice:
         return kind(self.word(name, tuple(kind), default))
 
-    def flag(self, name: str) -> bool:
-        """False, where nothing is said."""
-        value = self.text(name, "false")
+    def flag(self, name: str, *, default: bool = False) -> bool:
+        value = self.text(name, str(default))
         if value.lower() not in ("true", "false"):
             raise refused(name, value, "true or false")
         return value.lower() == "true"

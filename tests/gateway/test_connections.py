@@ -142,3 +142,15 @@ def test_it_takes_all_the_files_that_it_may_have() -> None:
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     assert listening._most_files() == hard
     assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == hard
+
+
+def test_a_kernel_that_gives_fewer_files_than_it_says_ends_no_start(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def no(*_: object) -> None:
+        raise ValueError("current limit exceeds maximum limit")
+
+    few = resource.getrlimit(resource.RLIMIT_NOFILE)[1] - 1
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (few, few + 1))
+    monkeypatch.setattr(resource, "setrlimit", no)
+    assert listening._most_files() == few

@@ -5,7 +5,9 @@ from typing import Any
 import pytest
 
 from operator_world import NAME, NAMESPACE, World, spec
+from strategy_operator import children, names
 from strategy_operator.actions import CreateConfigMap, CreatePod, CreateRevision
+from stratops_wire.audience import SHARED
 
 RESTRICTED = {
     "allowPrivilegeEscalation": False,
@@ -78,6 +80,13 @@ def test_its_token_is_for_the_gateway_only() -> None:
     assert tokens == [
         {"audience": f"stratops-gateway.{NAMESPACE}", "expirationSeconds": 600, "path": "token"}
     ]
+
+
+def test_one_for_the_audience_of_before_was_made_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So it is replaced, by a hand-over, when operator and desk are upgraded."""
+    now = pod()["metadata"]["labels"][names.TEMPLATE]
+    monkeypatch.setattr(children, "audience_of", lambda _: SHARED)
+    assert pod()["metadata"]["labels"][names.TEMPLATE] != now
 
 
 def test_a_released_runner_stays_ended() -> None:

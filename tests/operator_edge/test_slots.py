@@ -1,6 +1,10 @@
 """Who may start a runner now, and who is called when there is room."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from random import Random
+
+from hypothesis import given
+from hypothesis import strategies as st
 
 from strategy_operator.objects import PodObject
 from strategy_operator.observed import Pod, PodPhase, Trouble
@@ -102,3 +106,73 @@ def test_a_strategy_that_is_gone_waits_no_more() -> None:
     slots.wait(A, hand_over=False)
     slots.forget(A)
     assert slots.call(Load()) == []
+
+
+@dataclass(frozen=True)
+class Wish:
+    """Of one strategy: what it needs, and what becomes of it while it waits."""
+
+    hands_over: bool
+    looked_at: int  # how often, without having been called
+    loses_interest: bool  # it is suspended
+
+
+WISHES = st.lists(st.builds(Wish, st.booleans(), st.integers(0, 3), st.booleans()), max_size=12)
+
+
+@given(WISHES, st.randoms(use_true_random=False))
+def test_everybody_starts_who_still_wants_to_and_never_too_many(
+    wishes: list[Wish], chance: Random
+) -> None:
+    crowd = Crowd(Slots(2, 1), wishes)
+    for key in chance.sample(crowd.extra, len(crowd.extra)):
+        crowd.look(key)
+        if chance.random() < 0.3:
+            crowd.come_up()
+    for _ in range(2 * len(wishes)):
+        crowd.come_up()
+        crowd.lose_interest()
+        for key in crowd.slots.call(crowd.load):
+            crowd.look(key)
+    assert crowd.started >= crowd.eager
+    assert crowd.slots.waiting == 0
+
+
+class Crowd:
+    """Strategies, as the worker looks at them one after the other."""
+
+    def __init__(self, slots: Slots, wishes: list[Wish]) -> None:
+        self.slots = slots
+        self.wishes = {("desk", str(number)): wish for number, wish in enumerate(wishes)}
+        self.extra = [key for key, wish in self.wishes.items() for _ in range(1 + wish.looked_at)]
+        self.eager = {key for key, wish in self.wishes.items() if not wish.loses_interest}
+        self.wants = set(self.wishes)
+        self.started: set[Key] = set()
+        self.starting: list[Key] = []
+
+    @property
+    def load(self) -> Load:
+        handing_over = sum(self.wishes[key].hands_over for key in self.starting)
+        return Load(len(self.starting), handing_over)
+
+    def look(self, key: Key) -> None:
+        if key in self.wants - self.started:
+            self._try(key, self.wishes[key].hands_over)
+        self.slots.done(key)
+        assert self.load.starting <= 2
+        assert self.load.handing_over <= 1
+
+    def _try(self, key: Key, hands_over: bool) -> None:
+        leave = self.slots.leave(key, self.load)
+        if leave.start and (leave.hand_over or not hands_over):
+            self.slots.take(key)
+            self.started.add(key)
+            self.starting.append(key)
+        else:
+            self.slots.wait(key, hand_over=hands_over)
+
+    def come_up(self) -> None:
+        del self.starting[:1]
+
+    def lose_interest(self) -> None:
+        self.wants &= self.eager

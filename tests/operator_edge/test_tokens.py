@@ -1,9 +1,11 @@
 """Tokens that the operator shows: one for each desk, of an API server that signs them."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from aiohttp import web
 
 from identity_driver import NAMESPACE, OPERATOR, Signer
 from small_api import SmallApi
+from strategy_operator import tokens
 from strategy_operator.cluster import Cluster, No, Refused
 from strategy_operator.settings import GATEWAY_TOKEN, Settings
 from strategy_operator.tokens import LIFE_S, AskedToken, NoToken, TokenFile, Tokens
@@ -25,6 +28,7 @@ class Signing(SmallApi):
     def __init__(self) -> None:
         super().__init__()
         self.status = 201
+        self.document: dict[str, Any] | None = None  # in place of a token
         self.given: list[dict[str, Any]] = []
 
     async def answered(self, request: web.Request) -> web.Response:
@@ -33,6 +37,8 @@ class Signing(SmallApi):
         if self.status >= 400:
             return web.json_response({"message": "no"}, status=self.status)
         self.given.append(spec)
+        if self.document is not None:
+            return web.json_response(self.document)
         token = SIGNER.token(OPERATOR, aud=spec["audiences"])
         return web.json_response({"status": {"token": token}}, status=self.status)
 
@@ -79,6 +85,38 @@ async def test_a_no_leaves_the_one_before(api: Signing) -> None:
         with pytest.raises(Refused) as refused:
             await token.refresh()
         assert refused.value.no is No.FORBIDDEN
+        assert token.shown() == before
+
+
+async def test_a_fresh_one_is_there_before_the_last_has_ended_and_a_no_is_asked_again(
+    api: Signing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, waits = [0.0], []
+
+    async def sleep(wait_s: float) -> None:
+        waits.append(wait_s)
+        clock[0] += wait_s
+        api.status = 403 if len(waits) == 1 else 201
+        if len(waits) == 4:
+            raise asyncio.CancelledError
+
+    async with asked(api, lambda: clock[0]) as token:
+        monkeypatch.setattr(tokens, "asyncio", SimpleNamespace(sleep=sleep))
+        with pytest.raises(asyncio.CancelledError):
+            await token.keep()
+        assert token.shown()
+    assert (waits[0] < LIFE_S, waits[1] < 10, waits[2] < LIFE_S) == (True, True, True)
+    assert len(api.given) == 3
+
+
+@pytest.mark.parametrize("document", [{}, {"status": None}, {"status": {"token": ""}}], ids=repr)
+async def test_an_answer_without_a_token_is_a_no(api: Signing, document: dict[str, Any]) -> None:
+    """A fault instead would end the operator, and be there again after its start."""
+    async with asked(api) as token:
+        await token.refresh()
+        before, api.document = token.shown(), document
+        with pytest.raises(Refused, match="without a token"):
+            await token.refresh()
         assert token.shown() == before
 
 

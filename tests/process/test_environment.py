@@ -23,6 +23,7 @@ QUESTIONS: dict[str, Callable[[Environment], object]] = {
     "word": lambda read: read.word("X", ("a", "b", "c"), "a"),
     "one of": lambda read: read.one_of("X", Side, Side.BUY),
     "flag": lambda read: read.flag("X"),
+    "flag that is up": lambda read: read.flag("X", default=True),
     "whole": lambda read: read.whole("X", 5, 1, 10),
     "port": lambda read: read.port("X"),
 }
@@ -39,6 +40,8 @@ QUESTIONS: dict[str, Callable[[Environment], object]] = {
         ("one of", "", Side.BUY),
         ("flag", "TRUE", True),
         ("flag", "", False),
+        ("flag that is up", "", True),
+        ("flag that is up", "False", False),
         ("whole", "10", 10),
         ("whole", "", 5),
         ("port", "0", 0),

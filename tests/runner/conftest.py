@@ -46,7 +46,7 @@ class OpenGateway(RiskGatewayServicer):
 
     def __init__(self) -> None:
         self.heard: list[RunnerMessage] = []
-        self.sessions = 0
+        self.sessions = self.refused = 0
         self.address = ""
         self.acknowledges = True
         self.refuses = False
@@ -73,6 +73,7 @@ class OpenGateway(RiskGatewayServicer):
 
     async def Trade(self, requests: Any, context: Any) -> AsyncIterator[pb.GatewayMessage]:  # noqa: N802  # its name in the proto
         if self.refuses:
+            self.refused += 1
             named = ((REFUSAL_KEY, self.refusal),) if self.refusal else ()
             await context.abort(grpc.StatusCode.UNAUTHENTICATED, "unknown_caller", named)
         self.sessions += 1

@@ -265,6 +265,17 @@ async def test_who_is_unknown_stays_says_why_and_is_served_when_it_is_known(
     await desk.gateway.until(lambda: desk.gateway.sessions == 1)
 
 
+async def test_sigterm_ends_within_a_second_who_is_refused(desk: Desk, port: Any) -> None:
+    number = port()
+    desk.gateway.refuses = True
+    desk.start(CROSS, STRATOPS_METRICS_PORT=str(number))
+    await desk.gateway.until(lambda: desk.gateway.refused)
+    began = monotonic()
+    desk.process.terminate()
+    assert await desk.process.ended() == 143
+    assert monotonic() - began < 1
+
+
 async def test_what_is_wanted_no_more_ends_as_released(desk: Desk) -> None:
     desk.gateway.refuses, desk.gateway.refusal = True, NOT_WANTED
     desk.start(CROSS)
