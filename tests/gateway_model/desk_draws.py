@@ -26,6 +26,11 @@ class Scene:
     def count(self, what: str) -> None:
         self.world.happened[what] += 1
 
+    @property
+    def acts(self) -> bool:
+        """Whether a policy says what a breach does."""
+        return bool(self.features & {"actions", "lowering"})
+
     def seats(self) -> list[Seat]:
         return [each for each in self.world.seats.values() if each.runner is not None]
 
@@ -39,7 +44,7 @@ def content(r: Random, scene: Scene, policy: str = "") -> dict[str, Any]:
         "limits": limits(r),
         "policy": policy or ("main" if scene.features else ""),
     }
-    if "actions" in scene.features:
+    if scene.acts:
         made["limits"] |= {n: r.choice(_TIGHT[n]) for n in _BREACHED if r.random() < 0.3}
     if "samples" in scene.features:
         made["limits"] |= {n: r.choice(v) for n, v in _BY_SAMPLES.items() if r.random() < 0.4}
@@ -144,6 +149,19 @@ def actions(r: Random) -> dict[str, Any]:
     return found
 
 
+def lowering(r: Random) -> dict[str, Any]:
+    """Closed as well."""
+    found: dict[str, Any] = {}
+    for limit in _BREACHED:
+        if r.random() < 0.3:
+            found[limit] = r.choice(
+                [{"action": "stop"}, {"action": "reduce", "share": r.choice(["0.3", "0.5", 1])}]
+            )
+    if r.random() < 0.3:
+        found["max_daily_loss"] = {"action": "stop", "untilNextDay": True}
+    return found
+
+
 _BREACHED = (
     "max_daily_loss",
     "max_drawdown",
@@ -173,6 +191,9 @@ _BESIDES: Sequence[tuple[str, str, Callable[[Random], Any]]] = (
     ("actions", "actions", actions),
     ("actions", "day", day),
     ("actions", "limits", exceeded),
+    ("lowering", "actions", lowering),
+    ("lowering", "day", day),
+    ("lowering", "limits", exceeded),
 )
 FEATURES = (*dict.fromkeys(feature for feature, _, _ in _BESIDES), "prune")
 

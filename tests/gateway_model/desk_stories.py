@@ -118,7 +118,8 @@ WEIGHED = [
 
 # What a run of a million must have met, or the generator does not do what it says.
 DETAILS = (
-    "answer: garbled", "breach: alert", "breach: pause", "breach: taken back by a day",
+    "answer: garbled", "breach: alert", "breach: closed", "breach: halted",
+    "breach: pause", "breach: reduce", "breach: stop", "breach: taken back by a day",
     "breach: taken back by a person", "call: answer lost", "call: answered", "call: held back",
     "call: never arrived", "call: refused", "cancel: answer lost", "cancel: answered",
     "cancel: never arrived", "cause: lost", "cause: of another time", "clock: a long wait",

@@ -165,7 +165,7 @@ Check = Callable[[Asked], str | None]
 
 
 def halted(asked: Asked) -> str | None:
-    return "halted" if asked.model.halted else None
+    return "halted" if asked.model.halted_for(asked.strategy) else None
 
 
 def instrument(asked: Asked) -> str | None:
