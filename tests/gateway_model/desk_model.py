@@ -13,10 +13,12 @@ from typing import Any, NamedTuple
 
 import model_breaches
 import model_lowering
+import model_pools
 import model_votes
 from model_sizing import meant
 from model_verdict import FRESH_NS, Asked, Price, PriceOf, is_cancel, malformed, verdict
 from trading.instruments import Instrument
+from trading.scopes import DESK
 from trading.signals import Cause, Direction, Side, Signal
 
 Fact = dict[str, Any]
@@ -142,6 +144,9 @@ class DeskModel:
         if self.asks_for_policies:
             specs = self.policies().items()
             sources |= {f"policy/{name}" for name, spec in specs if spec.get("halted")}
+        for (scope, limit), breach in model_breaches.in_force(self).items():
+            if scope == DESK and breach["standing"] == "halted":
+                sources.add(f"breach/{limit}")
         return sources
 
     def policies(self) -> dict[str, dict[str, Any]]:
@@ -161,6 +166,13 @@ class DeskModel:
     def halted_for(self, strategy: str) -> bool:
         return self.halted or "halted" in model_breaches.standings(self, strategy)
 
+    def readable_policies(self) -> list[dict[str, Any]]:
+        return list(self.in_force(self.policies()).values())
+
+    def account(self, strategy: str) -> str:
+        content = self.of("deployed", strategy)[0]["content"]
+        return str(content.get("account", "default"))
+
     def in_force(self, policies: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         """Of these, what can be read."""
         if not self.asks_for_policies:
@@ -171,8 +183,10 @@ class DeskModel:
     def reducing(self) -> bool:
         """What bounds everybody and cannot be read: nobody knows how far."""
         unreadable = [each for each in self.policies().values() if not _readable(each)]
-        bounding = any("desk" in each and not each.get("halted") for each in unreadable)
-        return self.asks_for_policies and bounding
+        bounding = any(
+            each.keys() & {"desk", "accounts"} and not each.get("halted") for each in unreadable
+        )
+        return self.asks_for_policies and (bounding or model_pools.days_differ(self))
 
     def strategies(self) -> list[str]:
         return list(dict.fromkeys(fact["strategy"] for fact in self.by_kind["deployed"]))

@@ -57,7 +57,7 @@ from stratops_wire.scalars import ORDER_STATES, REASONS
 from trading.fills import Fill
 from trading.orders import OrderState
 from trading.reasons import Reason
-from trading.scopes import Level, Scope
+from trading.scopes import Scope
 from trading.signals import Side, Signal
 from trading.votes import Box
 
@@ -227,6 +227,7 @@ class DeskWorld:
         )
         self.venue = HostileVenue()
         self.seats: dict[str, Seat] = {}
+        self.accounts: dict[str, str] = {}  # of strategies that are not in the usual one
         self.session = "run-1"
         self.published: dict[str, int] = {}  # the last sequence of each stream
         self.under_way: deque[tuple[dict[str, Any], Any]] = deque()  # messages not yet here
@@ -342,6 +343,8 @@ class DeskWorld:
         seat = self.seats.setdefault(name, Seat(name))
         desk = self.driver.desk
         self.term = self.term or desk.begin_term("story")
+        if name in self.accounts:
+            content = {**content, "account": self.accounts[name]}
         desk.deploy(self.term, name, deployment_of(revision, json.dumps(content), Runners(HASH)))
         seat.contents[revision], seat.wanted = content, revision
         self.model.note("deployed", strategy=name, revision=revision, content=content)
@@ -601,13 +604,12 @@ class DeskWorld:
         sent = runners[0].sent if runners else None
         return sent.mark.outcome if sent else 0
 
-    def lift(self, seat: Seat) -> bool:
+    def lift(self, scope: Scope) -> bool:
         """A person takes back what its breaches have done; whether there were any."""
-        scope = Scope(Level.STRATEGY, seat.name)
         limits = [limit for of, limit in model_breaches.in_force(self.model) if of == scope]
         if limits:
             self.driver.desk.resume("looked at", scope, BREACH, "ana")
-            self.model.note("lifted", scope=scope, limits=limits)
+            self.model.note("lifted", scope=scope, limits=limits, because="a person")
         return bool(limits)
 
     async def restart(self, of_prune: Mapping[str, int] | None = None) -> None:

@@ -2,12 +2,13 @@
 policy acts upon. What `reduce` and `stop` then close is in `model_lowering`.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
+import model_pools
 from model_verdict import FRESH_NS, Price, PriceOf
 from trading.scopes import Level, Scope
 
@@ -71,7 +72,7 @@ def covers(model: "DeskModel", scope: Scope, strategy: str) -> bool:
 
 
 def covered(model: "DeskModel", scope: Scope) -> list[str]:
-    return [each for each in model.strategies() if scope == Scope(Level.STRATEGY, each)]
+    return model_pools.members(model, scope)
 
 
 def standings(model: "DeskModel", strategy: str) -> set[str]:
@@ -87,25 +88,27 @@ def look(model: "DeskModel") -> list["Fact"]:
     if now is None:
         return []
     now_ns, price_of = now
-    holding = [name for name in model.strategies() if _acts(model, name)]
-    for name in holding:
+    subjects = list(_subjects(model))
+    for name in sorted({each for scope, _ in subjects for each in covered(model, scope)}):
         equity = model.equity(name, lambda symbol: fresh_mid(price_of, symbol))
         if equity is not None:
             model.note("valued", strategy=name, at_ns=now_ns, equity=equity, by="look")
     _begin_the_day(model, now_ns)
     found = []
-    for name in holding:
-        scope = Scope(Level.STRATEGY, name)
-        for limit, (action, until, share) in model.terms(name)["actions"].items():
-            beyond = _LIMITS[limit](model, name, price_of)
+    for scope, actions in subjects:
+        for limit, (action, until, share) in actions.items():
+            beyond = _beyond(model, scope, limit, price_of)
             if (scope, limit) not in in_force(model) and beyond:
-                kept = {name: _kept(model, name, beyond, share)} if action == "reduce" else {}
+                holders = [each for each in covered(model, scope) if _held(model, each)]
+                closes = holders if action == "reduce" else []
+                kept = {each: _kept(model, each, beyond, share) for each in closes}
                 model.note(
                     "breached", scope=scope, limit=limit, action=action, until=until,
                     at_ns=now_ns, kept=kept,
                 )  # fmt: skip
                 found.append(model.facts[-1])
-                model.lowering[name].begin_anew()
+                for name in covered(model, scope):
+                    model.lowering[name].begin_anew()
     return found
 
 
@@ -122,8 +125,20 @@ def _kept(
     return found
 
 
-def _acts(model: "DeskModel", name: str) -> bool:
-    return bool(model.terms(name)["actions"]) and bool(_held(model, name))
+def _subjects(model: "DeskModel") -> Iterator[tuple[Scope, Actions]]:
+    """Who holds anything, and what is done about a breach of whose limits."""
+    found = [(Scope(Level.STRATEGY, n), model.terms(n)["actions"]) for n in model.strategies()]
+    for scope, said in model_pools.entries(model).items():
+        found.append((scope, sternest([each.get("actions", {}) for each in said])))
+    for scope, actions in found:
+        if actions and any(_held(model, name) for name in covered(model, scope)):
+            yield scope, actions
+
+
+def _beyond(model: "DeskModel", scope: Scope, limit: str, price_of: PriceOf) -> set[str]:
+    if scope.level is Level.STRATEGY:
+        return _LIMITS[limit](model, scope.name, price_of)
+    return model_pools.beyond(model, scope, limit, lambda symbol: fresh_mid(price_of, symbol))
 
 
 def _held(model: "DeskModel", name: str) -> set[str]:
@@ -133,11 +148,13 @@ def _held(model: "DeskModel", name: str) -> set[str]:
 def _begin_the_day(model: "DeskModel", now_ns: int) -> None:
     """What is being closed is closed first."""
     for (scope, limit), breach in in_force(model).items():
+        if not breach["until"]:
+            continue
         calendar = model.terms(scope.name)["calendar"]
         began = date_of(now_ns, calendar) > date_of(breach["at_ns"], calendar)
         finished = breach["action"] != "stop" or breach["standing"] == "halted"
-        if breach["until"] and began and finished:
-            model.note("lifted", scope=scope, limits=[limit])
+        if began and finished:
+            model.note("lifted", scope=scope, limits=[limit], because="a day")
 
 
 def fresh_mid(price_of: PriceOf, symbol: str) -> Decimal | None:
