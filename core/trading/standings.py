@@ -5,7 +5,7 @@ holds.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from trading.scopes import DESK, Level, Scope, covering
@@ -36,19 +36,32 @@ ACTIVE = Stand()
 Source = tuple[Scope, str]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Standings:
-    """All that was set and not taken back, by scope and source."""
+    """All that was set and not taken back. Mutable: one change costs what its scope has."""
 
-    by_source: Mapping[Source, Stand]
-    by_scope: Mapping[Scope, Stand]
+    by_scope: dict[Scope, Stand] = field(default_factory=dict)
+    _said: dict[Scope, dict[str, Stand]] = field(default_factory=dict)  # and by source
 
     @classmethod
     def of(cls, by_source: Mapping[Source, Stand]) -> "Standings":
-        of_scope: dict[Scope, dict[str, Stand]] = {}
-        for (scope, source), stand in by_source.items():
-            of_scope.setdefault(scope, {})[source] = stand
-        return cls(by_source, {scope: _worst(own) for scope, own in of_scope.items()})
+        found = cls()
+        for source, stand in by_source.items():
+            found.put(source, stand)
+        return found
+
+    def put(self, source: Source, stand: Stand) -> None:
+        """ACTIVE takes it back."""
+        scope, name = source
+        own = self._said.setdefault(scope, {})
+        own[name] = stand
+        if stand.standing is Standing.ACTIVE:
+            del own[name]
+        if own:
+            self.by_scope[scope] = _worst(own)
+        else:
+            del self._said[scope]
+            self.by_scope.pop(scope, None)
 
     def covering(self, strategy: str, symbol: str, account: str) -> Stand:
         """What holds for an order; its text names the scope."""
@@ -63,23 +76,20 @@ class Standings:
 
     def sources(self, scope: Scope, standing: Standing) -> Mapping[str, str]:
         """Who says so of that scope, and why."""
-        return {
-            source: stand.why
-            for (of, source), stand in self.by_source.items()
-            if of == scope and stand.standing is standing
-        }
+        return _says(self._said.get(scope, {}), standing)
 
     def without_desk(self) -> Iterable[tuple[Scope, Stand]]:
         return [(scope, stand) for scope, stand in self.by_scope.items() if scope != DESK]
 
 
-NONE_SET = Standings.of({})
-
-
 def _worst(own: Mapping[str, Stand]) -> Stand:
     standing = max((stand.standing for stand in own.values()), key=lambda each: each.rank)
-    says = {source: stand.why for source, stand in own.items() if stand.standing is standing}
-    return Stand(standing, told(says))
+    return Stand(standing, told(_says(own, standing)))
+
+
+def _says(own: Mapping[str, Stand], standing: Standing) -> Mapping[str, str]:
+    """In an order that no history changes."""
+    return {source: own[source].why for source in sorted(own) if own[source].standing is standing}
 
 
 def told(says: Mapping[str, str]) -> str:

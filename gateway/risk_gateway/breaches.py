@@ -94,11 +94,15 @@ class BreachWatch:
             return
         subjects = list(self._subjects(view))
         self._begin_the_day(view.now_ns)
-        for subject in subjects:
-            for breach in breaches(subject.limits, subject.worth, subject.actions):
-                if (subject.scope, breach.limit) not in state.breaches:
-                    self._act(subject, breach, subject.actions[breach.limit], view.now_ns)
-        self._marks.keep(now)
+        found = [
+            (subject, breach)
+            for subject in subjects
+            for breach in breaches(subject.limits, subject.worth, subject.actions)
+            if (subject.scope, breach.limit) not in state.breaches
+        ]
+        self._marks.keep(now, at_once=bool(found))  # before what was measured from them
+        for subject, breach in found:
+            self._act(subject, breach, subject.actions[breach.limit], view.now_ns)
 
     def _subjects(self, view: View) -> Iterator[_Subject]:
         """Of what holds anything: who holds nothing can only come to do so by an order."""
@@ -153,9 +157,7 @@ class BreachWatch:
             strategy.lowering.begin_anew()
         self._writing.add(key)
         written = record(Kind.BREACHED, body, self._state.wall_ns())
-        self._state.journal.append(
-            [*self._marks.changed(), written], lambda: self._writing.discard(key)
-        )
+        self._state.journal.append([written], lambda: self._writing.discard(key))
         self._state.counts.breaches[scope.level, breach.limit, answer.action] += 1
         log.warning(
             "breach", scope=str(scope), limit=breach.limit, action=answer.action,
@@ -265,14 +267,14 @@ class _Marks:
         self._kept = self._now()
         self._kept_at = 0.0
 
-    def keep(self, now: float) -> None:
-        """At once where a day began; what only moved, now and then."""
-        if self._a_day_began() or now - self._kept_at >= _MARK_S:
+    def keep(self, now: float, *, at_once: bool) -> None:
+        """Also at once where a day began; what only moved, now and then."""
+        if at_once or self._a_day_began() or now - self._kept_at >= _MARK_S:
             self._kept_at = now
-            if changed := self.changed():
+            if changed := self._changed():
                 self._state.journal.append(changed)
 
-    def changed(self) -> list[Record]:
+    def _changed(self) -> list[Record]:
         """Since the last time; to be appended."""
         before, self._kept = self._kept, self._now()
         strategies = _moved(before.strategies, self._kept.strategies)

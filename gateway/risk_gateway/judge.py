@@ -13,7 +13,7 @@ from trading.reasons import Reason
 from trading.risk import Approved, Rejection
 from trading.routes import Destination
 from trading.signals import Action, Direction, Signal
-from trading.standings import NONE_SET, Stand, Standing, Standings
+from trading.standings import Stand, Standing, Standings
 from trading.values import value
 from trading.votes import Poll
 
@@ -22,7 +22,7 @@ from trading.votes import Poll
 class Situation:
     """What holds at one moment, for a signal of one strategy in one symbol."""
 
-    standings: Standings = NONE_SET
+    standings: Standings = field(default_factory=Standings)
     venue_available: bool = True
     no_room: str = ""  # why the journal takes no orders that open
     to: Destination = field(default_factory=Destination)

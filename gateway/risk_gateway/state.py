@@ -31,7 +31,7 @@ from trading.pools import Pools
 from trading.routes import Destination
 from trading.samples import Sample, Sampler
 from trading.scopes import DESK, Scope
-from trading.standings import NONE_SET, Source, Stand, Standing, Standings, told
+from trading.standings import Source, Stand, Standing, Standings, told
 
 FILE = "file"
 
@@ -63,7 +63,7 @@ class State:
     pools: Pools = field(init=False)
     sampler: Sampler = field(init=False)
     latches: dict[Source, Stand] = field(default_factory=dict)  # stay until they are taken back
-    standings: Standings = NONE_SET  # these, and the policies'
+    standings: Standings = field(default_factory=Standings)  # these, and the policies'
     breaches: dict[tuple[Scope, str], Breached] = field(default_factory=dict)  # by limit, in force
     no_room: str = ""  # why the journal takes no orders that open
     has_adopted: bool = False  # ever: their ids are taken
@@ -110,7 +110,7 @@ class State:
             self.latches[scope, source] = stand
         else:
             self.breaches.pop((scope, breached_limit(source)), None)
-        self._stand()
+        self.standings.put((scope, source), stand)
 
     def take_breach(self, breach: Breached) -> None:
         """In force at once: it acts until it is taken back."""
@@ -119,9 +119,6 @@ class State:
             stand = Stand(Standing.REDUCING, breach.message)
             self.latch(breach.scope, breach_source(breach.limit), stand)
 
-    def _stand(self) -> None:
-        self.standings = Standings.of({**self.latches, **self.policies.stands})
-
     def label(self, symbol: str) -> str:
         """Of a metric: callers may name any symbol, and each would be a series of its own."""
         return symbol if symbol in self.instruments else "other"
@@ -129,7 +126,7 @@ class State:
     def take_policy(self, change: PolicyChange) -> None:
         """In force at once."""
         self.policies.take(change)
-        self._stand()
+        self.standings = Standings.of({**self.latches, **self.policies.stands})
         self.pools.days = self.policies.days
         self.pools.obey(self.policies.bounds)
         self.pools.prospects.obey(self.policies.sampling)

@@ -26,6 +26,15 @@ class Scene:
     def count(self, what: str) -> None:
         self.world.happened[what] += 1
 
+    @property
+    def acts(self) -> bool:
+        """Whether a policy says what a breach does."""
+        return self.closes or "actions" in self.features
+
+    @property
+    def closes(self) -> bool:
+        return bool(self.features & {"lowering", "pools"})
+
     def seats(self) -> list[Seat]:
         return [each for each in self.world.seats.values() if each.runner is not None]
 
@@ -39,7 +48,7 @@ def content(r: Random, scene: Scene, policy: str = "") -> dict[str, Any]:
         "limits": limits(r),
         "policy": policy or ("main" if scene.features else ""),
     }
-    if "actions" in scene.features:
+    if scene.acts:
         made["limits"] |= {n: r.choice(_TIGHT[n]) for n in _BREACHED if r.random() < 0.3}
     if "samples" in scene.features:
         made["limits"] |= {n: r.choice(v) for n, v in _BY_SAMPLES.items() if r.random() < 0.4}
@@ -97,11 +106,12 @@ def policy(r: Random) -> dict[str, Any]:
 
 def said_of(r: Random, scene: Scene) -> dict[str, Any]:
     """What a policy says beside limits, in a story that has any of it."""
-    return {
-        name: make(r)
-        for feature, name, make in _BESIDES
-        if feature in scene.features and r.random() < 0.85
-    }
+    said: dict[str, Any] = {}
+    for feature, name, make in _BESIDES:
+        if feature in scene.features and r.random() < 0.85:
+            made = make(r)
+            said[name] = {**said[name], **made} if name == "desk" and name in said else made
+    return said
 
 
 def sampled(r: Random) -> dict[str, Any]:
@@ -144,6 +154,43 @@ def actions(r: Random) -> dict[str, Any]:
     return found
 
 
+def lowering(r: Random) -> dict[str, Any]:
+    """Closed as well."""
+    found: dict[str, Any] = {}
+    for limit in _BREACHED:
+        if r.random() < 0.3:
+            found[limit] = r.choice(
+                [{"action": "stop"}, {"action": "reduce", "share": r.choice(["0.3", "0.5", 1])}]
+            )
+    if r.random() < 0.3:
+        found["max_daily_loss"] = {"action": "stop", "untilNextDay": True}
+    return found
+
+
+def together(r: Random) -> dict[str, Any]:
+    """Of an account or the desk: each limit with what is done about it, or without."""
+    limits: dict[str, Any] = {}
+    actions: dict[str, Any] = {}
+    for limit, values in _TOGETHER.items():
+        if r.random() < 0.5:
+            limits[limit] = r.choice(values)
+            action = r.choice(["", "alert", "pause", "reduce", "reduce", "stop", "stop"])
+            share = {"share": r.choice(["0.3", "0.5", 1])} if action == "reduce" else {}
+            actions |= {limit: {"action": action, **share}} if action else {}
+    return {"limits": limits, **({"actions": actions} if actions else {})}
+
+
+_TOGETHER: Mapping[str, Sequence[Any]] = {
+    "max_position_size": ["2", "4", "8"],
+    "max_gross_exposure": ["300", "900"],
+    "max_net_exposure": ["200", "700"],
+}
+
+
+def accounts(r: Random) -> dict[str, Any]:
+    return {name: together(r) for name in ("default", "other") if r.random() < 0.5}
+
+
 _BREACHED = (
     "max_daily_loss",
     "max_drawdown",
@@ -173,6 +220,11 @@ _BESIDES: Sequence[tuple[str, str, Callable[[Random], Any]]] = (
     ("actions", "actions", actions),
     ("actions", "day", day),
     ("actions", "limits", exceeded),
+    ("lowering", "actions", lowering),
+    ("lowering", "day", day),
+    ("lowering", "limits", exceeded),
+    ("pools", "desk", together),
+    ("pools", "accounts", accounts),
 )
 FEATURES = (*dict.fromkeys(feature for feature, _, _ in _BESIDES), "prune")
 

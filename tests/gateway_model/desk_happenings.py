@@ -7,6 +7,7 @@ from dataclasses import replace
 from random import Random
 from typing import Any
 
+import model_breaches
 from desk_draws import (
     BTC,
     DAY_NS,
@@ -56,23 +57,48 @@ async def market_runs(r: Random, scene: Scene) -> None:
 
 async def look(r: Random, scene: Scene) -> None:
     """The gateway looks at what is held, where a policy says what a breach does."""
-    if "actions" in scene.features:
+    if scene.acts:
         before = len(scene.world.model.by_kind["of breaches"])
         if r.random() < 0.5:  # tightened while something is held
             scene.world.change_policy("main", {**policy(r), **said_of(r, scene)})
+        if scene.closes and r.random() < 0.3:  # a stop leaves nothing to breach
+            await lift(r, scene)
         if r.random() < 0.25:
             scene.world.go_on(r.choice([6, 12, 24]) * 3_600 * SECOND_NS)
         message(r, scene)
         scene.world.deliver_messages()
         await scene.world.pass_time(0.3)
+        closed = len(scene.world.model.by_kind["closes"])
+        if scene.closes:
+            await _carried_out(r, scene)
+        scene.world.happened["breach: closed"] += len(scene.world.model.by_kind["closes"]) - closed
         for fact in scene.world.model.by_kind["of breaches"][before:]:
-            scene.count(f"breach: {fact.get('action', 'taken back by a day')}")
+            what = fact.get("standing") or fact.get("action") or f"taken back by {fact['because']}"
+            scene.count(f"breach: {what}")
+            scene.count(f"breach: of {fact['scope'].level}")
+
+
+async def _carried_out(r: Random, scene: Scene) -> None:
+    """What a breach asks for, as far as the venue lets it in a few turns."""
+    await scene.world.pass_time(0.1)
+    for _ in range(r.choice([0, 1, 3])):
+        await settle(r, scene)
+        scene.world.compare()
+        while scene.world.leaving:
+            await leave(r, scene)
+        while scene.world.answers:
+            await answer(r, scene)
+        await trade(r, scene)
+        while scene.world.fills:
+            await deliver(r, scene)
+        await scene.world.pass_time(r.choice([0.1, 0.6, 1.2, 11.0]))
 
 
 async def lift(r: Random, scene: Scene) -> None:
-    for seat in scene.world.seats.values():
-        if r.random() < 0.7 and scene.world.lift(seat):
-            scene.count("breach: taken back by a person")
+    scopes = {scope: None for scope, _ in model_breaches.in_force(scene.world.model)}
+    for scope in scopes:
+        if r.random() < 0.7:
+            scene.world.lift(scope)
 
 
 async def lost_tick(r: Random, scene: Scene) -> None:

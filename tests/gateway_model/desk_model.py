@@ -12,10 +12,13 @@ from decimal import Decimal, localcontext
 from typing import Any, NamedTuple
 
 import model_breaches
+import model_lowering
+import model_pools
 import model_votes
 from model_sizing import meant
 from model_verdict import FRESH_NS, Asked, Price, PriceOf, is_cancel, malformed, verdict
 from trading.instruments import Instrument
+from trading.scopes import DESK
 from trading.signals import Cause, Direction, Side, Signal
 
 Fact = dict[str, Any]
@@ -103,6 +106,7 @@ class DeskModel:
         self.submissions: list[Submission] = []  # taken, not yet told
         self.queue: list[Waiting] = []
         self.waiting: list[Waiting] = []  # for a cause
+        self.lowering: dict[str, model_lowering.Lowering] = defaultdict(model_lowering.Lowering)
 
     # ---- facts
 
@@ -114,7 +118,7 @@ class DeskModel:
         self.by_kind[fact["is"]].append(fact)
         if fact["is"] in _STEPS:
             self.by_kind["of orders"].append(fact)
-        if fact["is"] in ("breached", "lifted"):
+        if fact["is"] in ("breached", "stood", "lifted"):
             self.by_kind["of breaches"].append(fact)
 
     def of(self, kind: str, strategy: str) -> list[Fact]:
@@ -140,6 +144,9 @@ class DeskModel:
         if self.asks_for_policies:
             specs = self.policies().items()
             sources |= {f"policy/{name}" for name, spec in specs if spec.get("halted")}
+        for (scope, limit), breach in model_breaches.in_force(self).items():
+            if scope == DESK and breach["standing"] == "halted":
+                sources.add(f"breach/{limit}")
         return sources
 
     def policies(self) -> dict[str, dict[str, Any]]:
@@ -154,7 +161,17 @@ class DeskModel:
         return found
 
     def is_paused(self, strategy: str) -> bool:
-        return model_breaches.is_paused(self, strategy)
+        return "reducing" in model_breaches.standings(self, strategy)
+
+    def halted_for(self, strategy: str) -> bool:
+        return self.halted or "halted" in model_breaches.standings(self, strategy)
+
+    def readable_policies(self) -> list[dict[str, Any]]:
+        return list(self.in_force(self.policies()).values())
+
+    def account(self, strategy: str) -> str:
+        content = self.of("deployed", strategy)[0]["content"]
+        return str(content.get("account", "default"))
 
     def in_force(self, policies: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         """Of these, what can be read."""
@@ -166,8 +183,10 @@ class DeskModel:
     def reducing(self) -> bool:
         """What bounds everybody and cannot be read: nobody knows how far."""
         unreadable = [each for each in self.policies().values() if not _readable(each)]
-        bounding = any("desk" in each and not each.get("halted") for each in unreadable)
-        return self.asks_for_policies and bounding
+        bounding = any(
+            each.keys() & {"desk", "accounts"} and not each.get("halted") for each in unreadable
+        )
+        return self.asks_for_policies and (bounding or model_pools.days_differ(self))
 
     def strategies(self) -> list[str]:
         return list(dict.fromkeys(fact["strategy"] for fact in self.by_kind["deployed"]))
@@ -207,7 +226,7 @@ class DeskModel:
         readable = {name: policies[name] for name in named if _readable(policies.get(name))}
         return {
             "capital": Decimal(first["capital"]["amount"]),
-            "actions": model_breaches.sternest(list(readable.values())),
+            "actions": model_breaches.sternest([e.get("actions", {}) for e in readable.values()]),
             "calendar": model_breaches.calendar_of(policies.get(first.get("policy", ""), {})),
             "sizings": [each["sizing"] for each in readable.values() if "sizing" in each],
             "aggregations": {
@@ -356,7 +375,7 @@ class DeskModel:
         for number, fact in enumerate(self.facts):
             if fact["is"] == "leaves" and fact["cancel"]:
                 asked.add(fact["id"])
-            elif fact["is"] == "cancel_lost":
+            elif fact["is"] in ("cancel_lost", "cancel_wanted"):
                 found.add(fact["id"])
             elif fact["is"] in ("cancel_answered", "ended"):
                 found.discard(fact["id"])
@@ -431,7 +450,13 @@ class DeskModel:
         bid, ask = quotes[-1]["price"]
         return Price(bid, ask, gone)
 
+    def latest(self, symbol: str) -> Price | None:
+        """Of whatever age."""
+        return self._latest(symbol, self.heard(), 0)
+
     def has_arrived(self, cause: Cause) -> bool:
+        if not cause.type:
+            return True
         last = [f["sequence"] for f in self.heard() if f["stream"] == cause.stream]
         return not self.market_clock or (bool(last) and last[-1] >= cause.sequence)
 
@@ -449,6 +474,8 @@ class DeskModel:
         heard = self.heard()
         if not self.market_clock:
             return self.wall_ns, lambda symbol: self._latest(symbol, heard, None), heard
+        if not cause.type:  # the gateway's own
+            return cause.at_ns, lambda symbol: self._latest(symbol, heard, 0), heard
         if not self.has_arrived(cause):
             return cause.at_ns, lambda _: None, []
         place = [n for n, f in enumerate(heard) if _is_of(f, cause)]
@@ -494,10 +521,14 @@ class DeskModel:
                 self._judge(waiting)
         self._finish()
 
-    def pass_time(self, seconds: float) -> None:
-        model_breaches.look(self)
-        self.now_s += seconds
-        self._unpark()
+    def pass_time(self, ticks: Iterable[float]) -> None:
+        """It looks at the first of them. What is found is on disk after the last."""
+        unwritten = model_breaches.look(self)
+        for now in ticks:
+            model_lowering.tick(self, now, unwritten)
+            self.now_s = now
+            self._unpark()
+        self.drain()
 
     def _unpark(self) -> None:
         stuck: set[str] = set()
@@ -529,7 +560,8 @@ class DeskModel:
         if signal.direction is not None:
             signal, refusal = meant(self, strategy, signal, price_of, stood)
         asked = Asked(self, strategy, signal, now_ns, price_of, own=own)
-        if not (self.venue_available or self.halted or asked.observed):
+        halted = self.halted_for(strategy)
+        if not (self.venue_available or halted or asked.observed):
             self._decide(waiting, "venue_unavailable")
             return
         if asked.equity is not None:
@@ -552,6 +584,7 @@ class DeskModel:
             id=f"{signal.id}-0",
             by=submission.key,
             strategy=submission.strategy,
+            own=submission.own,
             symbol=signal.symbol,
             side=signal.side,
             type=signal.order_type.value,
@@ -608,7 +641,7 @@ class DeskModel:
         order = self.orders(strategy)[order_id]
         if not is_open(order):
             return False
-        if self.halted:
+        if self.halted_for(strategy):
             self.ends(strategy, order_id, "expired", "halted")
             return False
         if order["state"] not in ("pending", "submitted"):
@@ -675,6 +708,7 @@ class DeskModel:
             if each.get("by") not in unwritten:
                 self._keep(each)
         self.submissions, self.queue, self.waiting = [], [], []
+        self.lowering.clear()
         self.note("restarted")
 
     def prune(self, applied: Mapping[str, int]) -> None:

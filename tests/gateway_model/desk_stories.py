@@ -118,7 +118,9 @@ WEIGHED = [
 
 # What a run of a million must have met, or the generator does not do what it says.
 DETAILS = (
-    "answer: garbled", "breach: alert", "breach: pause", "breach: taken back by a day",
+    "answer: garbled", "breach: alert", "breach: closed", "breach: halted", "breach: of account",
+    "breach: of desk",
+    "breach: pause", "breach: reduce", "breach: stop", "breach: taken back by a day",
     "breach: taken back by a person", "call: answer lost", "call: answered", "call: held back",
     "call: never arrived", "call: refused", "cancel: answer lost", "cancel: answered",
     "cancel: never arrived", "cause: lost", "cause: of another time", "clock: a long wait",
@@ -166,6 +168,8 @@ async def begin(folder: Path, seed: int) -> Scene:
         scene.count(f"story: {each}")
     if r.random() < 0.9:
         world.list_policies(policies(besides, scene, {"main": {}, "other": policy(r)}))
+    if "pools" in features:
+        world.accounts["s2"] = "other"
     for n in range(r.choice([2, 2, 3])):
         name = f"s{n + 1}"
         world.deploy(name, "r1", content(r, scene, r.choice(["", "main"])))

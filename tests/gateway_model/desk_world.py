@@ -11,6 +11,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,7 @@ from risk_gateway.desk import deployment_of
 from risk_gateway.halt_file import HaltFile
 from risk_gateway.lanes import Leaving
 from risk_gateway.pruning import pruned
-from risk_gateway.records import Kind, Started, record, started_key
+from risk_gateway.records import Decided, Kind, Started, breach_source, record, started_key
 from risk_gateway.sealing import made_of, seal_record
 from risk_gateway.settings import Clock
 from risk_gateway.settle import Settler
@@ -56,7 +57,7 @@ from stratops_wire.scalars import ORDER_STATES, REASONS
 from trading.fills import Fill
 from trading.orders import OrderState
 from trading.reasons import Reason
-from trading.scopes import Level, Scope
+from trading.scopes import Scope
 from trading.signals import Side, Signal
 from trading.votes import Box
 
@@ -208,6 +209,7 @@ class Seat:
     floor: dict[str, int] = field(default_factory=dict)  # what was decided, by stream
     compared: int = 0  # outcomes
     fenced: int = 0
+    own: list[Decided] = field(default_factory=list)  # the gateway's, as far as they are compared
 
 
 class DeskWorld:
@@ -225,6 +227,7 @@ class DeskWorld:
         )
         self.venue = HostileVenue()
         self.seats: dict[str, Seat] = {}
+        self.accounts: dict[str, str] = {}  # of strategies that are not in the usual one
         self.session = "run-1"
         self.published: dict[str, int] = {}  # the last sequence of each stream
         self.under_way: deque[tuple[dict[str, Any], Any]] = deque()  # messages not yet here
@@ -322,13 +325,16 @@ class DeskWorld:
 
     async def pass_time(self, seconds: float) -> None:
         """The gateway is awake, and its runners say that they live."""
-        self.driver.desk.breaches._next_look = 0.0  # however long the last look took
+        breaches, ticks = self.driver.desk.breaches, []
+        breaches._next_look = 0.0  # however long the last look took
         for _ in range(round(seconds / 0.02)):
             for seat in self.seats.values():
                 if seat.runner is not None:
                     seat.runner.say(Alive())
             self.driver.tick()
-        self.model.pass_time(seconds)
+            breaches._next_look = inf
+            ticks.append(self.driver.now)
+        self.model.pass_time(ticks)
         await self.quiet()
 
     # ---- supervisors
@@ -337,6 +343,8 @@ class DeskWorld:
         seat = self.seats.setdefault(name, Seat(name))
         desk = self.driver.desk
         self.term = self.term or desk.begin_term("story")
+        if name in self.accounts:
+            content = {**content, "account": self.accounts[name]}
         desk.deploy(self.term, name, deployment_of(revision, json.dumps(content), Runners(HASH)))
         seat.contents[revision], seat.wanted = content, revision
         self.model.note("deployed", strategy=name, revision=revision, content=content)
@@ -544,7 +552,7 @@ class DeskWorld:
         self.same(f"{look.__name__} asks for", expected, {key for _, key, _ in self.venue.asked})
         never_seen = ""
         for call, key, answer in self.venue.asked:
-            strategy = key.partition(".")[0]
+            strategy = self.model.orders()[key]["strategy"]
             if answer is None and look == self.settler._sweep:
                 self.model.note("lost", id=key)
             elif answer is None:
@@ -576,7 +584,7 @@ class DeskWorld:
         """All that is older than now is deleted, and the desk goes on from what was kept."""
         await self.quiet()
         if self.driver.state.policies.act:
-            await self.pass_time(_MARKED_S)
+            await self._marked()
         self.compare()
         driver = self.driver
         driver.journal.append([seal_record(made_of(driver.archive), self.now_ns)])
@@ -585,25 +593,29 @@ class DeskWorld:
         applied = {name: self._applied(seat) for name, seat in self.seats.items()}
         await self.restart(of_prune=applied)
 
+    async def _marked(self) -> None:
+        """The next look after so long writes down what looks have moved."""
+        await self.pass_time(_MARKED_S)
+        await self.pass_time(0.02)
+
     def _applied(self, seat: Seat) -> int:
         """The last outcome that its last batch knew of."""
         runners = [each for each in (seat.runner, seat.former) if each is not None and each.sent]
         sent = runners[0].sent if runners else None
         return sent.mark.outcome if sent else 0
 
-    def lift(self, seat: Seat) -> bool:
+    def lift(self, scope: Scope) -> bool:
         """A person takes back what its breaches have done; whether there were any."""
-        limits = list(model_breaches.in_force(self.model, seat.name))
+        limits = [limit for of, limit in model_breaches.in_force(self.model) if of == scope]
         if limits:
-            scope = Scope(Level.STRATEGY, seat.name)
             self.driver.desk.resume("looked at", scope, BREACH, "ana")
-            self.model.note("lifted", strategy=seat.name, limits=limits)
+            self.model.note("lifted", scope=scope, limits=limits, because="a person")
         return bool(limits)
 
     async def restart(self, of_prune: Mapping[str, int] | None = None) -> None:
         await self.quiet()
         if self.driver.state.policies.act and of_prune is None:
-            await self.pass_time(_MARKED_S)
+            await self._marked()
         self.compare()
         self.driver.again()
         self.model.restart()
@@ -648,6 +660,7 @@ class DeskWorld:
         kept = self.driver.state.pools.prospects.samples.kept
         found = [(each.at_ns, each.interval_s, dict(each.mids)) for each in kept]
         self.same("samples", [tuple(each) for each in samples(self.model)], found)
+        self.same("breaches", self._breaches_modelled(), self._breaches_seen())
         for seat in self.seats.values():
             self._compare_outcomes(seat)
             self.same(seat.name, self._modelled(seat.name), self._seen(self.strategy(seat)))
@@ -661,6 +674,7 @@ class DeskWorld:
         self.tools.clear()
         found: dict[str, Any] = dict(tools)
         for seat in self.seats.values():
+            found |= self._own_verdicts(seat)
             for runner in (seat.runner, seat.former):
                 if runner is not None:
                     found |= {key: v for key, v in runner.verdicts.items() if v}
@@ -671,6 +685,31 @@ class DeskWorld:
             self.same(f"verdicts of {key}, again", before, reasons)
             del found[key]
         self.same("verdicts", wanted, found)
+
+    def _own_verdicts(self, seat: Seat) -> dict[str, Any]:
+        """Of the gateway's own closing orders, those since the last time."""
+        recent = self.strategy(seat).recent
+        new = [e for e in recent if not e.epoch and id(e) not in map(id, seat.own)]
+        seat.own = [each for each in recent if not each.epoch]
+        return {f"own|{each.signal.id}": [each.reason] for each in new}
+
+    def _breaches_modelled(self) -> dict[str, Any]:
+        return {
+            f"{limit} of {scope}": (each["action"], each["standing"], each["kept"])
+            for (scope, limit), each in model_breaches.in_force(self.model).items()
+        }
+
+    def _breaches_seen(self) -> dict[str, Any]:
+        state = self.driver.state
+        stands = {key: state.latches.get((key[0], breach_source(key[1]))) for key in state.breaches}
+        return {
+            f"{limit} of {scope}": (
+                breach.action,
+                stand.standing if (stand := stands[scope, limit]) else "active",
+                breach.kept,
+            )
+            for (scope, limit), breach in state.breaches.items()
+        }
 
     def _compare_outcomes(self, seat: Seat) -> None:
         strategy, told = self.strategy(seat), self.model.told(seat.name)
@@ -708,10 +747,6 @@ class DeskWorld:
             "mode": terms["mode"],
             "closing only": terms["closing_only"],
             "votes": model.votes_of(name),
-            "breaches": {
-                limit: each["action"]
-                for limit, each in model_breaches.in_force(model, name).items()
-            },
             **terms["limits"],
         }
 
@@ -740,11 +775,6 @@ class DeskWorld:
             "capital": account.terms.capital,
             "mode": strategy.mode,
             "closing only": bool(strategy.closing_only),
-            "breaches": {
-                limit: breach.action
-                for (scope, limit), breach in self.driver.state.breaches.items()
-                if scope == Scope(Level.STRATEGY, strategy.name)
-            },
             "votes": _votes_in(self.driver.state.pools.votes.boxes, strategy.name),
             **{name: Decimal(getattr(limits, name)) for name in names},
         }

@@ -36,7 +36,8 @@ class Sample(NamedTuple):
 
 def sampling(policies: Mapping[str, Mapping[str, Any]]) -> Sampling | None:
     """The strictest of each; None: nobody writes one."""
-    written = [each["desk"]["sampling"] for each in policies.values() if "desk" in each]
+    desks = [each.get("desk", {}) for each in policies.values()]
+    written = [each["sampling"] for each in desks if "sampling" in each]
     if not written:
         return None
     usual = Sampling()

@@ -10,6 +10,7 @@ from decimal import Decimal
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import model_pools
 from model_samples import correlation, value_at_risk
 from model_votes import has_consensus
 from trading.instruments import Instrument
@@ -165,7 +166,7 @@ Check = Callable[[Asked], str | None]
 
 
 def halted(asked: Asked) -> str | None:
-    return "halted" if asked.model.halted else None
+    return "halted" if asked.model.halted_for(asked.strategy) else None
 
 
 def instrument(asked: Asked) -> str | None:
@@ -364,8 +365,8 @@ def concentration(asked: Asked) -> str | None:
 
 
 def self_trade(asked: Asked) -> str | None:
-    """All strategies here have one account. An order meets those of the other side that are open:
-    by price, where one of the two may rest."""
+    """An order meets those of the other side that are open in its account: by price, where one of
+    the two may rest."""
     signal = asked.signal
     coming = {
         "type": signal.order_type.value,
@@ -373,8 +374,10 @@ def self_trade(asked: Asked) -> str | None:
         "stop_price": signal.stop_price,
         "stays": signal.time_in_force.value == "GTC",
     }
+    account = asked.model.account(asked.strategy)
     for order in asked.model.orders().values():
         facing = order["symbol"] == signal.symbol and order["side"] is not signal.side
+        facing = facing and account == asked.model.account(order["strategy"])
         if facing and asked.model.is_open(order):
             buy, sell = (coming, order) if asked.sign > 0 else (order, coming)
             if _meet(buy, sell):
@@ -454,7 +457,9 @@ def verdict(asked: Asked) -> str | None:
             return reason
     written = (each for name, each in IF_WRITTEN if asked.limit(name) != Decimal("Infinity"))
     opening = (*OPENING, *(check for checks in written for check in checks))
-    for check in CLOSING if asked.closing else (*opening, self_trade, consensus):
+    for check in (
+        CLOSING if asked.closing else (*opening, self_trade, model_pools.refusal, consensus)
+    ):
         if reason := check(asked):
             return reason
     return None

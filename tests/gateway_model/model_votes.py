@@ -38,10 +38,10 @@ def wants(asked: "Asked") -> str:
 
 
 def vote(asked: "Asked", by: str) -> None:
-    """Notes it, where anybody counts it."""
+    """Notes it, where anybody counts it. What the gateway closes is nobody's wish."""
     model, strategy, symbol = asked.model, asked.strategy, asked.signal.symbol
     rules: Rules = asked.terms["aggregations"]
-    if not rules:
+    if not rules or asked.own:
         return
     direction, now_ns = wants(asked), asked.now_ns
     session = session_of(model, strategy)
