@@ -138,7 +138,7 @@ DETAILS = (
 # a journal that cannot be written ends the process, and a venue's rejection is an outcome.
 _NOT_HERE = {
     Reason.PAUSED, Reason.UNKNOWN_CALLER, Reason.UNKNOWN_STRATEGY, Reason.JOURNAL_UNAVAILABLE,
-    Reason.NOT_WARM, Reason.VENUE_REJECTED, Reason.NO_VENUE,
+    Reason.NOT_WARM, Reason.VENUE_REJECTED, Reason.NO_VENUE, Reason.NO_RATE,
 }  # fmt: skip
 REASONS = ("accepted", *(each.value for each in Reason if each not in _NOT_HERE))
 _RARE = {
