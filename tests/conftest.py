@@ -1,5 +1,6 @@
 """Fixtures that start real servers, each on a free port of 127.0.0.1."""
 
+import os
 import shutil
 import socket
 import subprocess
@@ -10,6 +11,9 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+# What another user owns is started by a fork, and in its child gRPC's handlers may crash.
+os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "false"
 
 pytest_plugins = ["cluster_driver"]  # cluster, own_cluster, namespace
 
