@@ -6,6 +6,7 @@ accepted and filled in whole, and ends. The venue is this benchmark; no wire is 
 
 import asyncio
 import gc
+import os
 import tempfile
 import time
 from collections.abc import Sequence
@@ -25,7 +26,7 @@ from trading.fills import Fill
 from trading.orders import OrderState
 from trading.signals import Side
 
-ORDERS = 61_000
+ORDERS = int(os.environ.get("ORDERS", "61000"))
 TOGETHER, WINDOW = 100, 1_000
 _SIDES = (Side.BUY, Side.SELL)
 _QUANTITY, _PRICE, _FEE = Decimal("0.1"), Decimal(PRICE), Decimal("0.01")
