@@ -1,7 +1,5 @@
 """`python -m risk_gateway`: SIGTERM is obeyed from here on; the rest takes a while to import."""
 
-import sys
-
 from stratops_process import ending
 
 if __name__ == "__main__":
@@ -9,4 +7,4 @@ if __name__ == "__main__":
 
     from risk_gateway.process import main
 
-    sys.exit(main())
+    main()

@@ -61,19 +61,21 @@ def _late(frame: FrameType | None) -> NoReturn:
     ending.leave(NAME, f"did not end in time, was at {where}", 1)
 
 
-def main() -> int:
+def main() -> NoReturn:
+    """Its last line says why it ended. gRPC's threads may outlive the loop, and would meet the
+    interpreter's own end: so there is none."""
     try:
         settings = Settings.from_environment(os.environ)
     except InvalidSettings as error:
-        return _complain(error)
+        ending.leave(NAME, str(error), 1)
     configure(settings.log_level)
     try:
         asyncio.run(_serve(settings))
     except BaseExceptionGroup as group:
-        return _complain(_first(group))
+        ending.leave(NAME, str(_first(group)), 1)
     except _FAILED as error:
-        return _complain(error)
-    return 0
+        ending.leave(NAME, str(error), 1)
+    ending.leave(NAME, "asked to end", 0)
 
 
 def _first(error: BaseException) -> BaseException:
@@ -83,8 +85,3 @@ def _first(error: BaseException) -> BaseException:
     if not isinstance(error, _FAILED):
         raise error
     return error
-
-
-def _complain(error: BaseException) -> int:
-    ending.say(NAME, str(error))
-    return 1

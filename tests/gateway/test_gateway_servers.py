@@ -325,7 +325,8 @@ def test_it_can_be_ended_from_its_first_moment_on(
             started.terminate()
             time.sleep(0.001)  # also while the interpreter ends
         started.kill()
-    assert started.returncode == 0
+        _, said = started.communicate()
+    assert (started.returncode, said) == (0, said)
 
 
 def ignore_sigterm() -> None:
