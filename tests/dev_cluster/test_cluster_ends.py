@@ -18,7 +18,9 @@ pytestmark = pytest.mark.cluster
 
 # Starts a cluster with a pod, names its folder, and stays.
 OWNER = """
+import signal
 import time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's job in the background has none
 from dev_cluster.configs import PAUSE
 from dev_cluster.provide import provide_own
 with provide_own() as cluster:
