@@ -23,7 +23,7 @@ up: ## Install and start a desk on real quotes (ARGS="--speed 10 --for 20s")
 	@$(BOOTSTRAP) local
 	@exec $(BIN)/stratops up $(ARGS)
 
-check: install ## The fast gate: style, types, layers, unit tests; a good minute
+check: install ## The fast gate: style, types, layers, unit tests; about a minute
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy

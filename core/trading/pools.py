@@ -350,8 +350,7 @@ class Pools:
         """Of the narrowest scope that objects; its text begins with the scope."""
         for bound in self._covering(request.signal.symbol, member.account):
             judged = self._judged(bound, member, request, market)
-            found = rates_are_known(judged) if judged.exchange is not None else None
-            found = found or objection(judged, bound.checks)
+            found = rates_are_known(judged) or objection(judged, bound.checks)
             if found is not None:
                 message = f"{bound.scope}: {found.message}"
                 return replace(found, message=message, scope=str(bound.scope))

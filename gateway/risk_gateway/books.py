@@ -5,7 +5,7 @@ By the fills that are on disk, and no others: so nobody has to wait for those th
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 
 from risk_gateway.strategy import Strategy
@@ -40,7 +40,7 @@ def by_currency(strategy: Strategy, market: Market) -> list[pb.BookLine]:
     account = strategy.account
     if not account.ledger.currencies:
         return []
-    return [_part("", "", *made) for made in account.books(market).items()]
+    return _parts(account.books(market))
 
 
 class _Sums:
@@ -85,14 +85,13 @@ class _Sums:
         for position in positions:
             for currency, fee in position.other_fees:
                 added(others, currency, fee)
-        fees = _sum(each.fees for each in positions)
         return pb.BookLine(
             strategy=strategy,
             symbol=first.symbol,
             quantity=text_of(_sum(each.quantity for each in positions)),
             average_entry=text_of(first.average_entry if strategy else None),
             realized_pnl=text_of(made.realized),
-            fees=text_of(fees),
+            fees=text_of(made.fees),
             unrealized_pnl=text_of(made.unrealized),
             currency=first.currency or self._own,
             other_fees={currency: text_of(fee) for currency, fee in others.items()},
@@ -118,19 +117,21 @@ class _Sums:
         by_account: dict[str, list[_Held]],
     ) -> list[pb.BookLine]:
         """Nothing, where all is in the desk's."""
-        if self._made(self._held).keys() <= {self._own}:
+        whole = self._made(self._held)
+        if whole.keys() <= {self._own}:
             return []
-        lines = [
-            _part(name, "", currency, made)
-            for name, held in by_strategy.items()
-            for currency, made in self._made(held).items()
+        return [
+            *(
+                part
+                for name, own in by_strategy.items()
+                for part in self._parts(own, strategy=name)
+            ),
+            *(part for name, own in by_account.items() for part in self._parts(own, account=name)),
+            *_parts(whole),
         ]
-        lines += [
-            _part("", name, currency, made)
-            for name, held in by_account.items()
-            for currency, made in self._made(held).items()
-        ]
-        return lines + [_part("", "", *made) for made in self._made(self._held).items()]
+
+    def _parts(self, held: Sequence[_Held], **whose: str) -> list[pb.BookLine]:
+        return _parts(self._made(held), **whose)
 
     def _made(self, held: Iterable[_Held]) -> dict[str, CurrencyPnl]:
         positions = (position for *_, position in held)
@@ -144,15 +145,20 @@ def _grouped(held: Iterable[_Held], place: int) -> dict[str, list[_Held]]:
     return found
 
 
-def _part(strategy: str, account: str, currency: str, made: CurrencyPnl) -> pb.BookLine:
-    return pb.BookLine(
-        strategy=strategy,
-        account=account,
-        realized_pnl=text_of(made.realized),
-        fees=text_of(made.fees),
-        unrealized_pnl=text_of(made.unrealized),
-        currency=currency,
-    )
+def _parts(
+    books: Mapping[str, CurrencyPnl], strategy: str = "", account: str = ""
+) -> list[pb.BookLine]:
+    return [
+        pb.BookLine(
+            strategy=strategy,
+            account=account,
+            realized_pnl=text_of(made.realized),
+            fees=text_of(made.fees),
+            unrealized_pnl=text_of(made.unrealized),
+            currency=currency,
+        )
+        for currency, made in books.items()
+    ]
 
 
 def _sum(amounts: Iterable[Decimal]) -> Decimal:

@@ -16,7 +16,8 @@ from risk_gateway.archive import Archive, Row
 from risk_gateway.findings import Finding, findings
 from risk_gateway.judged import Decision, NotKept, request_of
 from risk_gateway.recollection import recollected
-from risk_gateway.records import Adopted, Decided, Deployed, Kind, Started, body_of
+from risk_gateway.records import Adopted, Decided, Deployed, Kind, body_of
+from risk_gateway.restore import started_by
 from trading.accounts import Terms
 from trading.currencies import Exchange, added
 from trading.fills import Fill
@@ -229,8 +230,7 @@ def _checks(request: Request, terms: Terms) -> list[Finding]:
 
 
 def _currency(archive: Archive, row: Row, symbol: str) -> str:
-    found = archive.newest_before(Kind.STARTED, row.number)
-    started: Started | None = body_of(found) if found else None
+    started = started_by(archive, row.number)
     if started is None or not started.currency:
         return ""
     instrument = started.instruments.get(symbol)
@@ -238,11 +238,8 @@ def _currency(archive: Archive, row: Row, symbol: str) -> str:
 
 
 def _instruments(archive: Archive, row: Row) -> Mapping[str, Instrument]:
-    found = archive.newest_before(Kind.STARTED, row.number)
-    if found is None:
-        return recollected(archive).state.instruments
-    started: Started = body_of(found)
-    return started.instruments
+    started = started_by(archive, row.number)
+    return started.instruments if started else recollected(archive).state.instruments
 
 
 def _code(archive: Archive, decision: Row, revision: str) -> Code | None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
+from market_data.redis_link import Address
 from risk_gateway import venue_file
 from risk_gateway.allowances import Most
 from risk_gateway.home import URLS, Postgres
@@ -113,7 +114,7 @@ class Settings:
             state_dir=Path(read.text("STATE_DIR")),
             operator_token="" if cluster else read.text("OPERATOR_TOKEN"),
             venues=read.venues(),
-            redis_url=read.text("REDIS_URL"),
+            redis_url=read.checked("REDIS_URL", Address.parse),
             nats_url=read.nats_url(),
             symbols=symbols,
             channels=_channels(read.names("CHANNELS", "market:{symbol}"), symbols),
@@ -136,7 +137,7 @@ class Settings:
             cluster=cluster,
             postgres=read.postgres(read.text("ADDRESS", read.text("LISTEN"))),
             log_level=read.level(),
-            least_free_bytes=read.bytes("LEAST_FREE_BYTES", LEAST_FREE_BYTES),
+            least_free_bytes=read.whole("LEAST_FREE_BYTES", LEAST_FREE_BYTES, 0, 2**50),
         )
 
 
@@ -246,9 +247,3 @@ class _Reader(Environment):
         if self.has("NATS_DIR") and not value.startswith("tls://"):
             raise refused("NATS_URL", value, "tls://... with STRATOPS_NATS_DIR")
         return value
-
-    def bytes(self, name: str, default: int) -> int:
-        value = self.text(name, str(default))
-        if not value.isdecimal():
-            raise refused(name, value, "a number of bytes")
-        return int(value)

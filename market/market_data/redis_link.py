@@ -44,10 +44,10 @@ class Address:
         except ValueError:
             parts, port = urlsplit(""), 0
         if parts.scheme not in ("redis", "rediss") or not parts.hostname:
-            raise ValueError(f"Redis address {url!r}: expected redis://host:port")
+            raise ValueError(f"Redis address {_shown(url)!r}: expected redis://host:port")
         tls, ca = parts.scheme == "rediss", _ca(parts.query)
         if ca is None or (ca and not tls):
-            raise ValueError(f"Redis address {url!r}: expected ?ca=FILE, of rediss://")
+            raise ValueError(f"Redis address {_shown(url)!r}: expected ?ca=FILE, of rediss://")
         user, password = unquote(parts.username or ""), unquote(parts.password or "")
         return cls(parts.hostname, port, user, password, tls, ca)
 
@@ -60,6 +60,11 @@ class Address:
         if not self.password:
             return command("HELLO", "3")
         return command("HELLO", "3", "AUTH", self.user or "default", self.password)
+
+
+def _shown(url: str) -> str:
+    """Without what may be a password: everything before the last @."""
+    return url.rpartition("@")[2]
 
 
 def _ca(query: str) -> str | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from market_data.redis_link import Address
 from market_feed import sample
-from stratops_process.environment import Environment, InvalidSettings, refused
+from stratops_process.environment import Environment, refused
 
 _SESSION = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _DEFAULT_CHANNEL = "market:{symbol}"
@@ -36,7 +36,7 @@ class Settings:
         read = Environment(environ)
         repeat = read.flag("REPEAT")
         return cls(
-            redis_url=_redis_url(read.text("REDIS_URL")),
+            redis_url=read.checked("REDIS_URL", Address.parse),
             files=_files(read.text("DATA_FILES", "")),
             speed=_speed(read),
             session=_session(read.text("SESSION", "" if repeat else "run-1")),
@@ -53,14 +53,6 @@ class Settings:
 
     def channel_of(self, symbol: str) -> str:
         return self.channel.replace("{symbol}", symbol.lower())
-
-
-def _redis_url(value: str) -> str:
-    try:
-        Address.parse(value)
-    except ValueError as error:
-        raise InvalidSettings(f"STRATOPS_REDIS_URL: {error}") from error
-    return value
 
 
 def _files(value: str) -> tuple[Path, ...]:

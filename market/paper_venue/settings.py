@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from market_data.redis_link import Address
 from paper_venue.venue import Clock, FillModel, Rules
 from stratops_process.environment import Environment
 
@@ -31,7 +32,7 @@ class Settings:
         return cls(
             listen=read.text("LISTEN"),
             state_dir=Path(read.text("STATE_DIR")),
-            redis_url=read.text("REDIS_URL"),
+            redis_url=read.checked("REDIS_URL", Address.parse),
             nats_url=read.text("NATS_URL"),
             symbols=symbols,
             channels=_channels(read.names("CHANNELS", "market:{symbol}"), symbols),

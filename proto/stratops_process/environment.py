@@ -4,7 +4,7 @@ Each question answers a value that is right, or raises InvalidSettings, which na
 its value and what was expected. An empty variable is one that is not set.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TypeVar
@@ -13,6 +13,7 @@ Choice = TypeVar("Choice", bound=StrEnum)
 
 LEVELS = ("debug", "info", "warning", "error")
 _LAST_PORT = 65_535
+_MOST_DIGITS = 18
 
 
 class InvalidSettings(ValueError):
@@ -60,16 +61,27 @@ class Environment:
 
     def whole(self, name: str, default: int, least: int, most: int) -> int:
         value = self.text(name, str(default))
-        if not value.isdecimal() or not least <= int(value) <= most:
+        number = _number(value)
+        if number is None or not least <= number <= most:
             raise refused(name, value, f"a whole number from {least} to {most}")
-        return int(value)
+        return number
 
     def port(self, name: str) -> int | None:
         """0 is any that is free."""
         value = self.text(name, "")
-        if value and (not value.isdecimal() or int(value) > _LAST_PORT):
+        number = _number(value)
+        if value and (number is None or number > _LAST_PORT):
             raise refused(name, value, "a port")
-        return int(value) if value else None
+        return number
+
+    def checked(self, name: str, check: Callable[[str], object]) -> str:
+        """As it is written; `check` raises ValueError, which says what was expected."""
+        value = self.text(name)
+        try:
+            check(value)
+        except ValueError as error:
+            raise InvalidSettings(f"STRATOPS_{name}: {error}") from error
+        return value
 
     def level(self) -> str:
         """Of the log."""
@@ -81,6 +93,11 @@ class Environment:
 
 def refused(name: str, value: str, expected: str) -> InvalidSettings:
     return InvalidSettings(f"STRATOPS_{name}: {value!r}, expected {expected}")
+
+
+def _number(text: str) -> int | None:
+    """None: it is none, or longer than any that is asked for here."""
+    return int(text) if text.isdecimal() and len(text) <= _MOST_DIGITS else None
 
 
 def _either(words: Sequence[str]) -> str:

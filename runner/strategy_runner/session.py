@@ -74,7 +74,7 @@ class GatewaySession:
         timing: Timing = Timing(),  # frozen
     ) -> None:
         self.connected = False  # the gateway has spoken on the stream that is open
-        self.trouble = "not opened yet"  # why it is not connected
+        self.trouble = "not opened yet"  # why the last stream ended, or was not had
         self.spoke_at = 0.0  # when something was last sent; the loop's time
         self._open = self._finishing = False
         self._call: Any = None
@@ -147,6 +147,7 @@ class GatewaySession:
                 async for message in call:
                     heard = self.connected = True
                     self._on_message(gateway_message_from_proto(message))
+                self.trouble = f"{gateway.address}: it ended the session"
             except grpc.aio.AioRpcError as error:
                 self.trouble = f"{gateway.address}: {error.code().name}: {error.details()}"
                 if is_wanted_no_more(error):
@@ -160,7 +161,6 @@ class GatewaySession:
             return None, heard, False
 
     def _begin(self, gateway: Gateway, call: Any) -> None:
-        self.trouble = f"{gateway.address}: it has not answered, or ended the session"
         self._outbox.clear()
         self._open, self._call = True, call
         self._closed.clear()

@@ -112,7 +112,7 @@ async def test_beyond_the_bound_nobody_gets_in_until_the_idle_are_gone(bounded: 
 
 def settings(**changed: str) -> Settings:
     must = {"LISTEN": "h:1", "STATE_DIR": "s", "OPERATOR_TOKEN": "t", "VENUE": "v:1",
-            "REDIS_URL": "r", "NATS_URL": "n", "SYMBOLS": "S"}  # fmt: skip
+            "REDIS_URL": "redis://r", "NATS_URL": "n", "SYMBOLS": "S"}  # fmt: skip
     return Settings.from_environment({f"STRATOPS_{k}": v for k, v in (must | changed).items()})
 
 

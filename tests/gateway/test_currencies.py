@@ -14,12 +14,10 @@ from desk_driver import OPERATOR, DeskDriver, buy, content, fill, tick
 from gateway_driver import Stack, until
 from handover.messages import OrderFill
 from market_data import catalogue
-from risk_gateway.archive import Archive
 from risk_gateway.audit import main
 from risk_gateway.books import books_of
 from risk_gateway.desk import NotAllowed
 from risk_gateway.desk_currency import check_currency, check_quotes, currencies_of
-from risk_gateway.explanation import Explanation, explained
 from risk_gateway.explanation_text import to_json, to_text
 from risk_gateway.metrics import DeskCollector, exposition
 from risk_gateway.records import Kind, Started, body_of, record, started_key
@@ -108,14 +106,6 @@ def books(desk: DeskDriver, **mids: str) -> pb.Books:
 def figures(line: pb.BookLine) -> tuple[str, ...]:
     texts = (line.realized_pnl, line.fees, line.unrealized_pnl)
     return tuple(f"{Decimal(each).normalize():f}" if each else "" for each in texts)
-
-
-def explain(desk: DeskDriver, name: str) -> Explanation:
-    archive = Archive(desk.journal.path, one_moment=True)
-    try:
-        return explained(archive, name)
-    finally:
-        archive.close()
 
 
 # ---- books
@@ -291,7 +281,7 @@ async def test_an_explanation_names_the_rates_and_makes_the_same_numbers(
 ) -> None:
     await traded(desk)
     desk.feed(tick(2, 5000.0))  # another rate now
-    found = explain(desk, "e-0")
+    found = desk.explain("e-0")
     assert found.exchange is not None
     assert [(each.currency, each.rate, each.symbols) for each in found.exchange.rates] == [
         ("BTC", Decimal("100.5"), ("BTCUSDT",))
@@ -303,7 +293,7 @@ async def test_an_explanation_names_the_rates_and_makes_the_same_numbers(
 
 async def test_an_explanation_tells_a_fee_in_its_own_currency(desk: SeveralCurrencies) -> None:
     await traded(desk)
-    found = explain(desk, "b-0")
+    found = desk.explain("b-0")
     assert found.fees == 0
     assert found.other_fees == {"BNB": Decimal("0.3")}
     assert json.loads(to_json(found))["other_fees"] == {"BNB": "0.3"}
@@ -312,7 +302,7 @@ async def test_an_explanation_tells_a_fee_in_its_own_currency(desk: SeveralCurre
 async def test_a_refusal_without_a_rate_is_explained_by_its_check(desk: SeveralCurrencies) -> None:
     runner = await without_a_rate(desk)
     await runner.decide(eth("x"))
-    refused = [each.check for each in explain(desk, "x").checks if each.result == "refused"]
+    refused = [each.check for each in desk.explain("x").checks if each.result == "refused"]
     assert refused[0] == "rates_are_known"
 
 

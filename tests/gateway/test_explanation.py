@@ -8,20 +8,11 @@ from pathlib import Path
 import pytest
 
 from desk_driver import DeskDriver, buy, cancel, content, fill
-from risk_gateway.archive import Archive
 from risk_gateway.audit import main
-from risk_gateway.explanation import Explanation, UnknownSignal, explained
+from risk_gateway.explanation import Explanation, UnknownSignal
 from risk_gateway.findings import Result
 from risk_gateway.sealing import made_of, seal_record
 from trading.signals import Side
-
-
-def explain(desk: DeskDriver, name: str) -> Explanation:
-    archive = Archive(desk.journal.path, one_moment=True)
-    try:
-        return explained(archive, name)
-    finally:
-        archive.close()
 
 
 def compared(found: Explanation, check: str) -> dict[str, str]:
@@ -32,7 +23,7 @@ async def test_an_order_is_told_from_signal_to_fill(desk: DeskDriver) -> None:
     runner = await desk.armed()
     await runner.decide(buy("x", quantity="2"))
     await desk.filled(fill("x", quantity="2"))
-    found = explain(desk, "x-0")
+    found = desk.explain("x-0")
     assert (found.verdict, found.order_id, found.epoch) == ("accepted", "x-0", 1)
     assert (found.bid, found.ask) == (Decimal(100), Decimal(101))
     assert found.signal.cause.sequence == 1
@@ -48,7 +39,7 @@ async def test_an_order_is_told_from_signal_to_fill(desk: DeskDriver) -> None:
 async def test_every_check_is_told_with_what_it_compared(desk: DeskDriver) -> None:
     runner = await desk.armed(content(max_order_value="500"))
     await runner.decide(buy("x", quantity="2"))
-    found = explain(desk, "x")
+    found = desk.explain("x")
     assert {each.result for each in found.checks} == {Result.PASSED}
     assert compared(found, "order_is_small_enough") == {
         "notional": "202.000000",
@@ -59,7 +50,7 @@ async def test_every_check_is_told_with_what_it_compared(desk: DeskDriver) -> No
 async def test_a_refusal_is_told_by_the_check_that_refused(desk: DeskDriver) -> None:
     runner = await desk.armed(content(max_order_value="500"))
     (verdict,) = await runner.decide(buy("x", quantity="20"))
-    found = explain(desk, "x")
+    found = desk.explain("x")
     refused = [each for each in found.checks if each.result is Result.REFUSED]
     assert (found.verdict, found.message) == ("max_order_value", verdict.message)
     assert [(each.check, each.message) for each in refused] == [
@@ -75,7 +66,7 @@ async def test_the_limits_are_those_that_were_in_force_then(desk: DeskDriver) ->
     await desk.deploy("r2", content(max_order_value="300"))
     desk.feed_next()
     await runner.decide(buy("y", cause=2))
-    limits = [explain(desk, name).terms for name in "xy"]
+    limits = [desk.explain(name).terms for name in "xy"]
     assert [each and each.limits.max_order_value for each in limits] == [500, 300]
 
 
@@ -93,7 +84,7 @@ async def test_what_an_order_earned_is_made_from_the_books(
     await runner.decide(buy("y", cause=2, quantity="2", side=Side.SELL))
     for number, price in enumerate((110, 120)):
         await desk.filled(fill("y", number, side=Side.SELL, price=Decimal(price)))
-    found = explain(desk, "y-0")
+    found = desk.explain("y-0")
     assert [each.realized_pnl for each in found.fills] == [10, 20]
     assert [each.position for each in found.fills] == [1, 0]
     assert (found.realized_pnl, found.fees) == (Decimal(30), Decimal("0.2"))
@@ -103,9 +94,9 @@ async def test_what_was_refused_before_any_check_says_so(desk: DeskDriver) -> No
     runner = await desk.armed()
     desk.venue_available = False
     await runner.decide(buy("x"), cancel("c", of="nothing"))
-    assert explain(desk, "x").verdict == "venue_unavailable"
-    assert "no check was made" in explain(desk, "x").unchecked
-    assert "obeys no limits" in explain(desk, "c").unchecked
+    assert desk.explain("x").verdict == "venue_unavailable"
+    assert "no check was made" in desk.explain("x").unchecked
+    assert "obeys no limits" in desk.explain("c").unchecked
 
 
 async def test_the_checks_made_again_decide_as_they_did(desk: DeskDriver) -> None:
@@ -115,14 +106,14 @@ async def test_the_checks_made_again_decide_as_they_did(desk: DeskDriver) -> Non
         desk.feed_next(bid=100 + 40 * n)
         await runner.decide(buy(f"n{n}", cause=n, quantity=str(n)), buy(f"m{n}", cause=n))
     for name in [f"{kind}{n}" for n in range(1, 6) for kind in "nm"]:
-        found = explain(desk, name)
+        found = desk.explain(name)
         objections = [each.message for each in found.checks if each.result is Result.REFUSED]
         assert objections == ([] if found.verdict == "accepted" else [found.message])
 
 
 async def test_what_was_never_decided_is_named(desk: DeskDriver) -> None:
     with pytest.raises(UnknownSignal, match="nobody-0: neither"):
-        explain(desk, "nobody-0")
+        desk.explain("nobody-0")
 
 
 async def test_the_command_tells_people_and_programs(
@@ -150,7 +141,7 @@ async def test_an_order_of_an_older_journal_is_told_without_its_checks(tmp_path:
     connection.execute("PRAGMA user_version = 1")
     connection.close()
     desk = DeskDriver(tmp_path)
-    found = explain(desk, "x-0")
+    found = desk.explain("x-0")
     assert "older gateway" in found.unchecked
     assert [each.fill.price for each in found.fills] == [101]
     desk.close()

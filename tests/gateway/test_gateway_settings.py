@@ -1,5 +1,6 @@
 """The environment the gateway starts from."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -78,6 +79,13 @@ def test_live_is_off_until_it_is_allowed() -> None:
 def test_what_is_missing_is_named(name: str) -> None:
     with pytest.raises(InvalidSettings, match=f"STRATOPS_{name}: not set"):
         Settings.from_environment(WHOLE | {f"STRATOPS_{name}": ""})
+
+
+@pytest.mark.parametrize("host", ["h:port", "h:1?ca=/x"])
+def test_a_redis_is_checked_and_its_password_stays_unsaid(host: str) -> None:
+    says = f"STRATOPS_REDIS_URL: Redis address '{host}': expected "
+    with pytest.raises(InvalidSettings, match=re.escape(says)):
+        Settings.from_environment(WHOLE | {"STRATOPS_REDIS_URL": f"redis://me:se@cret@{host}"})
 
 
 @pytest.mark.parametrize(

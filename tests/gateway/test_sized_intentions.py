@@ -9,8 +9,6 @@ import pytest
 
 from desk_driver import DeskDriver, Runner, buy, content, fill
 from handover.messages import OrderEnd, OrderSized
-from risk_gateway.archive import Archive
-from risk_gateway.explanation import Explanation, explained
 from risk_gateway.explanation_text import to_json, to_text
 from risk_gateway.policies import parse_policy
 from risk_gateway.sealing import made_of, seal_record
@@ -38,14 +36,6 @@ async def trading(desk: DeskDriver, mode: str = "simulation", **policy: Any) -> 
     desk.desk.bounds.list_policies({"main": policy})
     text = json.dumps({**json.loads(content(mode, capital="10000")), "policy": "main"})
     return await desk.armed(text)
-
-
-def explain(desk: DeskDriver, name: str) -> Explanation:
-    archive = Archive(desk.journal.path, one_moment=True)
-    try:
-        return explained(archive, name)
-    finally:
-        archive.close()
 
 
 async def test_the_sized_quantity_leaves_is_reserved_and_is_told(bound_desk: DeskDriver) -> None:
@@ -120,7 +110,7 @@ async def test_what_is_observed_is_sized_and_never_an_order(bound_desk: DeskDriv
     (verdict,) = await runner.decide(want("x"))
     assert verdict.accepted
     assert bound_desk.orders == []
-    assert explain(bound_desk, "x").signal.quantity == D("9.90099")
+    assert bound_desk.explain("x").signal.quantity == D("9.90099")
 
 
 async def test_volatility_is_that_of_the_desks_own_market(bound_desk: DeskDriver) -> None:
@@ -132,7 +122,7 @@ async def test_volatility_is_that_of_the_desks_own_market(bound_desk: DeskDriver
         bound_desk.feed_next(bid)
     (verdict,) = await runner.decide(want("x", cause=4))
     assert verdict.accepted
-    (by,) = explain(bound_desk, "x").sized
+    (by,) = bound_desk.explain("x").sized
     assert by.volatility == pytest.approx(UP_AND_DOWN)
     assert by.quantity == bound_desk.strategy.account.working("BTCUSDT").buys
 
@@ -144,14 +134,14 @@ async def test_what_stood_at_the_cause_counts_however_late_it_is_judged(
     for bid in (101.0, 100.0, 101.0, 150.0, 60.0):
         bound_desk.feed_next(bid)
     await runner.decide(want("x", cause=4))
-    (by,) = explain(bound_desk, "x").sized
+    (by,) = bound_desk.explain("x").sized
     assert by.volatility == pytest.approx(UP_AND_DOWN)
 
 
 async def test_explain_shows_what_the_size_was_made_of(bound_desk: DeskDriver) -> None:
     runner = await trading(bound_desk, **TENTH)
     await runner.decide(want("x", confidence=D("0.8")))
-    found = explain(bound_desk, "x")
+    found = bound_desk.explain("x")
     assert "order: LONG: buy 7.92079 BTCUSDT, market" in to_text(found)
     assert (
         "risk policy main: 7.92079 by fixed_fraction: share 0.1 of equity 10000, times "

@@ -12,8 +12,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from desk_driver import DeskDriver, Runner, buy, content, fill
-from risk_gateway.archive import Archive
-from risk_gateway.explanation import Explanation, explained
 from risk_gateway.explanation_text import to_json, to_text
 from risk_gateway.policies import parse_policy
 from risk_gateway.sealing import made_of, seal_record
@@ -40,14 +38,6 @@ async def two(desk: DeskDriver, mode: str = "simulation", **policies: Any) -> tu
 async def reason_of(runner: Runner, name: str, **fields: Any) -> Reason | None:
     (verdict,) = await runner.decide(buy(name, **fields))
     return verdict.reason
-
-
-def explain(desk: DeskDriver, name: str) -> Explanation:
-    archive = Archive(desk.journal.path, one_moment=True)
-    try:
-        return explained(archive, name)
-    finally:
-        archive.close()
 
 
 async def seal_now(desk: DeskDriver) -> None:
@@ -190,7 +180,7 @@ async def test_explain_shows_how_each_voted(bound_desk: DeskDriver) -> None:
     one, other = await two(bound_desk)
     await reason_of(one, "x", side=Side.SELL, confidence=Decimal("0.9"))
     await reason_of(other, "y")
-    found = explain(bound_desk, "y")
+    found = bound_desk.explain("y")
     assert found.verdict == "no_consensus"
     assert "risk policy main, simulation: NONE by unanimous, window 5 s" in to_text(found)
     (consensus,) = json.loads(to_json(found))["poll"]["consensus"]

@@ -219,6 +219,7 @@ def test_a_taken_port_ends_the_second_venue(venue: Any, tmp_path: Path) -> None:
         ("FILL_SIZES", "yes"),
         ("LISTEN", ""),
         ("SYMBOLS", " , "),
+        ("REDIS_URL", "http://127.0.0.1"),
         ("METRICS_PORT", "x"),
     ],
 )

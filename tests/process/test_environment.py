@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from stratops_process.environment import Environment, InvalidSettings
 
+LONG = "1" * 5_000  # digits; Python's int() refuses more than 4,300
+
 
 class Side(StrEnum):
     BUY = "buy"
@@ -26,7 +28,13 @@ QUESTIONS: dict[str, Callable[[Environment], object]] = {
     "flag that is up": lambda read: read.flag("X", default=True),
     "whole": lambda read: read.whole("X", 5, 1, 10),
     "port": lambda read: read.port("X"),
+    "checked": lambda read: read.checked("X", _be_short),
 }
+
+
+def _be_short(text: str) -> None:
+    if len(text) > 3:
+        raise ValueError(f"{text!r}, expected three letters")
 
 
 @pytest.mark.parametrize(
@@ -46,6 +54,7 @@ QUESTIONS: dict[str, Callable[[Environment], object]] = {
         ("whole", "", 5),
         ("port", "0", 0),
         ("port", "", None),
+        ("checked", "abc", "abc"),
     ],
 )
 def test_what_is_said_is_read(question: str, value: str, answer: object) -> None:
@@ -62,7 +71,11 @@ def test_what_is_said_is_read(question: str, value: str, answer: object) -> None
         ("flag", "yes", "STRATOPS_X: 'yes', expected true or false"),
         ("whole", "11", "STRATOPS_X: '11', expected a whole number from 1 to 10"),
         ("whole", "0", "STRATOPS_X: '0', expected a whole number from 1 to 10"),
+        ("whole", LONG, f"STRATOPS_X: '{LONG}', expected a whole number from 1 to 10"),
         ("port", "65536", "STRATOPS_X: '65536', expected a port"),
+        ("port", LONG, f"STRATOPS_X: '{LONG}', expected a port"),
+        ("checked", "", "STRATOPS_X: not set, expected a value"),
+        ("checked", "abcd", "STRATOPS_X: 'abcd', expected three letters"),
         ("port", "²", "STRATOPS_X: '²', expected a port"),
     ],
 )

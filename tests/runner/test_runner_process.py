@@ -255,6 +255,7 @@ async def test_who_is_unknown_stays_says_why_and_is_served_when_it_is_known(
     number = port()
     desk.gateway.refuses = True
     desk.start(CROSS, STRATOPS_METRICS_PORT=str(number))
+    await desk.gateway.until(lambda: desk.gateway.refused > 1)  # of the first it has heard then
     with pytest.raises(subprocess.TimeoutExpired):
         await desk.process.ended(15)
     status, text = await page(number, "/ready")

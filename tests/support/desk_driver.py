@@ -28,6 +28,7 @@ from market_data import Intake, catalogue
 from risk_gateway.archive import Archive
 from risk_gateway.callers import Caller, Runners
 from risk_gateway.desk import Desk, deployment_of
+from risk_gateway.explanation import Explanation, explained
 from risk_gateway.journal import Journal
 from risk_gateway.lanes import Leaving
 from risk_gateway.market_view import MarketView
@@ -260,6 +261,14 @@ class DeskDriver:
     def feed_next(self, bid: float = 100.0) -> None:
         latest = self.market.tape.latest("BTCUSDT")
         self.feed(tick(latest.sequence + 1 if latest else 1, bid))
+
+    def explain(self, name: str) -> Explanation:
+        """Read as a tool would: from the journal alone."""
+        archive = Archive(self.journal.path, one_moment=True)
+        try:
+            return explained(archive, name)
+        finally:
+            archive.close()
 
     def tick(self, seconds: float = 0.02) -> None:
         for _ in range(max(1, round(seconds / 0.02))):
