@@ -40,7 +40,7 @@ Source = tuple[Scope, str]
 class Standings:
     """All that was set and not taken back. Mutable: one change costs what its scope has."""
 
-    by_scope: dict[Scope, Stand] = field(default_factory=dict)
+    by_scope: dict[Scope, Stand] = field(default_factory=dict)  # none of them ACTIVE
     _said: dict[Scope, dict[str, Stand]] = field(default_factory=dict)  # and by source
 
     @classmethod

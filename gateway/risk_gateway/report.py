@@ -140,9 +140,7 @@ def _concerns(desk: Desk, room: Room | None, feed: FeedView | None) -> Concerns:
     strategies = state.strategies
     return Concerns(
         standings={
-            (str(scope), stand.standing)
-            for scope, stand in state.standings.by_scope.items()
-            if stand.standing is not Standing.ACTIVE
+            (str(scope), stand.standing) for scope, stand in state.standings.by_scope.items()
         },
         handing_over=[name for name, each in strategies.items() if _hands_over(each.grants)],
         orders_unknown={name: _unknown(each) for name, each in strategies.items()},

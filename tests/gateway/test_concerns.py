@@ -61,6 +61,12 @@ async def test_a_first_deployment_hands_nothing_over(desk: DeskDriver) -> None:
     assert shown(desk, "handing_over") == {}
 
 
+async def test_a_withdrawal_hands_nothing_over(desk: DeskDriver) -> None:
+    await desk.armed()
+    desk.desk.withdraw(desk.desk.begin_term("test"), "s", "suspended")
+    assert shown(desk, "handing_over") == {}
+
+
 async def test_an_order_without_an_answer_is_shown_until_it_is_settled(desk: DeskDriver) -> None:
     runner = await desk.armed()
     await runner.decide(buy("x"))

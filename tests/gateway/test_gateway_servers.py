@@ -360,13 +360,19 @@ async def test_a_missing_setting_is_one_clear_line() -> None:
 
 
 async def test_health_and_metrics_are_served(stack: Stack, port: Any) -> None:
+    at = await with_pages(stack, port)
+    assert b"strategy_engine_signal_queue_size 0.0" in read(at, "metrics")
+    assert b"strategy_engine_feed_age_seconds " in read(at, "metrics")
+
+
+async def with_pages(stack: Stack, port: Any) -> int:
+    """Their port."""
     stack.gateway.kill(signal.SIGTERM)
-    at = port()
+    at: int = port()
     stack.gateway.environment["STRATOPS_METRICS_PORT"] = str(at)
     stack.gateway.start()
     await until(lambda: answers(at, "ready"))
-    assert b"strategy_engine_signal_queue_size 0.0" in read(at, "metrics")
-    assert b"strategy_engine_feed_age_seconds " in read(at, "metrics")
+    return at
 
 
 def read(port: int, page: str) -> bytes:
@@ -380,6 +386,16 @@ async def answers(port: int, page: str) -> bool:
         return bool(read(port, page))
     except OSError:
         return False
+
+
+async def test_the_feed_has_no_age_while_redis_is_away(stack: Stack, port: Any) -> None:
+    at = await with_pages(stack, port)
+    stack.redis.kill()
+
+    async def has_no_age() -> bool:
+        return b"strategy_engine_feed_age_seconds +Inf" in read(at, "metrics")
+
+    await until(has_no_age)
 
 
 async def test_a_feed_that_says_nothing_grows_old_though_redis_lives(stack: Stack) -> None:
