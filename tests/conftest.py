@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from held_ports import free_port
+
 # What another user owns is started by a fork, and in its child gRPC's handlers may crash.
 os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "false"
 
@@ -33,13 +35,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
                         terminalreporter.write_line(str(value))
 
 
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
-
-
-def wait_for_port(port: int, within_s: float = 10) -> None:
+def wait_for_port(port: int, within_s: float = 60) -> None:
     deadline = time.monotonic() + within_s
     while True:
         try:

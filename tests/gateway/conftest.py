@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from desk_driver import DeskDriver
-from gateway_driver import Stack, free_port
+from gateway_driver import Stack
+from held_ports import free_port
 from postgres_driver import PostgresMissing, PostgresServer, running
 from risk_gateway.settings import Clock
 

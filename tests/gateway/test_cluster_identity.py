@@ -15,7 +15,8 @@ import grpc.aio
 import pytest
 
 from desk_driver import content
-from gateway_driver import RunnerClient, Stack, free_port, until
+from gateway_driver import RunnerClient, Stack, until
+from held_ports import free_port
 from identity_driver import (
     NAMESPACE,
     OPERATOR,

@@ -13,8 +13,9 @@ import grpc.aio
 import pytest
 
 from desk_driver import OPERATOR
-from gateway_driver import RunnerClient, Stack, free_port, until
+from gateway_driver import RunnerClient, Stack, until
 from handover import messages as m
+from held_ports import free_port
 from pages_reader import metric
 from risk_gateway.sessions import MOST_UNSENT_BYTES, StreamSession
 from stratops_api.v1 import risk_gateway_pb2 as pb

@@ -15,8 +15,9 @@ import grpc.aio
 import pytest
 
 from desk_driver import OPERATOR, TOKEN, buy
-from gateway_driver import Process, RunnerClient, Stack, free_port, until
+from gateway_driver import Process, RunnerClient, Stack, until
 from handover import messages as m
+from held_ports import free_port
 from postgres_driver import PostgresServer
 from risk_gateway.home import Postgres
 from strategy_runner.desk import Gateway

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -85,16 +84,10 @@ class Process:
 
     def kill(self, number: int = signal.SIGKILL) -> int:
         self.process.send_signal(number)
-        return self.process.wait(10)
+        return self.process.wait(60)
 
 
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
-
-
-async def until(look: Callable[[], Awaitable[Any]], within_s: float = 15) -> Any:
+async def until(look: Callable[[], Awaitable[Any]], within_s: float = 60) -> Any:
     """What `look` answers once it is true; fails at the deadline."""
     deadline = time.monotonic() + within_s
     while not (found := await look()):

@@ -21,7 +21,7 @@ import yaml
 
 from cluster_desk import ClusterDesk, until
 from dev_cluster import tools
-from gateway_driver import free_port
+from held_ports import free_port
 
 Object = Mapping[str, Any]
 Rule = Mapping[str, Any]
