@@ -19,6 +19,7 @@ import pytest
 from desk_driver import HASH, OPERATOR, buy, cancel, content
 from gateway_driver import RunnerClient, Stack, until
 from handover.messages import OrderEnd, OrderFill, OrderModified
+from own_time import ends_in
 from stratops_api.v1 import order_execution_pb2 as venue_pb
 from stratops_api.v1 import risk_gateway_pb2 as pb
 from stratops_api.v1 import types_pb2 as types
@@ -282,15 +283,13 @@ async def test_it_ends_within_a_second_of_sigterm_with_everything_away(stack: St
     stack.nats.kill()
     stack.redis.kill()
     stack.venue.kill()
-    began = time.monotonic()
-    assert stack.gateway.kill(signal.SIGTERM) == 0
-    assert time.monotonic() - began < 2
+    assert await ends_in(stack.gateway.process) < 1
+    assert stack.gateway.process.returncode == 0
 
 
 async def test_it_ends_within_a_second_of_sigterm(stack: Stack) -> None:
-    began = time.monotonic()
-    assert stack.gateway.kill(signal.SIGTERM) == 0
-    assert time.monotonic() - began < 2  # a second, on a machine of its own
+    assert await ends_in(stack.gateway.process) < 1
+    assert stack.gateway.process.returncode == 0
 
 
 async def test_it_ends_within_a_second_with_runners_at_work(stack: Stack) -> None:
@@ -299,9 +298,8 @@ async def test_it_ends_within_a_second_with_runners_at_work(stack: Stack) -> Non
     cause = await stack.market.next()
     for n in range(20):
         await runner.batch(buy(f"x{n}", cause + n), buy(f"y{n}", cause + n))
-    began = time.monotonic()
-    assert stack.gateway.kill(signal.SIGTERM) == 0
-    assert time.monotonic() - began < 2
+    assert await ends_in(stack.gateway.process) < 1
+    assert stack.gateway.process.returncode == 0
     connection = sqlite3.connect(stack.journal)
     assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
@@ -320,7 +318,7 @@ def test_it_can_be_ended_from_its_first_moment_on(
     )
     with started:
         time.sleep(after_s)
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while started.poll() is None and time.monotonic() < deadline:
             started.terminate()
             time.sleep(0.001)  # also while the interpreter ends
