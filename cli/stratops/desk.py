@@ -175,8 +175,8 @@ class Desk:
     # ---- While it runs
 
     async def _last(self, limits: Limits) -> None:
-        """Returns when the run is over by itself."""
-        deadline = None if limits.seconds is None else self._began + limits.seconds
+        """Returns when the run is over by itself; what it took to start is none of its time."""
+        deadline = None if limits.seconds is None else time.monotonic() + limits.seconds
         while deadline is None or time.monotonic() < deadline:
             if limits.at_end_of_replay and self._observer.feed().get("ended"):
                 return
