@@ -299,9 +299,8 @@ def fill(cluster: Cluster) -> None:
         overrides = json.dumps({"spec": {"containers": [container]}})
         run = ("run", f"filler-{number}", "--image=none", "--labels=app=filler")
         cluster.kubectl(*run, f"--overrides={overrides}")
-        cluster.kubectl(
-            "wait", f"pod/filler-{number}", "--for=condition=PodScheduled", "--timeout=120s"
-        )
+        scheduled = ("--for=condition=PodScheduled", "--timeout=110s")
+        cluster.kubectl("wait", f"pod/filler-{number}", *scheduled)
 
 
 def free_millis(cluster: Cluster) -> int:

@@ -28,7 +28,7 @@ def running_pod(own_cluster: BuiltCluster, tmp_path_factory: pytest.TempPathFact
     archive.write_bytes(images.of_one_file(STEADY, "steady", program))
     own_cluster.load(archive)
     own_cluster.kubectl("run", "steady", f"--image={STEADY}", "--image-pull-policy=Never")
-    own_cluster.kubectl("wait", "--for=condition=Ready", "pod/steady", "--timeout=180s")
+    own_cluster.kubectl("wait", "--for=condition=Ready", "pod/steady", "--timeout=110s")
     return container(own_cluster)
 
 

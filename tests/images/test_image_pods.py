@@ -76,9 +76,8 @@ def test_a_server_serves_and_goes_at_once(
     probe = {"tcpSocket": {"port": port}, "periodSeconds": 1}
     manifest = pod(built.reference("servers"), command=command, readinessProbe=probe)
     cluster.kubectl("create", "-n", restricted, "-f", "-", stdin=manifest)
-    cluster.kubectl(
-        "wait", "pod/probe", "--for=condition=Ready", "--timeout=180s", "-n", restricted
-    )
+    ready = ("--for=condition=Ready", "--timeout=110s")
+    cluster.kubectl("wait", "pod/probe", *ready, "-n", restricted)
     with Watch() as watch:
         cluster.kubectl("delete", "pod/probe", "-n", restricted, "--wait=false")
         wait_for(lambda: not exists(cluster, "pod/probe", restricted))

@@ -58,10 +58,9 @@ class OperatorProcess:
 
     def page(self, path: str) -> tuple[int, str]:
         """Status 0: nobody listens."""
+        url = f"http://127.0.0.1:{self.port}{path}"
         try:
-            with urllib.request.urlopen(
-                f"http://127.0.0.1:{self.port}{path}", timeout=30
-            ) as answer:
+            with urllib.request.urlopen(url, timeout=30) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()

@@ -47,9 +47,11 @@ def seconds_to_end(
     process: subprocess.Popen[bytes], number: int = signal.SIGTERM, within_s: float = 60
 ) -> float:
     """From the signal to its end; its exit code is there afterwards. Blocks."""
+    if process.poll() is not None:
+        return 0.0
     before_s = _waited_s(process.pid)
     with Watch() as watch:
-        process.send_signal(number)
+        os.kill(process.pid, number)  # Popen's own would look first, and reap what has ended
         deadline = time.monotonic() + within_s
         while os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is None:
             assert time.monotonic() < deadline, f"it has not ended after {within_s} s"
