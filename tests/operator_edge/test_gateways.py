@@ -226,7 +226,7 @@ async def test_a_gateway_is_believed_only_when_its_answer_was_read_to_the_end(
     async with serving(process, world) as gateway:
         await until(lambda: gateway.reachable)
         await asyncio.gather(*(gateway.deploy(name, REVISION, content(), ()) for name in many))
-    async with serving(process, world, "two") as gateway, asyncio.timeout(30):
+    async with serving(process, world, "two") as gateway, asyncio.timeout(120):
         while not gateway.reachable:
             await asyncio.sleep(0)
         views = [gateway.view(name)[0] for name in many]
@@ -234,7 +234,7 @@ async def test_a_gateway_is_believed_only_when_its_answer_was_read_to_the_end(
 
 
 async def _deployed(gateway: Gateway) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         while True:
             try:
                 await gateway.deploy("btc", REVISION, content(), ())
