@@ -184,8 +184,8 @@ class Desk:
 
     async def _tend(self) -> None:
         while True:
-            since, now = self._observer.answering_since, time.monotonic()
-            end_unhealthy(self._rollouts.runners, since, self._notices, now)
+            since, last = self._observer.answering_since, self._observer.answered_at
+            end_unhealthy(self._rollouts.runners, since, self._notices, last)
             self._crew.bound_logs()
             await asyncio.sleep(POLL_S)
 

@@ -58,3 +58,20 @@ async def test_all_but_up_killed_at_once_recovers(start_up: StartUp, probe: Path
     up.stop()
     report = up.report()
     assert report["ledger_equals_venue"], report["differences"]
+
+
+@pytest.mark.parametrize("who", ["risk_gateway", "all"])
+async def test_what_stands_still_for_a_moment_costs_nobody_its_runner(
+    start_up: StartUp, probe: Path, who: str
+) -> None:
+    up = start_up("-f", str(probe), "--speed", "10", "-o", "json")
+    before = await up.until(lambda desk: desk.fills > 0)
+    held = [up.child(who)] if who != "all" else [*up.children(), psutil.Process(up.process.pid)]
+    for process in held:
+        process.suspend()
+    await asyncio.sleep(3)
+    for process in held:
+        process.resume()
+    await up.until(lambda desk: desk.fills > before.fills)
+    up.stop()
+    assert up.report()["restarts"] == 0, up.err
