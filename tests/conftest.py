@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from held_ports import free_port
 
@@ -19,9 +19,10 @@ os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "false"
 
 pytest_plugins = ["cluster_driver"]  # cluster, own_cluster, namespace
 
-# A shared machine stalls now and then: an example that takes long is no failure.
-settings.register_profile("gate", deadline=None, max_examples=50)
-settings.register_profile("long", deadline=None, max_examples=1_000)
+# A shared machine stalls now and then: an example that takes long is no failure, to make or to try.
+_patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("gate", _patient, max_examples=50)
+settings.register_profile("long", _patient, max_examples=1_000)
 settings.load_profile("gate")
 
 
