@@ -14,6 +14,8 @@ from own_time import Watch
 
 pytestmark = pytest.mark.servers
 
+PATIENT = Timing(ping_s=0.2, pong_s=4.0)  # less than what a consumer has to do
+
 
 def tick(sequence: int, **changes: Any) -> bytes:
     message = {"type": "tick", "symbol": "BTCUSDT", "sequence": sequence}
@@ -126,32 +128,29 @@ async def test_a_link_gone_dark_is_noticed_within_three_seconds(
     await until(lambda: one.subscribed == [1, 2])
 
 
-async def test_a_busy_process_does_not_blame_the_link(
-    reader: Any, client: Any, until: Any, quick: Timing
-) -> None:
-    one = await reader(timing=quick)
-    one.hang_s = 1.0
+async def test_a_busy_process_does_not_blame_the_link(reader: Any, client: Any, until: Any) -> None:
+    one = await reader(timing=PATIENT)
+    one.hang_s = 5.0
     await client.publish("market:btcusdt", tick(1))
     await until(lambda: one.events)
     await asyncio.sleep(0.5)
     assert not one.lost
 
 
-async def test_a_slow_consumer_leaves_the_loop_a_turn(
-    reader: Any, client: Any, until: Any, quick: Timing
-) -> None:
-    """Three seconds of work that arrive in one read."""
-    one = await reader(timing=quick)
-    one.hang_s = 0.01
+async def test_a_slow_consumer_leaves_the_loop_a_turn(reader: Any, client: Any) -> None:
+    """Six seconds of work that arrive in one read; Redis may stand still for a while, too."""
+    one = await reader(timing=PATIENT)
+    one.hang_s = 0.02
     async with client.pipeline(transaction=False) as pipeline:
         for n in range(1, 301):
             pipeline.publish("market:btcusdt", tick(n))
         await pipeline.execute()
     most = seen = 0
-    while len(one.events) < 300:
-        await asyncio.sleep(0.005)
-        most, seen = max(most, len(one.events) - seen), len(one.events)
-    assert most < 100  # in one turn, a second's work
+    async with asyncio.timeout(120):
+        while len(one.events) < 300:
+            await asyncio.sleep(0.005)
+            most, seen = max(most, len(one.events) - seen), len(one.events)
+    assert most < 50  # in one turn, a second's work
     assert (one.sequences("BTCUSDT"), one.lost) == (list(range(1, 301)), [])
 
 
@@ -183,8 +182,7 @@ async def test_a_feed_without_heartbeats_is_stale(
         while one.subscription.stale or not one.subscription.session:
             await heartbeat(client, "run-1")
             await asyncio.sleep(0.01)
-    await until(lambda: one.subscription.stale)
-    assert one.subscription.connected
+    await until(lambda: one.subscription.stale and one.subscription.connected)
 
 
 async def test_an_idle_market_is_as_young_as_its_heartbeat(
