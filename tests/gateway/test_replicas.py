@@ -173,7 +173,7 @@ async def test_a_standby_says_who_leads_and_nothing_else(replicas: Replicas) -> 
 
 @pytest.mark.parametrize(
     ("number", "within_s"),
-    [(signal.SIGKILL, 10.0), (signal.SIGTERM, 2.0)],
+    [(signal.SIGKILL, 10.0), (signal.SIGTERM, 4.0)],  # 2 on a machine of its own
     ids=["kill", "end"],
 )
 async def test_whoever_knows_both_is_served_again_in_time(
