@@ -6,7 +6,7 @@ from typing import Any, get_args
 
 import pytest
 
-from desk_driver import DeskDriver, Runner, buy, cancel, content, fill
+from desk_driver import AMPLE, DeskDriver, Runner, buy, cancel, content, fill
 from platform_spec.policy import Bypass
 from risk_gateway.desk import NotAllowed, scope_from
 from risk_gateway.explanation import explained
@@ -188,6 +188,16 @@ async def test_a_bypassed_check_lets_pass_and_is_counted_and_shown(bound_desk: D
     assert ("s", "max_order_value") in levels(bound_desk.desk, None).bypassed
     bound_desk.desk.bounds.policy_changed("main", {})
     assert (await said(one, "y")).startswith("max_order_value: order worth")
+
+
+async def test_a_bypass_of_what_nobody_limits_would_have_refused_nothing(
+    bound_desk: DeskDriver,
+) -> None:
+    names = [name for name in BYPASSABLE if name not in AMPLE]
+    one, _ = await crew(bound_desk, naming_main(), main={"bypass": [*names, "max_order_value"]})
+    assert await said(one, "x") == "accepted"
+    checks = bound_desk.state.counts.checks
+    assert [why for why, what in checks if what == "bypassed"] == ["max_order_value"]
 
 
 async def test_what_is_bypassed_for_a_strategy_still_bounds_the_desk(
