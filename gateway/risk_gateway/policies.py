@@ -4,7 +4,7 @@ Pure. The policies are the namespace's RiskPolicy objects, as they were last see
 asked for (`stratops up`), nothing here bounds anybody.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import reduce
@@ -113,6 +113,12 @@ class Policies:
             for scope, limits in policy.bounds.items():
                 found[scope] = tighter_limits(found.get(scope, UNBOUNDED), limits)
         return found
+
+    @property
+    def unread(self) -> Collection[Scope]:
+        """Whom policies that cannot be read may bound."""
+        wrong = (each for each in self._in_force.values() if each.unreadable)
+        return {scope for policy in wrong for scope in policy.bounds}
 
     @property
     def sampling(self) -> Sampling | None:
