@@ -510,7 +510,7 @@ class Pools:
         return {
             str(scope): bound.watermarks
             for scope, bound in found
-            if bound.asks_for_equity and bound.watermarks is not None
+            if bound.is_measured and bound.watermarks is not None
         }
 
     @property
@@ -519,7 +519,7 @@ class Pools:
         return {
             str(scope): bound.watermarks
             for scope, bound in self._bounds.items()
-            if bound.asks_for_equity and bound.watermarks is not None
+            if bound.is_measured and bound.watermarks is not None
         }
 
     def note(self, scope: Scope, equity: Decimal | None, now_ns: int) -> Watermarks | None:

@@ -74,6 +74,7 @@ class BreachWatch:
         self._closer = closer
         self._writing: set[Key] = set()  # not on disk yet
         self._next_look = 0.0
+        self._acted = False
         self._marks = _Marks(state)
         self.left: dict[Key, str] = {}  # what there is still to do
 
@@ -89,7 +90,11 @@ class BreachWatch:
 
     def look(self, now: float) -> None:
         state = self._state
-        view = state.market.now() if state.policies.act or state.breaches else None
+        acts = bool(state.policies.act or state.breaches)
+        if self._acted and not acts:
+            self._marks.keep(now, at_once=True)  # no look will
+        self._acted = acts
+        view = state.market.now() if acts else None
         if view is None:
             return
         subjects = list(self._subjects(view))
