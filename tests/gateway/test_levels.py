@@ -360,6 +360,25 @@ def test_what_may_bound_everybody_and_cannot_be_read_lets_nobody_open(
     assert parse_policy({**entry, "halted": True}).stands[DESK].standing is Standing.HALTED
 
 
+@pytest.mark.parametrize("slip", [{"sizing": "all of it"}, {"limits": {"max_fun": 1}}], ids=str)
+@pytest.mark.parametrize(
+    ("entry", "scope"),
+    [
+        ({"desk": {"standing": "halted"}}, DESK),
+        ({"accounts": {"main": {"standing": "halted"}}}, MAIN),
+        ({"symbols": {"BTCUSDT": {"standing": "halted"}}}, OF_BTC),
+        ({"symbols": {"BTCUSDT": {"standing": "halted"}, "ETHUSDT": {"standing": 3}}}, OF_BTC),
+    ],
+    ids=str,
+)
+def test_a_slip_elsewhere_lifts_no_halt(
+    entry: dict[str, Any], scope: Scope, slip: dict[str, Any]
+) -> None:
+    stands = parse_policy(entry | slip).stands
+    assert stands[scope].standing is Standing.HALTED
+    assert stands[DESK].standing is not Standing.ACTIVE
+
+
 def test_a_policy_that_says_nothing_of_several_bounds_none() -> None:
     policies = Policies(asked_for=True)
     for change in policies.differences({"main": {"limits": {"max_order_value": 1}, "desk": {}}}):
