@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import model_breaches
+import world_pools
 from desk_driver import HASH, TOKEN, DeskDriver, Runner
 from desk_model import DeskModel, Fact, outstanding
 from handover.messages import (
@@ -247,6 +248,7 @@ class DeskWorld:
         self._note_settings()
         self.halt_file = HaltFile(self.folder, self.driver.state, self.driver.desk.bounds)
         self.halt_file.look()
+        self.driver.desk.allow_live = True
         self.settler = Settler(self.driver.state, self.venue, self.driver.desk.execution)  # type: ignore[arg-type]  # its calls
         self.model.now_s = self.driver.now
         self.driver.venue_available = self.model.venue_available
@@ -374,6 +376,7 @@ class DeskWorld:
             old.leave()
         self.armed(seat, runner.revision)
         runner.decide()  # shows that it began
+        self.model.decides_in(seat.name, self.session, "")
         await self.quiet()
 
     def armed(self, seat: Seat, revision: str) -> None:
@@ -583,7 +586,7 @@ class DeskWorld:
     async def prune(self) -> None:
         """All that is older than now is deleted, and the desk goes on from what was kept."""
         await self.quiet()
-        if self.driver.state.policies.act:
+        if self._looks:
             await self._marked()
         self.compare()
         driver = self.driver
@@ -592,6 +595,11 @@ class DeskWorld:
         driver.between = _prune
         applied = {name: self._applied(seat) for name, seat in self.seats.items()}
         await self.restart(of_prune=applied)
+
+    @property
+    def _looks(self) -> bool:
+        """Or did until now: what its looks have moved may not be on disk yet."""
+        return self.driver.state.policies.act or self.driver.desk.breaches._acted
 
     async def _marked(self) -> None:
         """The next look after so long writes down what looks have moved."""
@@ -614,7 +622,7 @@ class DeskWorld:
 
     async def restart(self, of_prune: Mapping[str, int] | None = None) -> None:
         await self.quiet()
-        if self.driver.state.policies.act and of_prune is None:
+        if self._looks and of_prune is None:
             await self._marked()
         self.compare()
         self.driver.again()
@@ -661,6 +669,7 @@ class DeskWorld:
         found = [(each.at_ns, each.interval_s, dict(each.mids)) for each in kept]
         self.same("samples", [tuple(each) for each in samples(self.model)], found)
         self.same("breaches", self._breaches_modelled(), self._breaches_seen())
+        world_pools.compare(self, news)
         for seat in self.seats.values():
             self._compare_outcomes(seat)
             self.same(seat.name, self._modelled(seat.name), self._seen(self.strategy(seat)))

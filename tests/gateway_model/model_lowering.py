@@ -101,7 +101,7 @@ def _cancel(
 
 
 def _close(model: "DeskModel", name: str, symbol: str, quantity: Decimal, now: float) -> None:
-    if _is_too_little(model, symbol, quantity) or model.halted_for(name):
+    if _is_too_little(model, symbol, quantity) or model.halted_for(name, symbol):
         return
     mine = model.lowering[name]
     if not model.venue_available or now < mine.next_at.get(symbol, now):

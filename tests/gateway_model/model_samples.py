@@ -3,12 +3,13 @@ past returns say of positions as they could become.
 """
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import ROUND_CEILING, Decimal
 from math import fsum, sqrt
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import model_pools
 from trading.signals import Side
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 SECOND_NS = 10**9
 ENDLESS = Decimal("Infinity")
 LIMITS = ("max_value_at_risk", "max_correlation")
+_TOGETHER = " together"  # no name of a strategy
 Ends = Mapping[str, tuple[float, float]]  # by symbol: all bought, all sold
 Series = Sequence[float]
 
@@ -59,7 +61,7 @@ def samples(model: "DeskModel") -> list[Sample]:
         if kind == "restarted":
             under_way = _Interval(under_way.seconds)
         elif kind in ("policies_listed", "policy", "terms"):
-            _bounded(fact, asking, policies)
+            _bounded(model, fact, asking, policies)
             written = sampling(model.in_force(policies))
             asked_s = (written or Sampling()).interval_s if written or asking else 0
             if asked_s != under_way.seconds:
@@ -90,13 +92,17 @@ def _hear(kept: list[Sample], under_way: _Interval, fact: "Fact", number: int) -
         under_way.mids[fact["symbol"]] = float(sum(fact["price"]) / 2)
 
 
-def _bounded(fact: "Fact", asking: set[str], policies: dict[str, Any]) -> None:
+def _bounded(model: "DeskModel", fact: "Fact", asking: set[str], policies: dict[str, Any]) -> None:
     if fact["is"] == "policies_listed":
         policies.clear()
         policies.update(fact["specs"])
     elif fact["is"] == "policy":
         policies.pop(fact["name"], None)
         policies |= {fact["name"]: fact["spec"]} if fact["spec"] is not None else {}
+    if fact["is"] != "terms":
+        asking.discard(_TOGETHER)
+        if any(each.keys() & {*LIMITS} for each in model_pools.bounds(model, policies).values()):
+            asking.add(_TOGETHER)
     elif any(fact["terms"]["limits"][name] != ENDLESS for name in LIMITS):
         asking.add(fact["strategy"])
     else:
@@ -156,6 +162,10 @@ def ends(asked: "Asked", strategy: str) -> Ends:
 
 def value_at_risk(asked: "Asked") -> str | None:
     stakes = ends(asked, asked.strategy)
+    return beyond_value_at_risk(asked, stakes, asked.limit("max_value_at_risk"))
+
+
+def beyond_value_at_risk(asked: "Asked", stakes: Ends, most: Decimal) -> str | None:
     moved = changes(asked, sorted(stakes)) if stakes else {}
     if moved is None:
         return "too_few_samples"
@@ -167,7 +177,6 @@ def value_at_risk(asked: "Asked") -> str | None:
     )
     wanted = sampling(asked.model.in_force(asked.model.policies())) or Sampling()
     place = int((wanted.confidence * len(losses)).to_integral_value(ROUND_CEILING))
-    most = asked.limit("max_value_at_risk")
     return "max_value_at_risk" if Decimal(f"{losses[place - 1]:.12g}") > most else None
 
 
@@ -176,8 +185,12 @@ def _scenarios(moved: Mapping[str, Series]) -> list[dict[str, float]]:
 
 
 def correlation(asked: "Asked") -> str | None:
+    return beyond_correlation(asked, asked.model.strategies(), asked.limit("max_correlation"))
+
+
+def beyond_correlation(asked: "Asked", names: Iterable[str], most: Decimal) -> str | None:
     own = ends(asked, asked.strategy)
-    others = [ends(asked, name) for name in asked.model.strategies() if name != asked.strategy]
+    others = [ends(asked, name) for name in names if name != asked.strategy]
     others = [each for each in others if each]
     if not own or not others:
         return None
@@ -190,7 +203,6 @@ def correlation(asked: "Asked") -> str | None:
         for one in _won(own, moved)
         for other in _won(each, moved)
     ]
-    most = asked.limit("max_correlation")
     unknown_or_more = any(each is None or Decimal(f"{each:.12g}") > most for each in found)
     return "max_correlation" if unknown_or_more else None
 
