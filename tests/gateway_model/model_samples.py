@@ -54,22 +54,36 @@ def samples(model: "DeskModel") -> list[Sample]:
     """All that are kept, by going through everything once more."""
     kept: list[Sample] = []
     asking: set[str] = set()
-    policies: dict[str, Any] = {}
+    policies: model_pools.Policies = {}
     under_way = _Interval()
-    for fact in model.facts:
-        kind = fact["is"]
-        if kind == "restarted":
+    for fact, changed in model_pools.history(model):
+        if fact["is"] == "restarted":
             under_way = _Interval(under_way.seconds)
-        elif kind in ("policies_listed", "policy", "terms"):
-            _bounded(model, fact, asking, policies)
-            written = sampling(model.in_force(policies))
-            asked_s = (written or Sampling()).interval_s if written or asking else 0
-            if asked_s != under_way.seconds:
-                under_way = _Interval(asked_s)
-        elif kind == "message" and under_way.seconds:
+        elif fact["is"] == "message" and under_way.seconds:
             at_ns = fact["at_ns"] if model.market_clock else fact["wall_ns"]
             _hear(kept, under_way, fact, at_ns // SECOND_NS // under_way.seconds)
+        elif fact["is"] == "terms":
+            _ask(asking, fact["strategy"], fact["terms"]["limits"])
+            under_way = under_way.obey(_interval_s(model, policies, asking))
+        for policies in changed:
+            written = model_pools.bounds(model, policies).values()
+            _ask(
+                asking, _TOGETHER, {name: value for each in written for name, value in each.items()}
+            )
+            under_way = under_way.obey(_interval_s(model, policies, asking))
     return kept
+
+
+def _ask(asking: set[str], who: str, limits: Mapping[str, Decimal]) -> None:
+    asking.discard(who)
+    if any(limits.get(name, ENDLESS) != ENDLESS for name in LIMITS):
+        asking.add(who)
+
+
+def _interval_s(model: "DeskModel", policies: model_pools.Policies, asking: set[str]) -> int:
+    """0: nobody asks."""
+    written = sampling(model.in_force(policies))
+    return (written or Sampling()).interval_s if written or asking else 0
 
 
 @dataclass
@@ -79,6 +93,9 @@ class _Interval:
     seconds: int = 0  # none are made
     number: int = 0
     mids: dict[str, float] = field(default_factory=dict)
+
+    def obey(self, seconds: int) -> "_Interval":
+        return self if seconds == self.seconds else _Interval(seconds)
 
 
 def _hear(kept: list[Sample], under_way: _Interval, fact: "Fact", number: int) -> None:
@@ -90,23 +107,6 @@ def _hear(kept: list[Sample], under_way: _Interval, fact: "Fact", number: int) -
         under_way.number, under_way.mids = number, {}
     if fact["price"]:
         under_way.mids[fact["symbol"]] = float(sum(fact["price"]) / 2)
-
-
-def _bounded(model: "DeskModel", fact: "Fact", asking: set[str], policies: dict[str, Any]) -> None:
-    if fact["is"] == "policies_listed":
-        policies.clear()
-        policies.update(fact["specs"])
-    elif fact["is"] == "policy":
-        policies.pop(fact["name"], None)
-        policies |= {fact["name"]: fact["spec"]} if fact["spec"] is not None else {}
-    if fact["is"] != "terms":
-        asking.discard(_TOGETHER)
-        if any(each.keys() & {*LIMITS} for each in model_pools.bounds(model, policies).values()):
-            asking.add(_TOGETHER)
-    elif any(fact["terms"]["limits"][name] != ENDLESS for name in LIMITS):
-        asking.add(fact["strategy"])
-    else:
-        asking.discard(fact["strategy"])
 
 
 def _keep(kept: list[Sample], sample: Sample) -> None:
