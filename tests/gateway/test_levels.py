@@ -360,8 +360,7 @@ def test_a_policy_that_says_nothing_of_several_bounds_none() -> None:
 async def test_a_modification_is_counted_when_it_is_made(bound_desk: DeskDriver) -> None:
     """Not when its order was: what that took has long been refilled."""
     one, _ = await crew(bound_desk, main={"desk": {"limits": {"max_orders_per_second": "1"}}})
-    resting = {"order_type": OrderType.LIMIT, "price": Decimal(90)}
-    assert await said(one, "x", **resting) == "accepted"
+    assert await said(one, "x", order_type=OrderType.LIMIT, price=Decimal(90)) == "accepted"
     for _ in range(9):
         bound_desk.feed_next()
     one.count = 10

@@ -252,3 +252,15 @@ async def test_a_late_answer_says_nothing_about_a_newer_modification(
     assert desk.strategy.account.orders["x-0"].asked == Modification(2, "n", D(3), D(90))
     assert not desk.desk.execution.may_leave(first)
     assert desk.desk.execution.may_leave(desk.left[-1])
+
+
+async def test_who_only_observes_makes_no_order_larger(desk: DeskDriver, runner: Runner) -> None:
+    """Its order was made before, by a revision that traded."""
+    await desk.deploy("r2", content("observation"))
+    (refused,) = await decide(runner, modify(quantity="5"))
+    assert (refused.reason, refused.message) == (
+        Reason.REDUCING_ONLY,
+        "buy 5.00000 at position 0: s may only reduce: it only observes",
+    )
+    (taken,) = await decide(runner, modify("n", quantity="1"))
+    assert taken.accepted
