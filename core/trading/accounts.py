@@ -308,9 +308,10 @@ class StrategyAccount:
             request.open_orders -= 1  # itself
             eases = wanted.price == order.price and request.quantity <= order.remaining
             harmless = eases or request.closing
+            if not harmless:
+                self.poll = self._pools.votes.take(request)
             reviewed = review(request, CLOSING if harmless else self._opening)
             if not isinstance(reviewed, Rejection) and not harmless:
-                self.poll = self._pools.votes.take(request)
                 reviewed = self._together(request, market) or reviewed
         finally:
             self._set_aside(order, aside=False)
