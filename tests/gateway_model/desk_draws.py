@@ -6,6 +6,7 @@ from decimal import Decimal
 from random import Random
 from typing import Any
 
+import desk_modifications
 from desk_world import DeskWorld, Seat
 from trading.signals import Action, Cause, Direction, OrderType, Side, Signal, TimeInForce
 
@@ -226,7 +227,10 @@ _BESIDES: Sequence[tuple[str, str, Callable[[Random], Any]]] = (
     ("pools", "desk", together),
     ("pools", "accounts", accounts),
 )
-FEATURES = (*dict.fromkeys(feature for feature, _, _ in _BESIDES), "prune")
+FEATURES = (
+    *dict.fromkeys(feature for feature, _, _ in _BESIDES),
+    *("prune", "modifications", "withdrawals", "venues", "adoption"),
+)
 
 
 def policies(r: Random, scene: Scene, specs: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
@@ -391,10 +395,20 @@ _SIGNALS: Sequence[tuple[str, Callable[[Random, Scene, Seat, Cause], Signal], in
 )
 
 
+def resting(r: Random, scene: Scene, seat: Seat, cause: Cause) -> Signal:
+    return desk_modifications.resting(r, scene, seat, cause, order(r, scene, seat, cause))
+
+
+def modifying(r: Random, scene: Scene, seat: Seat, cause: Cause) -> Signal:
+    return desk_modifications.modifying(r, scene, seat, cause, order(r, scene, seat, cause))
+
+
 def some_signal(r: Random, scene: Scene, seat: Seat, cause: Cause) -> Signal:
     kinds = _SIGNALS
     if scene.features & {"sizing", "votes"}:
-        kinds = (*_SIGNALS, ("intention", intention, 60))
+        kinds = (*kinds, ("intention", intention, 60))
+    if "modifications" in scene.features:
+        kinds = (*kinds, ("resting", resting, 30), ("modify", modifying, 50))
     (name, make, _) = r.choices(kinds, [each[2] for each in kinds])[0]
     scene.count(f"signal: {name}")
     return make(r, scene, seat, cause)

@@ -379,10 +379,17 @@ def self_trade(asked: Asked) -> str | None:
         facing = order["symbol"] == signal.symbol and order["side"] is not signal.side
         facing = facing and account == asked.model.account(order["strategy"])
         if facing and asked.model.is_open(order):
-            buy, sell = (coming, order) if asked.sign > 0 else (order, coming)
-            if _meet(buy, sell):
-                return "self_trade"
+            for terms in _either(order):
+                buy, sell = (coming, terms) if asked.sign > 0 else (terms, coming)
+                if _meet(buy, sell):
+                    return "self_trade"
     return None
+
+
+def _either(order: dict[str, Any]) -> list[dict[str, Any]]:
+    """As it is, and as it may be once the venue has decided."""
+    asked = order["asked"]
+    return [order, {**order, "price": asked["terms"].price}] if asked else [order]
 
 
 def _meet(buy: dict[str, Any], sell: dict[str, Any]) -> bool:
@@ -455,14 +462,19 @@ def verdict(asked: Asked) -> str | None:
     for check in ALWAYS:
         if reason := check(asked):
             return reason
-    written = (each for name, each in IF_WRITTEN if asked.limit(name) != Decimal("Infinity"))
-    opening = (*OPENING, *(check for checks in written for check in checks))
-    for check in (
-        CLOSING if asked.closing else (*opening, self_trade, model_pools.refusal, consensus)
-    ):
+    for check in CLOSING if asked.closing else (*opening(asked), *TOGETHER):
         if reason := check(asked):
             return reason
     return None
+
+
+def opening(asked: Asked) -> tuple[Check, ...]:
+    written = (each for name, each in IF_WRITTEN if asked.limit(name) != Decimal("Infinity"))
+    return (*OPENING, *(check for checks in written for check in checks))
+
+
+# What other strategies have to do with it, after all else.
+TOGETHER: tuple[Check, ...] = (self_trade, model_pools.refusal, consensus)
 
 
 def is_cancel(signal: Signal) -> bool:
