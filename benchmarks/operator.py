@@ -197,7 +197,7 @@ def _until(fact: Any) -> None:
     while not fact():
         if time.monotonic() > deadline:
             raise AssertionError(f"not within {_DECIDED_S:.0f} s")
-        time.sleep(0.25)
+        time.sleep(1.0)  # what is measured makes a page for each look
 
 
 def _free_port() -> int:

@@ -24,7 +24,7 @@ from trading.orders import Order
 from trading.prospects import Change, Correlation, Prospects, ValueAtRisk
 from trading.rates import MINUTE_NS, SECOND_NS, TokenBucket
 from trading.reasons import Reason
-from trading.risk import UNLISTED, Check, Rejection, Request, objection
+from trading.risk import UNLISTED, Check, Rejection, Request, copied, objection
 from trading.rules import (
     ASKING_FOR_EQUITY,
     ASKING_FOR_EXPOSURE,
@@ -348,8 +348,11 @@ class Pools:
 
     def objection(self, member: Member, request: Request, market: Market) -> Rejection | None:
         """Of the narrowest scope that objects; its text begins with the scope."""
-        for bound in self._covering(request.signal.symbol, member.account):
-            judged = self._judged(bound, member, request, market)
+        signal = request.signal
+        own = member.line(signal.symbol)
+        lines = own, own.with_order(signal.side, request.quantity)
+        for bound in self._covering(signal.symbol, member.account):
+            judged = self._judged(bound, member, request, market, lines)
             found = rates_are_known(judged) or objection(judged, bound.checks)
             if found is not None:
                 message = f"{bound.scope}: {found.message}"
@@ -375,12 +378,20 @@ class Pools:
         )
         return Rejection(Reason.SELF_TRADE, f"{message} {met.client_order_id}", scope)
 
-    def _judged(self, bound: _Bound, member: Member, request: Request, market: Market) -> Request:
-        """The same signal, by what its scope has together."""
+    def _judged(
+        self,
+        bound: _Bound,
+        member: Member,
+        request: Request,
+        market: Market,
+        own: tuple[Line, Line],
+    ) -> Request:
+        """The same signal, by what its scope has together. `own`: the line of its strategy, and
+        that with the order."""
         symbol, side = request.signal.symbol, request.signal.side
-        held, own = self._lines(bound.scope), member.line(symbol)
+        held = self._lines(bound.scope)
         before = held.get(symbol, NOTHING)
-        now = before.moved(own, own.with_order(side, request.quantity))
+        now = before.moved(*own)
         exchange = self._exchange(bound, held, request, market) if self._converts else None
         most, quotes = request.max_quote_age_ns, self.currencies.quotes
         mids = _Mids(market, most, self._instruments, quotes, exchange)
@@ -389,27 +400,22 @@ class Pools:
         change = Change(symbol, request.quantity * side.sign) if asked else None
         equity = _equity(balance, held, mids) if bound.asks_for_equity else None
         marks = bound.note(equity, request.now_ns, self.days)
-        return replace(
-            request,
-            limits=bound.limits,
-            position=before.on(side) * side.sign,
-            reached=now.on(side),
-            balance=balance,
-            equity=equity,
-            day_start=marks.day_start,
-            peak=marks.peak,
-            left_this_second=bound.second.available(request.now_ns),
-            left_this_minute=bound.minute.available(request.now_ns),
-            open_orders=sum(line.orders for line in held.values()),
-            exposure=_exposure({**held, symbol: now}, symbol, mids)
-            if bound.asks_for_exposure
-            else None,
-            value_at_risk=self._value_at_risk(bound, change, request.now_ns) if change else None,
-            correlation=self.correlation(member, bound.scope, change, request.now_ns)
-            if change and bound.limits.max_correlation != UNLIMITED
-            else None,
-            exchange=exchange,
-        )
+        judged = copied(request)
+        judged.limits = bound.limits
+        judged.position, judged.reached = before.on(side) * side.sign, now.on(side)
+        judged.balance, judged.equity, judged.exchange = balance, equity, exchange
+        judged.day_start, judged.peak = marks.day_start, marks.peak
+        judged.left_this_second = bound.second.available(request.now_ns)
+        judged.left_this_minute = bound.minute.available(request.now_ns)
+        judged.open_orders = sum(line.orders for line in held.values())
+        judged.exposure = judged.value_at_risk = judged.correlation = None
+        if bound.asks_for_exposure:
+            judged.exposure = _exposure({**held, symbol: now}, symbol, mids)
+        if change:
+            judged.value_at_risk = self._value_at_risk(bound, change, request.now_ns)
+        if change and bound.limits.max_correlation != UNLIMITED:
+            judged.correlation = self.correlation(member, bound.scope, change, request.now_ns)
+        return judged
 
     def _exchange(
         self,

@@ -5,8 +5,9 @@ None there, and a check that needs it refuses.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from decimal import Decimal
+from operator import attrgetter
 
 from trading.currencies import Exchange
 from trading.exposure import Exposure
@@ -108,6 +109,14 @@ class Request:
         """Of the symbol's quote currency, in the desk's."""
         exchange = self.exchange
         return amount if exchange is None else exchange.worth(amount, exchange.quote)
+
+
+_all_of = attrgetter(*(each.name for each in fields(Request)))
+
+
+def copied(request: Request) -> Request:
+    """For whom some of it is otherwise. `replace` takes three times as long."""
+    return Request(*_all_of(request))
 
 
 # Stands in for an instrument that the catalogue does not have, until the check that refuses it.

@@ -23,6 +23,7 @@ from risk_gateway.records import (
     batch_key,
     order_row,
     record,
+    terse_decision,
     verdict_outcome,
 )
 from risk_gateway.state import State
@@ -385,7 +386,7 @@ def _decision_record(
     repeated = decision.reason is Reason.DUPLICATE
     return record(
         Kind.DECIDED,
-        decision,
+        terse_decision(decision),
         at_ns,
         strategy.name,
         key=None if repeated else decision.signal.id,

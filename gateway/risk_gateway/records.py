@@ -19,6 +19,7 @@ from risk_gateway.journal import OrderRow, Record
 from risk_gateway.judged import Judged
 from risk_gateway.policies import PolicyChange
 from risk_gateway.settings import Clock
+from risk_gateway.terse import Terse
 from trading.accounts import Terms
 from trading.breaches import BreachAction
 from trading.fills import Fill
@@ -300,6 +301,10 @@ _decoders: Mapping[str, Callable[[str], Any]] = {
 def body_of(row: Row) -> Any:
     """Of every kind but GRANT, whose body `handover.effects` reads."""
     return _decoders[row.kind](row.body)
+
+
+# Of each signal there is one.
+terse_decision = Terse(Decided, signal=Terse(Signal), order=Terse(Order))
 
 
 class _Sent(msgspec.Struct):

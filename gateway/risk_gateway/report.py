@@ -21,7 +21,6 @@ from stratops_wire.scalars import ORDER_STATES, ORDER_TYPES, SIDES, cause_to_pro
 from stratops_wire.session import PHASES, counters_to_proto
 from stratops_wire.signals import signal_to_proto, verdict_to_proto
 from trading.orders import OrderState
-from trading.standings import Standing
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,6 +80,8 @@ def opened(path: Path) -> sqlite3.Connection:
         version = _known_version(connection, path)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
+        # Pages. A page of an index that many commits write to is copied back once for them all.
+        connection.execute("PRAGMA wal_autocheckpoint = 4000")
         if version != SCHEMA_VERSION:
             _bring_up(connection, version)
     except sqlite3.DatabaseError as error:

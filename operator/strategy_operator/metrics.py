@@ -11,11 +11,12 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from strategy_operator.series import Labels, series
+
 PREFIX = "stratops_operator_"
 _BUCKETS_S = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 _INFO = ("namespace", "strategy", "mode", "revision")
 _NOT_READY = ("namespace", "strategy", "reason")
-Labels = tuple[str, ...]
 
 
 class Histogram:
@@ -103,22 +104,23 @@ class OperatorCollector(Collector):
         for namespace, reachable in levels.desks.items():
             desks.add_metric((namespace,), reachable)
         yield desks
-        strategies = GaugeMetricFamily("stratops_strategy_info", "Strategies", labels=_INFO)
-        for labels in levels.strategies:
-            strategies.add_metric(labels, 1)
-        yield strategies
+
+    def of_each_strategy(self) -> bytes:
+        levels = self._levels()
         text = "1: its condition Ready is not true"
-        not_ready = GaugeMetricFamily("stratops_strategy_not_ready", text, labels=_NOT_READY)
-        for labels in levels.not_ready:
-            not_ready.add_metric(labels, 1)
-        yield not_ready
+        return b"".join(
+            (
+                series("stratops_strategy_info", "Strategies", _INFO, levels.strategies),
+                series("stratops_strategy_not_ready", text, _NOT_READY, levels.not_ready),
+            )
+        )
 
 
-def exposition(collector: Collector) -> bytes:
+def exposition(collector: OperatorCollector) -> bytes:
     registry = CollectorRegistry(auto_describe=False)
     registry.register(collector)
     registry.register(PROCESS_COLLECTOR)
-    return generate_latest(registry)
+    return generate_latest(registry) + collector.of_each_strategy()
 
 
 def _gauge(name: str, text: str, value: float) -> GaugeMetricFamily:

@@ -19,12 +19,13 @@ from strategy_operator.gateways import Ties
 from strategy_operator.intake import Intake
 from strategy_operator.lease import Leadership
 from strategy_operator.metadata_watch import MetadataWatch
-from strategy_operator.metrics import Counts, Labels, Levels, OperatorCollector, exposition
+from strategy_operator.metrics import Counts, Levels, OperatorCollector, exposition
 from strategy_operator.objects import Clocks
 from strategy_operator.observer import Observer, Runners
 from strategy_operator.pulse import BEAT, Pulse
 from strategy_operator.queue import Key, Keys
 from strategy_operator.reconcile import reconcile
+from strategy_operator.series import Labels
 from strategy_operator.settings import Settings
 from strategy_operator.slots import Slots
 from strategy_operator.sources import Sources

@@ -29,12 +29,15 @@ def test_the_other_takes_over_from_a_killed_leader(
     if not isinstance(cluster, BuiltCluster):
         pytest.skip("a process of another machine cannot be killed from here")
     leader = _holder(pair)
-    # Not its container alone: the kubelet would start it again, and it would lead again.
+    # Not its container alone: the kubelet would start it again, and it would lead again. Stopped
+    # first: asked by the kubelet to end, it would give its Lease away.
     processes = cluster.processes(_uid(pair, leader))
+    for pid in processes:
+        _signal(pid, signal.SIGSTOP)
     began = time.monotonic()
     pair.kubectl("delete", "pod", leader, "--grace-period=0", "--force", "--wait=false")
     for pid in processes:
-        _kill(pid)
+        _signal(pid, signal.SIGKILL)
     until(lambda: _holder(pair) not in ("", leader), "another one leads")
     measured("from a leader's kill to the next one", time.monotonic() - began)
     pair.apply(strategy("after-kill"))
@@ -53,9 +56,9 @@ def test_the_other_takes_over_at_once_from_a_leader_that_ends(
     pair.until_ready("after-end")
 
 
-def _kill(pid: int) -> None:
+def _signal(pid: int, number: int) -> None:
     with contextlib.suppress(psutil.NoSuchProcess):
-        psutil.Process(pid).send_signal(signal.SIGKILL)
+        psutil.Process(pid).send_signal(number)
 
 
 def _holder(desk: ClusterDesk) -> str:

@@ -3,11 +3,15 @@
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client.parser import text_string_to_metric_families
 
 from strategy_operator.cluster import CONFIG_MAP, POD, POLICY, STRATEGY, Resource
 from strategy_operator.metrics import Counts, Levels, OperatorCollector, exposition
 from strategy_operator.objects import Clocks, PodObject, StrategyObject, brought, pod, strategy
 from strategy_operator.observed import PodPhase, Policy, Trouble
+from strategy_operator.series import series
 
 CREATED = 1_795_262_400.0  # on the wall
 CLOCKS = Clocks(lambda: CREATED + 30.0, lambda: 500.0)
@@ -217,5 +221,14 @@ def test_why_a_strategy_is_not_ready_is_kept(status: dict[str, Any], reason: str
 def test_a_scrape_names_each_strategy_that_is_not_ready_and_why() -> None:
     shown = Levels(not_ready=[("desk", "desk/btc", "NoDesk")])
     text = exposition(OperatorCollector(Counts(), lambda: shown)).decode()
-    named = 'stratops_strategy_not_ready{namespace="desk",reason="NoDesk",strategy="desk/btc"} 1.0'
+    named = 'stratops_strategy_not_ready{namespace="desk",strategy="desk/btc",reason="NoDesk"} 1.0'
     assert named in text
+
+
+@given(st.lists(st.tuples(st.text(), st.text()), unique=True))
+def test_series_are_read_as_they_were_meant(values: list[tuple[str, str]]) -> None:
+    page = series("strategies", "Of each", ("name", "why"), values).decode()
+    (family,) = text_string_to_metric_families(page)
+    assert (family.name, family.type, family.documentation) == ("strategies", "gauge", "Of each")
+    read = [(each.labels["name"], each.labels["why"], each.value) for each in family.samples]
+    assert read == [(*each, 1.0) for each in values]
