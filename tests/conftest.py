@@ -10,16 +10,19 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
+
+from held_ports import free_port
 
 # What another user owns is started by a fork, and in its child gRPC's handlers may crash.
 os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "false"
 
 pytest_plugins = ["cluster_driver"]  # cluster, own_cluster, namespace
 
-# A shared machine stalls now and then: an example that takes long is no failure.
-settings.register_profile("gate", deadline=None, max_examples=50)
-settings.register_profile("long", deadline=None, max_examples=1_000)
+# A shared machine stalls now and then: an example that takes long is no failure, to make or to try.
+_patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("gate", _patient, max_examples=50)
+settings.register_profile("long", _patient, max_examples=1_000)
 settings.load_profile("gate")
 
 
@@ -33,13 +36,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
                         terminalreporter.write_line(str(value))
 
 
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
-
-
-def wait_for_port(port: int, within_s: float = 10) -> None:
+def wait_for_port(port: int, within_s: float = 60) -> None:
     deadline = time.monotonic() + within_s
     while True:
         try:

@@ -175,8 +175,8 @@ class Desk:
     # ---- While it runs
 
     async def _last(self, limits: Limits) -> None:
-        """Returns when the run is over by itself."""
-        deadline = None if limits.seconds is None else self._began + limits.seconds
+        """Returns when the run is over by itself; what it took to start is none of its time."""
+        deadline = None if limits.seconds is None else time.monotonic() + limits.seconds
         while deadline is None or time.monotonic() < deadline:
             if limits.at_end_of_replay and self._observer.feed().get("ended"):
                 return
@@ -184,8 +184,8 @@ class Desk:
 
     async def _tend(self) -> None:
         while True:
-            since, now = self._observer.answering_since, time.monotonic()
-            end_unhealthy(self._rollouts.runners, since, self._notices, now)
+            since, last = self._observer.answering_since, self._observer.answered_at
+            end_unhealthy(self._rollouts.runners, since, self._notices, last)
             self._crew.bound_logs()
             await asyncio.sleep(POLL_S)
 

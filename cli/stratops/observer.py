@@ -100,11 +100,13 @@ class Observer:
 
 
 def end_unhealthy(
-    runners: Iterable[Runner], answering_since: float, notices: Notices, now: float
+    runners: Iterable[Runner], answering_since: float, notices: Notices, answered_at: float
 ) -> None:
     """Kills, to be started again, what outgrew its memory or makes no progress.
 
-    `answering_since` is when the gateway began to answer (monotonic), 0 while it does not.
+    `answering_since` is when the gateway began to answer (monotonic), 0 while it does not;
+    `answered_at` when it last did. By its answers, not by the clock: a gateway that answers late,
+    or a machine that stood still, is no runner's fault.
     """
     for runner in runners:
         if runner.child is None or not runner.alive:
@@ -113,7 +115,7 @@ def end_unhealthy(
         if excess:
             notices.say(Kind.MEMORY_LIMIT, runner.strategy.ref, excess)
             runner.child.kill(f"memory_limit: {excess}")
-        elif answering_since and _is_lost(runner, answering_since, now):
+        elif answering_since and _is_lost(runner, answering_since, answered_at):
             why = f"no_progress: the gateway has not heard of {runner.instance}, its process lives"
             notices.say(Kind.NO_PROGRESS, runner.strategy.ref, why)
             runner.child.kill(why)
@@ -127,10 +129,10 @@ def _excess(child: Child) -> str:
     return f"held {held >> 20} MiB of {allowed >> 20} MiB" if held > allowed else ""
 
 
-def _is_lost(runner: Runner, answering_since: float, now: float) -> bool:
+def _is_lost(runner: Runner, answering_since: float, answered_at: float) -> bool:
     process = runner.child.process if runner.child else None
     if process is None:
         return False
     if runner.connected_at is not None and runner.connected_at > answering_since:
-        return now - runner.connected_at > LOST_S
-    return now - max(answering_since, process.started) > ABSENT_S
+        return answered_at - runner.connected_at > LOST_S
+    return answered_at - max(answering_since, process.started) > ABSENT_S

@@ -424,7 +424,7 @@ class StrategyAccount:
     def _obey(self, terms: Terms) -> None:
         self._converts = bool(self.currencies.quotes or self.ledger.currencies)
         self._opening = opening(terms.limits, terms.bypass, converts=self._converts)
-        self._bypassed = bypassed(terms.bypass)
+        self._bypassed = bypassed(terms.bypass, terms.limits)
         self._asks_for_exposure = exposure_is_known in self._opening
         self._asks_for_samples = asks_for_samples(terms.limits)
         self._pools.prospects.ask(self.strategy, asks=self._asks_for_samples)

@@ -8,7 +8,7 @@ A strategy may close at any time and nothing may keep it from that, so nobody's 
 another's.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from decimal import Decimal, localcontext
 from typing import Protocol
@@ -182,6 +182,7 @@ class _Bound:
         self.limits = UNBOUNDED
         self.checks: tuple[Check, ...] = ()
         self.watermarks: Watermarks | None = None  # None: its equity was never known
+        self.is_measured = False  # else they are of another time
         self.second = TokenBucket(UNBOUNDED.max_orders_per_second, SECOND_NS)
         self.minute = TokenBucket(UNBOUNDED.max_orders_per_minute, MINUTE_NS)
 
@@ -212,7 +213,7 @@ class _Bound:
         """What was known of its equity, this included."""
         before = self.watermarks
         begun = Watermarks.begun(equity or _ZERO, now_ns, self.currency)
-        if equity is None:
+        if equity is None or not self.asks_for_equity:
             return before or begun
         self.watermarks = before.after(equity, now_ns, days) if before else begun
         return self.watermarks
@@ -244,10 +245,14 @@ class Pools:
 
     # ---- what bounds them
 
-    def obey(self, limits: Mapping[Scope, Limits]) -> None:
-        """These hold from now on, and no others."""
+    def obey(self, limits: Mapping[Scope, Limits], unread: Collection[Scope] = ()) -> None:
+        """These hold from now on, and no others. `unread`: scopes of which something is written
+        that cannot be read, so that what they fell from must not be forgotten.
+        """
         were_bound = self.are_bound
-        self._bounds = {scope: self._bound(scope, each) for scope, each in limits.items()}
+        self._bounds = {
+            scope: self._bound(scope, each, scope in unread) for scope, each in limits.items()
+        }
         asks = any(map(asks_for_samples, limits.values()))
         self.prospects.ask(_POLICIES, asks=asks)
         if not self.are_bound:
@@ -255,12 +260,14 @@ class Pools:
         elif not were_bound:
             self._recount()
 
-    def _bound(self, scope: Scope, limits: Limits) -> _Bound:
-        bound = self._bounds.get(scope)
-        if bound is None:
-            bound = _Bound(scope, self.currencies.own)
-            bound.watermarks = self._begun(scope)
+    def _bound(self, scope: Scope, limits: Limits, unread: bool) -> _Bound:
+        known = self._bounds.get(scope)
+        bound = known or _Bound(scope, self.currencies.own)
+        measured = bound.is_measured
         bound.obey(limits)
+        bound.is_measured = bound.asks_for_equity or unread
+        if known is None or (bound.is_measured and not measured):
+            bound.watermarks = self._begun(scope)
         return bound
 
     def _begun(self, scope: Scope) -> Watermarks | None:
@@ -503,7 +510,7 @@ class Pools:
         return {
             str(scope): bound.watermarks
             for scope, bound in found
-            if bound.asks_for_equity and bound.watermarks is not None
+            if bound.is_measured and bound.watermarks is not None
         }
 
     @property
@@ -512,7 +519,7 @@ class Pools:
         return {
             str(scope): bound.watermarks
             for scope, bound in self._bounds.items()
-            if bound.asks_for_equity and bound.watermarks is not None
+            if bound.is_measured and bound.watermarks is not None
         }
 
     def note(self, scope: Scope, equity: Decimal | None, now_ns: int) -> Watermarks | None:

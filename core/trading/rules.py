@@ -308,7 +308,7 @@ def opening(
     the desk has several currencies.
     """
     asked = (checks for name, checks in _IF_LIMITED if getattr(limits, name) != UNLIMITED)
-    left_out = bypassed(bypass)
+    left_out = bypassed(bypass, limits)
     first = _IN_SEVERAL if converts else _BY_DEFAULT
     return tuple(c for c in dict.fromkeys(chain(first, *asked)) if c not in left_out)
 
@@ -331,9 +331,12 @@ _BYPASSABLE: Mapping[str, Check] = {
 BYPASSABLE = frozenset(_BYPASSABLE)
 
 
-def bypassed(names: frozenset[str]) -> tuple[Check, ...]:
-    """What these names leave out: asked all the same, so that it is known what it would refuse."""
-    return tuple(check for name, check in _BYPASSABLE.items() if name in names)
+def bypassed(names: frozenset[str], limits: Limits) -> tuple[Check, ...]:
+    """What these names leave out of what is limited: asked all the same, so that it is known what
+    it would refuse. What is not limited refuses nothing, and what it needs was not looked up.
+    """
+    unlimited = {name for name, _ in _IF_LIMITED if getattr(limits, name) == UNLIMITED}
+    return tuple(check for name, check in _BYPASSABLE.items() if name in names - unlimited)
 
 
 # What bounds several strategies together; what is not written there is not looked at.

@@ -215,9 +215,6 @@ class Admission:
 
     def _note(self, waiting: Waiting, decision: Decided) -> None:
         submission = waiting.submission
-        if not submission.batch.number:  # no batch's record will say what it was judged by
-            marks, session = waiting.strategy.account.watermarks, submission.batch.mark.session
-            decision = replace(decision, watermarks=marks, session=session)
         submission.judged.add(decision.signal.id)
         submission.decisions[waiting.place] = decision
         submission.left -= 1
@@ -236,6 +233,9 @@ class Admission:
             records.append(_batch_record(strategy, submission.batch, self._state.pools, at_ns))
         records += self._new_terms(strategy, submission, at_ns)
         decisions = submission.decided
+        if not submission.batch.number:  # no batch's record says what they were judged by
+            pools, session = self._state.pools, submission.batch.mark.session
+            decisions = [_marked(strategy, pools, session, each) for each in decisions]
         for decision in decisions:
             has_outcome = _is_sized(decision) or _ends(strategy, decision)
             number = strategy.next_outcome() if has_outcome else None
@@ -378,6 +378,14 @@ def _batch_record(strategy: Strategy, batch: Batch, pools: Pools, at_ns: int) ->
     )
     key = batch_key(strategy.name, batch.epoch, batch.number)
     return record(Kind.BATCH, taken, at_ns, strategy.name, key=key)
+
+
+def _marked(strategy: Strategy, pools: Pools, session: str, decision: Decided) -> Decided:
+    """With what losses are measured from when it is written: it may have been judged before what
+    is written by now."""
+    account = strategy.account
+    together = pools.watermarks(account.terms.symbols, account.account)
+    return replace(decision, watermarks=account.watermarks, together=together, session=session)
 
 
 def _decision_record(

@@ -74,7 +74,7 @@ class BreachWatch:
         self._closer = closer
         self._writing: set[Key] = set()  # not on disk yet
         self._next_look = 0.0
-        self._looks = False  # somebody asked for it last time
+        self._acted = False
         self._marks = _Marks(state)
         self.left: dict[Key, str] = {}  # what there is still to do
 
@@ -90,13 +90,13 @@ class BreachWatch:
 
     def look(self, now: float) -> None:
         state = self._state
-        view = state.market.now() if state.policies.act or state.breaches else None
+        acts = bool(state.policies.act or state.breaches)
+        if self._acted and not acts:
+            self._marks.keep(now, at_once=True)  # no look will
+        self._acted = acts
+        view = state.market.now() if acts else None
         if view is None:
-            if self._looks:  # what they have moved no later one will write down
-                self._marks.keep(now, at_once=True)
-            self._looks = False
             return
-        self._looks = True
         subjects = list(self._subjects(view))
         self._begin_the_day(view.now_ns)
         found = [

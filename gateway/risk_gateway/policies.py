@@ -4,7 +4,7 @@ Pure. The policies are the namespace's RiskPolicy objects, as they were last see
 asked for (`stratops up`), nothing here bounds anybody.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import reduce
@@ -113,6 +113,12 @@ class Policies:
             for scope, limits in policy.bounds.items():
                 found[scope] = tighter_limits(found.get(scope, UNBOUNDED), limits)
         return found
+
+    @property
+    def unread(self) -> Collection[Scope]:
+        """Whom policies that cannot be read may bound."""
+        wrong = (each for each in self._in_force.values() if each.unreadable)
+        return {scope for policy in wrong for scope in policy.bounds}
 
     @property
     def sampling(self) -> Sampling | None:
@@ -237,9 +243,11 @@ def parse_policy(spec: Mapping[str, Any]) -> Policy:
         actions = read_actions(spec, entries, bounds)
     except (InvalidLimits, RecursionError) as error:
         unreadable = str(error)[:200]
-        if not halted and any(spec.get(name) for name in ("desk", "accounts", "symbols")):
+        stands = _readable_stands(spec) | stands
+        halts = stands.get(DESK, ACTIVE).standing is Standing.HALTED
+        if not halts and any(spec.get(name) for name in ("desk", "accounts", "symbols")):
             # It may bound everybody, and nobody knows how far.
-            stands = {DESK: Stand(Standing.REDUCING, f"cannot be read: {unreadable}")}
+            stands |= {DESK: Stand(Standing.REDUCING, f"cannot be read: {unreadable}")}
         return _nobody_opens_by(spec, halted, unreadable, stands)
     stands = {scope: each for scope, each in found.items() if each != ACTIVE} | stands
     bounds = {scope: each for scope, each in bounds.items() if each != UNBOUNDED}
@@ -309,6 +317,16 @@ def _stand(scope: Scope, entry: Mapping[str, Any]) -> Stand:
     if standing == Standing.ACTIVE:
         return ACTIVE
     return Stand(Standing(standing), str(entry.get("reason") or NO_REASON)[:200])
+
+
+def _readable_stands(spec: Mapping[str, Any]) -> dict[Scope, Stand]:
+    """Of a policy that cannot be read, those that can: a slip elsewhere lifts no halt."""
+    found = {}
+    with suppress(InvalidLimits, RecursionError):
+        for scope, entry in _entries(spec).items():
+            with suppress(InvalidLimits):
+                found[scope] = _stand(scope, entry)
+    return {scope: each for scope, each in found.items() if each != ACTIVE}
 
 
 def _self_trade(entries: Mapping[Scope, Mapping[str, Any]]) -> Mapping[Scope, bool]:

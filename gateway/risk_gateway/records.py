@@ -149,6 +149,7 @@ class Decided:
     modification: Modification | None = None  # likewise, of an order at work
     judged: Judged | None = None  # None: no check was made
     watermarks: Watermarks | None = None  # of no batch: a tool's, or the gateway's own
+    together: Mapping[str, Watermarks] = field(default_factory=dict)  # likewise, by scope
     poll: Poll | None = None  # how those who vote together stood to it; None: nobody votes
     sized: tuple[Sized, ...] = ()  # what an intention's quantity was made of, by each policy
     bypassed: tuple[Reason, ...] = ()  # what would have refused it, had a policy not said otherwise

@@ -166,6 +166,7 @@ class Restoration:
         self._decides_in(strategy, body.session)
         if body.watermarks is not None:
             strategy.account.go_on_measuring(body.watermarks)
+        self.state.pools.restore(body.together)
         strategy.tally.decided(body)
         strategy.recent.append(body)
         if body.poll is not None:

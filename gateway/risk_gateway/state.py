@@ -128,7 +128,7 @@ class State:
         self.policies.take(change)
         self.standings = Standings.of({**self.latches, **self.policies.stands})
         self.pools.days = self.policies.days
-        self.pools.obey(self.policies.bounds)
+        self.pools.obey(self.policies.bounds, self.policies.unread)
         self.pools.prospects.obey(self.policies.sampling)
         for strategy in self.strategies.values():
             strategy.adopt_terms()

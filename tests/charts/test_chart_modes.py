@@ -43,7 +43,7 @@ def test_one_operator_serves_a_desk_that_its_notes_install(
     assert roles == {"stratops-operator-lease", "stratops-operator-token"}
     system.helm("uninstall", "stratops", "--wait")
     assert "finalizers" not in (desk.get("strategy", "probe") or {})["metadata"]
-    assert not desk.pods("probe")
+    until(lambda: not desk.pods("probe"), "its pods are gone")
 
 
 def test_a_desk_of_one_file_becomes_ready(

@@ -10,7 +10,8 @@ from types import SimpleNamespace
 import pytest
 
 from desk_driver import OPERATOR
-from gateway_driver import Stack, free_port
+from gateway_driver import Stack
+from held_ports import free_port
 
 pytestmark = pytest.mark.servers
 

@@ -67,7 +67,7 @@ def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
 @pytest.mark.servers
 def test_two_processes_at_once_make_it_once(tmp_path: Path) -> None:
     makers = [subprocess.Popen([sys.executable, "-c", MAKE_SLOWLY, tmp_path]) for _ in range(2)]
-    assert [maker.wait(30) for maker in makers] == [0, 0]
+    assert [maker.wait(120) for maker in makers] == [0, 0]
     assert (tmp_path / "count").read_text() == "made\n"
 
 

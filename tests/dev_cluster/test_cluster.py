@@ -13,6 +13,7 @@ from cluster_driver import exists, new_namespace, wait_for
 from dev_cluster import images, tools
 from dev_cluster.built import BuiltCluster
 from dev_cluster.cluster import Cluster, KubectlFailed
+from rights import whole_lines
 
 pytestmark = pytest.mark.cluster
 
@@ -178,9 +179,14 @@ def test_the_audit_log_has_who_did_what(cluster: Cluster, namespace: str) -> Non
     if not isinstance(cluster, BuiltCluster):
         pytest.skip("a cluster of another make keeps no audit log here")
     cluster.kubectl("create", "configmap", "seen", "-n", namespace)
-    lines = map(json.loads, cluster.audit_log.read_text().splitlines())
-    seen = [line for line in lines if line.get("objectRef", {}).get("name") == "seen"]
-    assert [(line["user"]["username"], line["verb"]) for line in seen] == [("admin", "create")]
+    log = cluster.audit_log  # it is written after the answer
+
+    def seen() -> list[tuple[str, str]]:
+        lines = map(json.loads, whole_lines(log))
+        ours = [line for line in lines if line.get("objectRef", {}).get("name") == "seen"]
+        return [(line["user"]["username"], line["verb"]) for line in ours]
+
+    assert wait_for(seen) == [("admin", "create")]
 
 
 def test_the_host_reaches_a_pod_by_its_address(cluster: Cluster, namespace: str) -> None:

@@ -25,7 +25,7 @@ from dev_cluster.configs import PAUSE
 from dev_cluster.provide import provide_own
 with provide_own() as cluster:
     cluster.kubectl("run", "here", f"--image={PAUSE}", "--image-pull-policy=Never")
-    cluster.kubectl("wait", "--for=condition=Ready", "pod/here", "--timeout=60s")
+    cluster.kubectl("wait", "--for=condition=Ready", "pod/here", "--timeout=110s")
     print(cluster.layout.folder, flush=True)
     time.sleep(600)
 """

@@ -28,7 +28,7 @@ def running_pod(own_cluster: BuiltCluster, tmp_path_factory: pytest.TempPathFact
     archive.write_bytes(images.of_one_file(STEADY, "steady", program))
     own_cluster.load(archive)
     own_cluster.kubectl("run", "steady", f"--image={STEADY}", "--image-pull-policy=Never")
-    own_cluster.kubectl("wait", "--for=condition=Ready", "pod/steady", "--timeout=60s")
+    own_cluster.kubectl("wait", "--for=condition=Ready", "pod/steady", "--timeout=110s")
     return container(own_cluster)
 
 
@@ -62,7 +62,7 @@ def test_the_api_server_stays_away_as_long_as_it_is_held(
         with pytest.raises(KubectlFailed, match="refused"):
             own_cluster.kubectl("get", "nodes")
     own_cluster.wait_until_ready()
-    assert container(own_cluster) == running_pod
+    wait_for(lambda: container(own_cluster) == running_pod)
 
 
 def test_nothing_is_forgotten_when_etcd_is_killed(own_cluster: BuiltCluster) -> None:

@@ -121,7 +121,7 @@ def unmoved(desk: ClusterDesk) -> Iterator[None]:
 def test_what_no_schema_sees_is_stalled_by_its_field(desk: ClusterDesk) -> None:
     desk.apply(*(strategy(f"bad-{name}", **spec) for name, (spec, _) in BAD.items()))
     with suppress(Failed):  # what is missing says more
-        until(lambda: not unsaid(desk), "each is stalled by its field", within_s=90, every_s=1)
+        until(lambda: not unsaid(desk), "each is stalled by its field", within_s=180, every_s=1)
     assert unsaid(desk) == {}
 
 
@@ -226,7 +226,7 @@ def _is_true(condition: Mapping[str, str], type_: str) -> bool:
 def _becomes_ready(desk: ClusterDesk, name: str, measured: Measured) -> None:
     began = time.monotonic()
     desk.apply(strategy(name))
-    desk.until_ready(name, within_s=60)
+    desk.until_ready(name, within_s=120)
     measured(f"from apply to Ready, {name} bad ones", time.monotonic() - began)
     (pod,) = desk.pods(name)
     until_pod = _created(pod) - _created(desk.get("strategy", name) or {})

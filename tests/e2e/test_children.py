@@ -64,14 +64,14 @@ def test_an_edited_image_is_replaced_by_hand_over(desk: ClusterDesk) -> None:
         pods = desk.pods("reimaged")
         return len(pods) == 1 and pods[0]["metadata"]["uid"] != pod["uid"]
 
-    until(replaced, "another pod took its place", within_s=90)
+    until(replaced, "another pod took its place", within_s=180)
     desk.until_ready("reimaged")
 
 
 def test_a_foreign_object_of_the_same_name_is_left_alone(desk: ClusterDesk) -> None:
     desk.apply(strategy("squatted", version="1.0.0"))
     revision = desk.until_ready("squatted")["revision"]
-    desk.kubectl("delete", "strategy", "squatted", "--timeout=60s")
+    desk.kubectl("delete", "strategy", "squatted", "--timeout=180s")
     name = f"squatted-{revision}"
     until(lambda: desk.get("configmap", name) is None, "its ConfigMap is gone")
     desk.kubectl("create", "configmap", name, "--from-literal=mine=yes")

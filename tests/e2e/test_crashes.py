@@ -93,7 +93,7 @@ def test_a_first_deployment_and_a_deletion_survive_a_kill_around_all_that_they_d
         check_done(operator, FIRST_DEPLOYMENT)
         ordered = around(last) if last else ()
         operator.order("passing", *ordered)
-        desk.kubectl("delete", "strategy", "passing", "--timeout=60s")
+        desk.kubectl("delete", "strategy", "passing", "--timeout=180s")
         operator.until_dead(*ordered)
         until(lambda: not all_of(desk, "passing"), "nothing of it is left")
     check_never_two_armed(desk, "passing")

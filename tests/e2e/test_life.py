@@ -12,11 +12,11 @@ pytestmark = pytest.mark.cluster
 def test_an_applied_strategy_is_ready_and_trades(desk: ClusterDesk, measured: Measured) -> None:
     began = time.monotonic()
     desk.apply(strategy("life"))
-    status = desk.until_ready("life", within_s=60)
+    status = desk.until_ready("life", within_s=120)
     measured("from apply to Ready", time.monotonic() - began)
     assert status["revision"] == status["wantedRevision"]
     assert status["epoch"] >= 1
-    until(lambda: _counted(desk, "life", "fills"), "a fill in the status", within_s=150)
+    until(lambda: _counted(desk, "life", "fills"), "a fill in the status", within_s=240)
     trading = desk.status("life")["trading"]
     assert trading["signals"] >= trading["orders"] >= 1
     assert trading["position"]
@@ -35,7 +35,7 @@ def test_kubectl_get_shows_a_desk_at_a_glance(desk: ClusterDesk) -> None:
 
 def test_kubectl_wait_knows_when_it_is_ready(desk: ClusterDesk) -> None:
     desk.apply(strategy("waited"))
-    desk.kubectl("wait", "--for=condition=Ready", "strategy/waited", "--timeout=60s")
+    desk.kubectl("wait", "--for=condition=Ready", "strategy/waited", "--timeout=180s")
     assert desk.is_so("waited", "Armed")
     assert desk.is_so("waited", "FeedHealthy")
     assert desk.is_so("waited", "GatewayConnected")
@@ -44,7 +44,7 @@ def test_kubectl_wait_knows_when_it_is_ready(desk: ClusterDesk) -> None:
 def test_a_deleted_strategy_is_disarmed_and_leaves_nothing(desk: ClusterDesk) -> None:
     desk.apply(strategy("gone"))
     desk.until_ready("gone")
-    desk.kubectl("delete", "strategy", "gone", "--timeout=60s")
+    desk.kubectl("delete", "strategy", "gone", "--timeout=180s")
     until(lambda: not desk.pods("gone"), "its pods are gone")
     label = "stratops.dev/strategy=gone"
     until(lambda: not desk.listed("configmaps", label), "its ConfigMaps are gone")
@@ -61,7 +61,7 @@ def test_a_strategy_that_is_to_own_nothing_is_closed_when_it_is_deleted(desk: Cl
     desk.apply(strategy("closed", **buys, deletion={"positionPolicy": "Flatten"}))
     desk.until_ready("closed")
     until(lambda: _owned(desk, "closed"), "it owns something")
-    desk.kubectl("delete", "strategy", "closed", "--timeout=90s")
+    desk.kubectl("delete", "strategy", "closed", "--timeout=180s")
     assert not _owned(desk, "closed")
     until(lambda: not desk.pods("closed"), "its pods are gone")
     desk.until_ledger_equals_venue()

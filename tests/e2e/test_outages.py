@@ -28,7 +28,7 @@ def test_an_old_pod_that_wakes_after_the_switch_is_refused_and_counted(desk: Clu
         new = desk.status("sleeper")["epoch"]
     finally:
         process.resume()
-    until(lambda: _fenced(desk, "sleeper"), "what it said on waking was refused", within_s=15)
+    until(lambda: _fenced(desk, "sleeper"), "what it said on waking was refused")
     until(lambda: old["metadata"]["uid"] not in _uids(desk, "sleeper"), "the old pod is gone")
     late = [each for each in decided(desk, "sleeper") if each[1] < new]
     switched_ns = min(each[3] for each in decided(desk, "sleeper") if each[1] >= new)
@@ -51,7 +51,7 @@ def test_trading_goes_on_over_a_deleted_gateway_pod(desk: ClusterDesk) -> None:
     desk.apply(every_tick("steady"))
     desk.until_ready("steady")
     desk.kubectl("delete", "pod", "stratops-gateway-0")
-    desk.kubectl("rollout", "status", "statefulset/stratops-gateway", "--timeout=60s")
+    desk.kubectl("rollout", "status", "statefulset/stratops-gateway", "--timeout=180s")
     count = until(lambda: len(decided(desk, "steady")), "the journal is there again")
     until(lambda: len(decided(desk, "steady")) > count, "it decides again")
     sequences = [each[0] for each in decided(desk, "steady")]

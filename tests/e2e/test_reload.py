@@ -25,7 +25,7 @@ def test_each_tick_is_decided_exactly_once_over_hand_overs(
     desk = busy_desk
     desk.apply(every_tick("edited"), every_tick("control"))
     for name in ("edited", "control"):
-        desk.until_ready(name, within_s=90)
+        desk.until_ready(name, within_s=180)
     for shade in (1, 2, 3):
         status = edit(desk, "edited", shade)
     assert status["handovers"] == 3
@@ -72,7 +72,7 @@ def test_a_revision_that_cannot_load_leaves_the_old_one_trading(desk: ClusterDes
     before = desk.until_ready("sound")
     pod = desk.pods("sound")[0]["metadata"]["uid"]
     desk.patch("sound", {"strategy": {"source": {"inline": "import nothing_of_that_name\n"}}})
-    until(lambda: desk.is_so("sound", "Stalled"), "it says that it is stalled", within_s=90)
+    until(lambda: desk.is_so("sound", "Stalled"), "it says that it is stalled", within_s=180)
     assert "nothing_of_that_name" in desk.condition("sound", "Stalled")["message"]
     assert desk.is_so("sound", "Armed")
     assert desk.status("sound")["revision"] == before["revision"]
@@ -87,9 +87,9 @@ def test_an_image_that_does_not_exist_stalls_with_the_pods_own_reason(desk: Clus
     desk.apply(strategy("imageless"))
     before = desk.until_ready("imageless")
     desk.patch("imageless", {"image": "localhost/there-is/none:1"})
-    until(lambda: desk.is_so("imageless", "Stalled"), "it says that it is stalled", within_s=90)
+    until(lambda: desk.is_so("imageless", "Stalled"), "it says that it is stalled", within_s=180)
     assert desk.condition("imageless", "Stalled")["reason"] in (
         "ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull",
     )  # fmt: skip
     assert desk.status("imageless")["revision"] == before["revision"]
-    desk.kubectl("delete", "strategy", "imageless", "--timeout=60s")
+    desk.kubectl("delete", "strategy", "imageless", "--timeout=180s")

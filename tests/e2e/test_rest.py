@@ -12,6 +12,7 @@ import pytest
 from cluster_desk import ClusterDesk, strategy, until
 from dev_cluster.built import BuiltCluster
 from dev_cluster.cluster import Cluster
+from rights import whole_lines
 
 pytestmark = pytest.mark.cluster
 
@@ -83,7 +84,7 @@ def _writes(desk: ClusterDesk, cluster: BuiltCluster, since: datetime) -> dict[s
 
 
 def _events(cluster: BuiltCluster, since: datetime) -> Iterator[dict[str, Any]]:
-    for line in cluster.audit_log.read_text().splitlines():
+    for line in whole_lines(cluster.audit_log):
         event: dict[str, Any] = json.loads(line)
         if datetime.fromisoformat(event["requestReceivedTimestamp"]) >= since:
             yield event

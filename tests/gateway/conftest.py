@@ -9,9 +9,17 @@ from typing import Any
 import pytest
 
 from desk_driver import DeskDriver
-from gateway_driver import Stack, free_port
+from gateway_driver import Stack
+from held_ports import free_port
 from postgres_driver import PostgresMissing, PostgresServer, running
 from risk_gateway.settings import Clock
+from stratops_wire import gateway_client
+
+
+@pytest.fixture(autouse=True)
+def _patient_clients(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A call has two seconds; a machine may stand still for longer."""
+    monkeypatch.setattr(gateway_client, "CALL_S", 20.0)
 
 
 @pytest.fixture(scope="session")

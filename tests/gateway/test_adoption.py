@@ -11,7 +11,7 @@ import nats
 import pytest
 
 from desk_driver import OPERATOR, DeskDriver, buy, content, fill
-from gateway_driver import Stack, until
+from gateway_driver import Stack, has_fills_stream, until
 from handover.messages import OrderEnd, OrderFill
 from risk_gateway.adoption import fills_of
 from risk_gateway.archive import Archive
@@ -172,6 +172,7 @@ async def test_a_position_that_the_venue_does_not_know_is_closed_without_reduce_
     await stack.deploy()
     runner = await stack.armed()
     client = await nats.connect(stack.nats.url)
+    await until(lambda: has_fills_stream(client))
     fill = {"fill_id": "t1", "symbol": "BTCUSDT", "side": "buy", "price": 99.5, "quantity": 2}
     payload = json.dumps(fill | {"strategy": "s", "timestamp": "2024-08-08T00:00:00Z"})
     await client.publish("trading.fills", payload.encode())

@@ -680,6 +680,25 @@ async def test_what_looks_have_moved_is_kept_when_nobody_asks_for_looks_any_more
     assert bound_desk.again().strategy.account.watermarks.peak == peak
 
 
+@pytest.mark.parametrize(
+    ("level", "scope"), [("desk", "desk"), ("account", "account main")], ids=str
+)
+async def test_a_peak_from_just_before_is_remembered_over_a_restart_too(
+    bound_desk: DeskDriver, level: str, scope: str
+) -> None:
+    """Looks have moved it, and nobody looks any more."""
+    policy = pooled(level, "pause", "max_drawdown", "0.5")
+    await holding(bound_desk, p=policy)
+    for bid in (200.0, 300.0):
+        await falls(bound_desk, bid)
+    peak = bound_desk.state.pools.all_watermarks[scope].peak
+    bound_desk.desk.bounds.list_policies({"p": policy | {"limits": {"max_fun": 1}}})
+    await bound_desk.settled(0.3)
+    again = bound_desk.again()
+    again.desk.bounds.list_policies({"p": policy})
+    assert again.state.pools.all_watermarks[scope].peak == peak
+
+
 async def test_many_that_are_stopped_at_once_do_not_hold_the_desk_up(
     bound_desk: DeskDriver,
 ) -> None:

@@ -73,7 +73,7 @@ def _binary() -> str:
     return str(beside) if beside.exists() else shutil.which("nats-server") or "nats-server"
 
 
-def _wait_for(port: int, within_s: float = 10) -> None:
+def _wait_for(port: int, within_s: float = 60) -> None:
     deadline = time.monotonic() + within_s
     while True:
         with socket.socket() as probe:
@@ -108,7 +108,7 @@ async def running(bus: Bus) -> AsyncIterator[Bus]:
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def holds(look: Callable[[], bool], within_s: float = 15) -> None:
+async def holds(look: Callable[[], bool], within_s: float = 60) -> None:
     async with asyncio.timeout(within_s):
         while not look():
             await asyncio.sleep(0.02)

@@ -10,7 +10,8 @@ import pytest
 
 from client_certificates import ClientAuthority
 from desk_driver import OPERATOR
-from gateway_driver import Stack, free_port
+from gateway_driver import Stack
+from held_ports import free_port
 from identity_driver import write_bundle
 from risk_gateway.authority import make
 from stratops_wire.gateway_client import GatewayClient, GatewayRefused, GatewayUnavailable

@@ -67,6 +67,10 @@ def connections(desk: Stack) -> int:
     return sum(each.status == "ESTABLISHED" and each.laddr.port == port for each in found)
 
 
+async def is_full(desk: Stack) -> bool:
+    return connections(desk) == BOUND
+
+
 async def desk_answers(desk: Stack) -> bool:
     """To somebody who has no connection yet."""
     alone = [("grpc.use_local_subchannel_pool", 1)]
@@ -102,12 +106,12 @@ async def test_beyond_the_bound_nobody_gets_in_until_the_idle_are_gone(bounded: 
     await bounded.deploy()
     runner = await bounded.armed()
     async with idle(bounded.gateway.address, 2 * BOUND):
-        await asyncio.sleep(1)
+        await until(lambda: is_full(bounded))
         assert connections(bounded) <= BOUND
-        assert not await desk_answers(bounded)
+        assert not await desk_answers(bounded)  # those that say nothing go after 5 s
         (verdict,) = await runner.decide(buy("x", await bounded.market.next()))
         assert verdict.accepted
-        await until(lambda: desk_answers(bounded), 45)
+        await until(lambda: desk_answers(bounded), 120)
 
 
 def settings(**changed: str) -> Settings:

@@ -93,7 +93,7 @@ async def test_after_any_kills_it_has_sold_what_it_held_and_not_more(
         assert sold(await stack.venue_orders()) <= BOUGHT
         await stack.gateway.start_again()
     await withdraw(stack)
-    await until(lambda: is_closed(stack), 40)
+    await until(lambda: is_closed(stack))
     assert sold(await stack.venue_orders()) == BOUGHT
     assert await holds(stack, Decimal(0))
     await until(stack.agrees)
@@ -108,7 +108,7 @@ async def test_a_kill_while_its_order_is_on_its_way_sells_once(stack: Stack) -> 
     stack.gateway.kill()
     stack.venue.process.send_signal(signal.SIGCONT)
     await stack.gateway.start_again()
-    await until(lambda: is_closed(stack), 40)
+    await until(lambda: is_closed(stack))
     assert sold(await stack.venue_orders()) == BOUGHT
     await until(stack.agrees)
 
@@ -125,7 +125,7 @@ async def test_a_venue_that_dies_meanwhile_is_waited_for(stack: Stack) -> None:
     await until(lambda: is_waiting(stack))
     await stack.venue.start_again()
     await stack.market.next()
-    await until(lambda: is_closed(stack), 40)
+    await until(lambda: is_closed(stack))
     assert sold(await stack.venue_orders()) == BOUGHT
 
 

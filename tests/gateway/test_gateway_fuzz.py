@@ -258,6 +258,7 @@ async def halted(
         OPERATOR_TOKEN=OPERATOR, CALLS_A_SECOND="1000000", CALLS_AT_ONCE="1000000",
     )  # fmt: skip
     (started.gateway.folder / "halt").touch()
+    await until(lambda: is_halted(started))
     await started.deploy()
     yield started
     await started.hang_up()
@@ -310,8 +311,12 @@ async def trades(stack: Stack) -> None:
     runner.leave()
 
 
+async def is_halted(stack: Stack) -> bool:
+    return bool((await stack.desk()).halted)
+
+
 async def runs(stack: Stack) -> bool:
-    return not (await stack.desk()).halted
+    return not await is_halted(stack)
 
 
 async def filled(stack: Stack) -> bool:
@@ -332,10 +337,10 @@ def test_whatever_hypothesis_makes_is_answered_by_name(
     with grpc.insecure_channel(long_running.gateway.address) as channel:
         if method == "Trade":
             stream: Any = channel.stream_stream(SERVICE + method)
-            call = stream(iter(pieces), timeout=20)
+            call = stream(iter(pieces), timeout=60)
         else:
             unary: Any = channel.unary_unary(SERVICE + method)
-            call = unary.future(b"".join(pieces), timeout=20)
+            call = unary.future(b"".join(pieces), timeout=60)
         assert call.code() in EXPECTED
         assert call.details() or call.code() is grpc.StatusCode.OK
     assert long_running.gateway.process.poll() is None

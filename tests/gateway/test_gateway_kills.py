@@ -43,6 +43,8 @@ async def test_after_any_kill_the_venue_has_no_order_that_is_not_journalled(
     await stack.deploy()
     for life in range(KILLS):
         runner = await stack.armed(f"life-{life}", epoch_above=0)
+        (verdict,) = await runner.decide(buy(f"{life}-0", await stack.market.next()))
+        assert verdict.accepted  # it trades; the rest is as it comes
         stack.market.subscribers = 1  # the venue stays when the gateway goes
         trading = asyncio.create_task(trade_until_killed(stack, runner, life))
         await asyncio.sleep(moments.uniform(0.05, 0.6))
@@ -54,7 +56,7 @@ async def test_after_any_kill_the_venue_has_no_order_that_is_not_journalled(
         await stack.gateway.start_again()
         stack.market.subscribers = 2
         runner.leave()
-    await until(stack.agrees, 30)
+    await until(stack.agrees)
     desk = await stack.desk()
     assert desk.orders == len(decided_orders(stack)) > 0
 
@@ -65,10 +67,14 @@ async def test_a_session_goes_on_after_a_restart_of_the_gateway(stack: Stack) ->
     await runner.decide(buy("x", await stack.market.next()))
     await runner.outcome(1)
     stack.gateway.kill()
-    await stack.gateway.start_again()
     again = stack.runner("a")
     again.number, again.count, again.epoch = runner.number, runner.count, runner.epoch
-    await again.connect(phase="armed", epoch=runner.epoch, batch=runner.number)
+    # It knocks already: it has two seconds to come back.
+    knocking = asyncio.create_task(
+        again.connect(waits=True, phase="armed", epoch=runner.epoch, batch=runner.number)
+    )
+    await stack.gateway.start_again()
+    await knocking
     (verdict,) = await again.decide(buy("y", await stack.market.next()))
     assert verdict.accepted
     assert (await again.outcome(2)).signal_id == "y"

@@ -83,8 +83,9 @@ async def test_a_halted_policy_stops_every_order(
     desk.namespace.policy("main")
     runner = await desk.trading()
     assert (await desk.decided(runner)).accepted
-    seen = asyncio.create_task(when_halted(desk.namespace))
-    await asyncio.sleep(0.5)  # so that it watches
+    watches = asyncio.Event()
+    seen = asyncio.create_task(when_halted(desk.namespace, watches))
+    await watches.wait()
     patching = asyncio.create_task(desk.policy("main", halted=True, reason="news"))
     await desk.said(runner, "halted")
     refused_at = time.monotonic()
@@ -98,13 +99,15 @@ async def test_a_halted_policy_stops_every_order(
     await desk.said(runner, None)
 
 
-async def when_halted(namespace: Namespace) -> float:
+async def when_halted(namespace: Namespace, watches: asyncio.Event) -> float:
     """When somebody else who watches is told of it."""
     path = POLICIES.format(namespace.name)
-    async with ApiServer(namespace.access("stratops-gateway")) as api:
+    access = await asyncio.to_thread(namespace.access, "stratops-gateway")
+    async with ApiServer(access) as api:
         version = (await api.get(path))["metadata"]["resourceVersion"]
         query = {"watch": "true", "resourceVersion": version}
-        async with api.following(path, 60, query) as lines:
+        async with api.following(path, 120, query) as lines:
+            watches.set()
             async for line in lines:
                 if json.loads(line)["object"]["spec"].get("halted"):
                     return time.monotonic()

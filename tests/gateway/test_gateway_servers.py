@@ -1,5 +1,6 @@
 """The gateway among real servers: Redis, NATS, a paper venue, runners over gRPC."""
 
+import asyncio
 import json
 import signal
 import sqlite3
@@ -17,8 +18,9 @@ import nats
 import pytest
 
 from desk_driver import HASH, OPERATOR, buy, cancel, content
-from gateway_driver import RunnerClient, Stack, until
+from gateway_driver import RunnerClient, Stack, has_fills_stream, until
 from handover.messages import OrderEnd, OrderFill, OrderModified
+from own_time import ends_in
 from stratops_api.v1 import order_execution_pb2 as venue_pb
 from stratops_api.v1 import risk_gateway_pb2 as pb
 from stratops_api.v1 import types_pb2 as types
@@ -36,7 +38,7 @@ async def test_a_signal_becomes_an_order_a_fill_and_a_position(stack: Stack) -> 
     outcome = await runner.outcome(1)
     assert isinstance(outcome.what, OrderFill)
     assert outcome.what.price == 101
-    assert await stack.agrees()
+    await until(stack.agrees)
     (strategy,) = (await stack.desk()).strategies
     assert (strategy.positions["BTCUSDT"], strategy.fills) == ("1.00000", 1)
 
@@ -46,9 +48,10 @@ async def test_the_position_is_published_to_its_stream(stack: Stack) -> None:
     runner = await stack.armed()
     await runner.decide(buy("x", await stack.market.next()))
     await runner.outcome(1)
+    await until(lambda: published(stack))
     client = await nats.connect(stack.nats.url)
     subscription = await client.jetstream().subscribe("trading.positions")
-    message = await subscription.next_msg(timeout=5)
+    message = await subscription.next_msg(timeout=60)
     await client.close()
     assert json.loads(message.data)["side"] == "long"
     assert (message.headers or {})["Nats-Msg-Id"] == "s:1"
@@ -76,10 +79,14 @@ async def test_an_order_at_work_is_modified(stack: Stack) -> None:
     await runner.decide(
         buy("n", await stack.market.next(), action=Action.MODIFY, modifies="x", price=Decimal(200))
     )
+    await until(lambda: told_of(runner, "n"))  # before its fill, or after it
     await stack.market.next()
-    assert (await runner.outcome(2)).signal_id == "n"
     await until(stack.agrees)
     assert (await stack.desk()).fills == 1
+
+
+async def told_of(runner: RunnerClient, signal_id: str) -> bool:
+    return any(outcome.signal_id == signal_id for outcome in runner.outcomes)
 
 
 async def test_an_order_that_ended_quietly_at_the_venue_is_found(stack: Stack) -> None:
@@ -103,7 +110,7 @@ async def test_fills_are_counted_when_nats_is_back(stack: Stack) -> None:
     stack.nats.kill()
     await runner.decide(buy("x", await stack.market.next()))
     assert (await stack.desk()).fills == 0
-    stack.nats.start()
+    await asyncio.to_thread(stack.nats.start)  # its runner keeps saying that it lives
     await runner.outcome(1)
     await until(stack.agrees)
     await until(lambda: published(stack))
@@ -127,11 +134,6 @@ async def test_what_is_no_fill_is_survived_and_a_foreign_one_counted(stack: Stac
     await client.close()
 
 
-async def has_fills_stream(client: Any) -> bool:
-    streams = await client.jetstream().streams_info()
-    return any(each.config.name == "TRADING_FILLS" for each in streams)
-
-
 async def has_position(stack: Stack, quantity: str) -> bool:
     (strategy,) = (await stack.desk()).strategies
     return strategy.positions.get("BTCUSDT") == quantity
@@ -141,9 +143,10 @@ async def test_orders_of_a_venue_that_died_are_settled_when_it_is_back(stack: St
     await stack.deploy()
     runner = await stack.armed()
     cause = await stack.market.next()
-    stack.venue.kill()
+    stack.venue.process.send_signal(signal.SIGSTOP)
     (verdict,) = await runner.decide(buy("x", cause))
-    assert verdict.accepted  # nobody had noticed yet
+    assert verdict.accepted  # nobody has noticed yet
+    stack.venue.kill()
     await until(lambda: is_refused(stack, runner))
     await stack.venue.start_again()
     (end,) = await until(lambda: ends_of(runner, "x"))
@@ -282,15 +285,13 @@ async def test_it_ends_within_a_second_of_sigterm_with_everything_away(stack: St
     stack.nats.kill()
     stack.redis.kill()
     stack.venue.kill()
-    began = time.monotonic()
-    assert stack.gateway.kill(signal.SIGTERM) == 0
-    assert time.monotonic() - began < 2
+    assert await ends_in(stack.gateway.process) < 1
+    assert stack.gateway.process.returncode == 0
 
 
 async def test_it_ends_within_a_second_of_sigterm(stack: Stack) -> None:
-    began = time.monotonic()
-    assert stack.gateway.kill(signal.SIGTERM) == 0
-    assert time.monotonic() - began < 2  # a second, on a machine of its own
+    assert await ends_in(stack.gateway.process) < 1
+    assert stack.gateway.process.returncode == 0
 
 
 async def test_it_ends_within_a_second_with_runners_at_work(stack: Stack) -> None:
@@ -299,9 +300,8 @@ async def test_it_ends_within_a_second_with_runners_at_work(stack: Stack) -> Non
     cause = await stack.market.next()
     for n in range(20):
         await runner.batch(buy(f"x{n}", cause + n), buy(f"y{n}", cause + n))
-    began = time.monotonic()
-    assert stack.gateway.kill(signal.SIGTERM) == 0
-    assert time.monotonic() - began < 2
+    assert await ends_in(stack.gateway.process) < 1
+    assert stack.gateway.process.returncode == 0
     connection = sqlite3.connect(stack.journal)
     assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
@@ -320,7 +320,7 @@ def test_it_can_be_ended_from_its_first_moment_on(
     )
     with started:
         time.sleep(after_s)
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while started.poll() is None and time.monotonic() < deadline:
             started.terminate()
             time.sleep(0.001)  # also while the interpreter ends
@@ -376,7 +376,7 @@ async def with_pages(stack: Stack, port: Any) -> int:
 
 
 def read(port: int, page: str) -> bytes:
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/{page}", timeout=5) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/{page}", timeout=60) as answer:
         found: bytes = answer.read()
         return found
 
@@ -405,6 +405,9 @@ async def test_a_feed_that_says_nothing_grows_old_though_redis_lives(stack: Stac
     async def is_old() -> bool:
         return await age_ns() > 3e9
 
+    async def is_young() -> bool:
+        await stack.market.next()
+        return await age_ns() < 2e9
+
     await until(is_old)
-    await stack.market.next()
-    assert await age_ns() < 2e9
+    await until(is_young)

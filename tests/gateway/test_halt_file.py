@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from desk_driver import DeskDriver, buy
-from gateway_driver import Stack
+from gateway_driver import Stack, until
 from risk_gateway.halt_file import HaltFile
 
 
@@ -117,4 +117,8 @@ async def test_a_file_stops_the_next_order_of_a_desk_at_work(stack: Stack) -> No
     stack.gateway.kill()
     file.unlink()
     await stack.gateway.start_again()
-    assert dict((await stack.desk()).halt_sources) == {}
+
+    async def is_lifted() -> bool:
+        return dict((await stack.desk()).halt_sources) == {}
+
+    await until(is_lifted)

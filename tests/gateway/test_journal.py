@@ -98,7 +98,7 @@ async def test_keys_that_were_journalled_are_known(journal: Journal, archive: Ar
 async def test_a_key_cannot_be_journalled_twice(journal: Journal) -> None:
     journal.append([note("", key="a"), note("", key="a")])
     with pytest.raises(JournalUnusable, match="UNIQUE"):
-        await asyncio.wait_for(journal.failed, 5)
+        await asyncio.wait_for(journal.failed, 60)
 
 
 async def test_outcomes_are_read_by_their_number(journal: Journal, archive: Archive) -> None:
@@ -196,7 +196,7 @@ def test_what_was_told_before_a_kill_is_there_after_it(tmp_path: Path) -> None:
 async def test_a_record_that_cannot_be_written_ends_the_journal(journal: Journal) -> None:
     journal.append([replace(note("late"), at_ns=2**63)])
     with pytest.raises(JournalUnusable, match="too large"):
-        await asyncio.wait_for(journal.failed, 2)
+        await asyncio.wait_for(journal.failed, 60)
 
 
 async def test_what_cannot_be_told_ends_the_journal(journal: Journal) -> None:
@@ -206,5 +206,5 @@ async def test_what_cannot_be_told_ends_the_journal(journal: Journal) -> None:
     asyncio.get_running_loop().set_exception_handler(lambda _, said: heard.append(said))
     journal.append([note("a")], lambda: strategies["nobody"])
     with pytest.raises(JournalUnusable, match=r"record was written, and not followed: .*nobody"):
-        await asyncio.wait_for(journal.failed, 2)
+        await asyncio.wait_for(journal.failed, 60)
     assert isinstance(heard[0]["exception"], KeyError)

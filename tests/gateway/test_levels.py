@@ -6,7 +6,7 @@ from typing import Any, get_args
 
 import pytest
 
-from desk_driver import DeskDriver, Runner, buy, cancel, content, fill
+from desk_driver import AMPLE, DeskDriver, Runner, buy, cancel, content, fill
 from platform_spec.policy import Bypass
 from risk_gateway.desk import NotAllowed, scope_from
 from risk_gateway.explanation import explained
@@ -190,6 +190,16 @@ async def test_a_bypassed_check_lets_pass_and_is_counted_and_shown(bound_desk: D
     assert (await said(one, "y")).startswith("max_order_value: order worth")
 
 
+async def test_a_bypass_of_what_nobody_limits_would_have_refused_nothing(
+    bound_desk: DeskDriver,
+) -> None:
+    names = [name for name in BYPASSABLE if name not in AMPLE]
+    one, _ = await crew(bound_desk, naming_main(), main={"bypass": [*names, "max_order_value"]})
+    assert await said(one, "x") == "accepted"
+    checks = bound_desk.state.counts.checks
+    assert [why for why, what in checks if what == "bypassed"] == ["max_order_value"]
+
+
 async def test_what_is_bypassed_for_a_strategy_still_bounds_the_desk(
     bound_desk: DeskDriver,
 ) -> None:
@@ -348,6 +358,25 @@ def test_what_may_bound_everybody_and_cannot_be_read_lets_nobody_open(
     assert policy.unreadable.startswith(why)
     assert policy.stands[DESK].standing is Standing.REDUCING
     assert parse_policy({**entry, "halted": True}).stands[DESK].standing is Standing.HALTED
+
+
+@pytest.mark.parametrize("slip", [{"sizing": "all of it"}, {"limits": {"max_fun": 1}}], ids=str)
+@pytest.mark.parametrize(
+    ("entry", "scope"),
+    [
+        ({"desk": {"standing": "halted"}}, DESK),
+        ({"accounts": {"main": {"standing": "halted"}}}, MAIN),
+        ({"symbols": {"BTCUSDT": {"standing": "halted"}}}, OF_BTC),
+        ({"symbols": {"BTCUSDT": {"standing": "halted"}, "ETHUSDT": {"standing": 3}}}, OF_BTC),
+    ],
+    ids=str,
+)
+def test_a_slip_elsewhere_lifts_no_halt(
+    entry: dict[str, Any], scope: Scope, slip: dict[str, Any]
+) -> None:
+    stands = parse_policy(entry | slip).stands
+    assert stands[scope].standing is Standing.HALTED
+    assert stands[DESK].standing is not Standing.ACTIVE
 
 
 def test_a_policy_that_says_nothing_of_several_bounds_none() -> None:

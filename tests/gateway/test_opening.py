@@ -48,13 +48,13 @@ async def test_an_order_that_nobody_knows_is_named_and_halts_where_it_shall(
 
     await policy_stack.deploy()
     await policy_stack.market.next()
-    agreed = await until(compared, 30)
+    agreed = await until(compared)
     assert (agreed.start.equal, agreed.halted) == (True, "")
     await policy_stack.venue_stub().SubmitOrder(FOREIGN)
 
     policy_stack.gateway.kill()
     await policy_stack.gateway.start_again()
-    differs = await until(compared, 40)
+    differs = await until(compared)
     assert list(differs.start.differences) == [NAMED]
     halted = {"reconcile": f"1 differences, the first: {NAMED}"} if halts else {}
     assert dict(differs.halt_sources) == halted
@@ -63,5 +63,5 @@ async def test_an_order_that_nobody_knows_is_named_and_halts_where_it_shall(
     await policy_stack.venue_stub().CancelOrder(by_hand)
     policy_stack.gateway.kill()
     await policy_stack.gateway.start_again()
-    agreed = await until(compared, 30)
+    agreed = await until(compared)
     assert (agreed.start.equal, agreed.halted) == (True, "")

@@ -15,12 +15,12 @@ from risk_gateway.home import JournalLocked, JournalUnusable, Postgres
 from risk_gateway.journal import Journal, OrderRow, Record, Seal
 from risk_gateway.proof import chained
 
-pytestmark = [pytest.mark.servers, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.servers, pytest.mark.timeout(240)]
 
 
 @pytest.fixture
 def home(postgres_server: PostgresServer) -> Postgres:
-    return replace(postgres_server.database(), patience_s=1.0)
+    return replace(postgres_server.database(), patience_s=4.0)
 
 
 def journal_at(home: Postgres | Path) -> Journal:
@@ -106,7 +106,7 @@ async def test_what_was_called_back_outlives_a_crash_of_the_database(
 
 async def test_one_leads_and_another_waits(home: Postgres) -> None:
     first = journal_at(home)
-    with pytest.raises(JournalLocked, match=r"leads, heard from 0\.\d s ago"):
+    with pytest.raises(JournalLocked, match=r"leads, heard from [0-3]\.\d s ago"):
         journal_at(home)
     await asyncio.sleep(2 * home.patience_s)  # it says that it is there, with nothing to write
     with pytest.raises(JournalLocked):

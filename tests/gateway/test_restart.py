@@ -15,6 +15,8 @@ from stratops_api.v1 import order_execution_pb2 as pb
 from stratops_api.v1 import types_pb2 as types
 from trading.account_memory import BucketMemory, memory_of
 
+TEN_LOST = {"limits": {"max_daily_loss": "10"}}
+
 
 def fingerprint(desk: DeskDriver) -> dict[str, Any]:
     """All that was told, and all that will be decided by."""
@@ -118,6 +120,48 @@ async def test_a_peak_that_a_tools_signal_met_is_known_after_a_restart(desk: Des
     peak = desk.strategy.account.watermarks.peak
     assert peak > Decimal(1_000_000)  # its capital
     assert desk.again().strategy.account.watermarks.peak == peak
+
+
+@pytest.mark.parametrize(
+    ("entry", "scope", "before"),
+    [
+        ({"desk": TEN_LOST}, "desk", 1_000_000),
+        ({"accounts": {"default": TEN_LOST}}, "account default", 1_000_000),
+        ({"symbols": {"BTCUSDT": TEN_LOST}}, "symbol BTCUSDT", 0),
+    ],
+    ids=["desk", "account", "symbol"],
+)
+async def test_so_is_the_peak_of_several(
+    bound_desk: DeskDriver, entry: dict[str, Any], scope: str, before: int
+) -> None:
+    bound_desk.desk.bounds.list_policies({"p": entry})
+    runner = await bound_desk.armed()
+    await runner.decide(buy("x"))
+    await bound_desk.filled(fill("x"))
+    bound_desk.feed_next(bid=500)
+    desk, strategy = bound_desk.desk, bound_desk.strategy
+    assert desk.submit(strategy, runner.epoch, buy("y", cause=2), print) is None
+    await bound_desk.settled()
+    marks = bound_desk.state.pools.all_watermarks[scope]
+    assert marks.peak > before
+    assert bound_desk.again().state.pools.all_watermarks[scope] == marks
+
+
+async def test_what_losses_are_measured_from_is_that_of_the_last_signal_judged(
+    desk: DeskDriver,
+) -> None:
+    """A tool's may be judged before a batch that came earlier, and is written after it."""
+    runner = await desk.armed()
+    await runner.decide(buy("x"))
+    await desk.filled(fill("x"))
+    desk.feed_next(bid=500)
+    desk.feed_next(bid=900)
+    runner.batch(buy("y", cause=3, priority=1))
+    assert desk.desk.submit(desk.strategy, runner.epoch, buy("z", cause=2), print) is None
+    await desk.settled()
+    marks = desk.strategy.account.watermarks
+    assert marks.peak > Decimal(1_000_700)
+    assert desk.again().strategy.account.watermarks == marks
 
 
 async def test_a_cancel_that_was_accepted_is_still_to_be_sent_after_a_restart(

@@ -53,7 +53,7 @@ async def test_an_order_that_the_venue_will_not_settle_keeps_no_other_waiting(
     for leaving in desk.left:
         desk.desk.execution.unanswered(leaving, "DEADLINE_EXCEEDED")
     settling = asyncio.create_task(Settler(desk.state, venue, desk.desk.execution).run())
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while "known-0" in desk.strategy.account.orders:
             await asyncio.sleep(0.02)
     settling.cancel()

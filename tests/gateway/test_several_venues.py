@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator, Callable
 from decimal import Decimal
 from pathlib import Path
@@ -15,6 +14,7 @@ import pytest
 
 from desk_driver import buy, cancel
 from gateway_driver import until
+from own_time import Watch
 from pages_reader import metric
 from stratops_api.v1 import types_pb2 as types
 from trading.signals import OrderType
@@ -48,17 +48,17 @@ async def test_a_venue_that_hangs_holds_up_no_other(two: TwoVenues) -> None:
     await until(lambda: held(two, {BTC: "1", ETH: "1"}))
     assert set(await two.orders_at(two.venue)) == {"x-0"}
     assert set(await two.orders_at(two.b)) == {"y-0"}
-    assert await two.agrees()
+    await until(two.agrees)
 
     two.venue.process.send_signal(signal.SIGSTOP)
     two.market.subscribers = 2  # Redis keeps what a stopped one does not read
     for nth in range(2, 12):
-        sent = time.monotonic()
         hangs, goes_on = buy(f"x{nth}", await two.market.next()), eth_order(f"y{nth}", eth)
-        verdicts = await runner.decide(hangs, goes_on)
-        assert verdicts[1].accepted
-        await until(lambda nth=nth: held(two, {BTC: "1", ETH: str(nth)}))  # type: ignore[misc]  # bound at once
-        assert time.monotonic() - sent < 2
+        with Watch() as watch:
+            verdicts = await runner.decide(hangs, goes_on)
+            assert verdicts[1].accepted
+            await until(lambda nth=nth: held(two, {BTC: "1", ETH: str(nth)}))  # type: ignore[misc]  # bound at once
+            assert watch.seconds < 2  # a call that hangs is given up after 5
 
     found = (await two.desk(reconcile=True)).reconciliation.differences
     assert len(found) == 1
@@ -71,7 +71,7 @@ async def test_a_venue_that_hangs_holds_up_no_other(two: TwoVenues) -> None:
         assert taken.accepted
         return bool(refused.message == "venue a does not answer")
 
-    await until(is_refused, 30)
+    await until(is_refused)
     two.venue.process.send_signal(signal.SIGCONT)
     await until(two.agrees, 60)
 

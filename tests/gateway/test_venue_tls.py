@@ -23,7 +23,7 @@ from stratops_api.v1.order_execution_pb2_grpc import (
 )
 
 NOW = datetime.now(UTC)
-PATIENCE = Patience(deadline_s=2, retries=3, backoff_s=0.05)
+PATIENCE = Patience(deadline_s=20, retries=3, backoff_s=0.05)
 
 
 class Side:
@@ -165,7 +165,7 @@ async def _load(venue: Venue, answers: list[pb.OrderResponse]) -> None:
 
 
 async def _until(holds: Any) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(120):
         while not holds():
             await asyncio.sleep(0.02)
 

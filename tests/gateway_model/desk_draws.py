@@ -6,6 +6,7 @@ from decimal import Decimal
 from random import Random
 from typing import Any
 
+import desk_bounds
 import desk_modifications
 from desk_world import DeskWorld, Seat
 from trading.signals import Action, Cause, Direction, OrderType, Side, Signal, TimeInForce
@@ -34,7 +35,7 @@ class Scene:
 
     @property
     def closes(self) -> bool:
-        return bool(self.features & {"lowering", "pools"})
+        return bool(self.features & {"lowering", "pools", "totals"})
 
     def seats(self) -> list[Seat]:
         return [each for each in self.world.seats.values() if each.runner is not None]
@@ -49,8 +50,11 @@ def content(r: Random, scene: Scene, policy: str = "") -> dict[str, Any]:
         "limits": limits(r),
         "policy": policy or ("main" if scene.features else ""),
     }
-    if scene.acts:
+    if scene.features & {"actions", "lowering", "pools"}:
         made["limits"] |= {n: r.choice(_TIGHT[n]) for n in _BREACHED if r.random() < 0.3}
+    if "bypass" in scene.features:
+        made["limits"] |= limits(r, 0.3)
+        made["mode"] = "live" if r.random() < 0.15 else made["mode"]
     if "samples" in scene.features:
         made["limits"] |= {n: r.choice(v) for n, v in _BY_SAMPLES.items() if r.random() < 0.4}
     return made
@@ -111,7 +115,8 @@ def said_of(r: Random, scene: Scene) -> dict[str, Any]:
     for feature, name, make in _BESIDES:
         if feature in scene.features and r.random() < 0.85:
             made = make(r)
-            said[name] = {**said[name], **made} if name == "desk" and name in said else made
+            together = name in ("desk", "accounts", "symbols") and name in said
+            said[name] = desk_bounds.joined(said[name], made) if together else made
     return said
 
 
@@ -226,6 +231,17 @@ _BESIDES: Sequence[tuple[str, str, Callable[[Random], Any]]] = (
     ("lowering", "limits", exceeded),
     ("pools", "desk", together),
     ("pools", "accounts", accounts),
+    ("totals", "desk", desk_bounds.totals),
+    ("totals", "accounts", desk_bounds.accounts),
+    ("totals", "day", desk_bounds.day),
+    ("symbols", "symbols", desk_bounds.symbols),
+    ("samples", "desk", desk_bounds.at_risk),
+    ("samples", "accounts", desk_bounds.accounts_at_risk),
+    ("bypass", "bypass", desk_bounds.bypass),
+    ("bypass", "allowLive", desk_bounds.allow_live),
+    ("standings", "desk", desk_bounds.desk_stands),
+    ("standings", "accounts", desk_bounds.accounts_stand),
+    ("standings", "symbols", desk_bounds.symbols_stand),
 )
 FEATURES = (
     *dict.fromkeys(feature for feature, _, _ in _BESIDES),

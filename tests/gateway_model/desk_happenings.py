@@ -218,10 +218,14 @@ async def submit(r: Random, scene: Scene) -> None:
     wanted = "" if seat.runner else Reason.NOT_GRANTED
     if seat.runner and r.random() < 0.2:
         epoch, wanted = epoch + r.choice([-1, 1]), Reason.FENCED
+    if seat.runner and r.random() < 0.2:  # judged together, by priority
+        scene.world.decide(seat, some_signals(r, scene, seat, cause))
     refused = scene.world.submit(seat, signal, epoch) or ""
     scene.world.same("a tool's signal at the fence", wanted, refused)
     seat.fenced += refused == Reason.FENCED
     scene.world.drain()
+    if r.random() < 0.15:  # nobody says anything before the gateway is killed
+        await restart(r, scene)
 
 
 async def fenced(r: Random, scene: Scene) -> None:

@@ -13,12 +13,17 @@ from typing import Any, NamedTuple
 
 import model_adoption
 import model_breaches
+import model_bypass
 import model_flattening
 import model_lowering
+import model_marks
 import model_modifications
 import model_pools
+import model_rates
+import model_standings
 import model_venues
 import model_votes
+from model_days import calendar_of
 from model_sizing import meant
 from model_verdict import FRESH_NS, Asked, Price, PriceOf, is_cancel, malformed, verdict
 from trading.instruments import Instrument
@@ -51,6 +56,7 @@ DEFAULTS: Mapping[str, Decimal] = {
     "max_value_at_risk": ENDLESS,
     "max_correlation": ENDLESS,
 }
+MODES = ("observation", "simulation", "live")  # from the least that it may do
 SYMBOL_LIMITS = ("allowed_symbols", "blocked_symbols")
 
 
@@ -151,6 +157,7 @@ class DeskModel:
         if self.asks_for_policies:
             specs = self.policies().items()
             sources |= {f"policy/{name}" for name, spec in specs if spec.get("halted")}
+            sources |= {f"policy/{name}" for name in model_standings.halting(self)}
         for (scope, limit), breach in model_breaches.in_force(self).items():
             if scope == DESK and breach["standing"] == "halted":
                 sources.add(f"breach/{limit}")
@@ -167,11 +174,11 @@ class DeskModel:
                     found[fact["name"]] = fact["spec"]
         return found
 
-    def is_paused(self, strategy: str) -> bool:
-        return "reducing" in model_breaches.standings(self, strategy)
+    def is_paused(self, strategy: str, symbol: str) -> bool:
+        return "reducing" in model_standings.of(self, strategy, symbol)
 
-    def halted_for(self, strategy: str) -> bool:
-        return self.halted or "halted" in model_breaches.standings(self, strategy)
+    def halted_for(self, strategy: str, symbol: str) -> bool:
+        return self.halted or "halted" in model_standings.of(self, strategy, symbol)
 
     def readable_policies(self) -> list[dict[str, Any]]:
         return list(self.in_force(self.policies()).values())
@@ -186,13 +193,18 @@ class DeskModel:
             return {}
         return {name: spec for name, spec in policies.items() if _readable(spec)}
 
+    def acted_upon(self, policies: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+        """Of these, whose limits and actions can be read, whatever else cannot."""
+        if not self.asks_for_policies:
+            return {}
+        return {name: spec for name, spec in policies.items() if _has_limits(spec)}
+
     @property
     def reducing(self) -> bool:
         """What bounds everybody and cannot be read: nobody knows how far."""
         unreadable = [each for each in self.policies().values() if not _readable(each)]
         bounding = any(
-            (each.get("desk") or each.get("accounts")) and not each.get("halted")
-            for each in unreadable
+            any(model_pools.of_several(each)) and not each.get("halted") for each in unreadable
         )
         return self.asks_for_policies and (bounding or model_pools.days_differ(self))
 
@@ -223,19 +235,24 @@ class DeskModel:
         policies = self.policies() if self.asks_for_policies else {}
         bounds = [policies.get(each.get("policy", ""), {}) for each in contents]
         # What cannot be read bounds by the defaults; nothing can be opened by it anyhow.
-        bounds = [each if _readable(each) else {"limits": DEFAULTS} for each in bounds]
+        bounds = [each if _has_limits(each) else {"limits": DEFAULTS} for each in bounds]
         written = [each["limits"] for each in contents]
         written += [each["limits"] for each in bounds if each.get("limits")]
         first = contents[0]
-        mode = "simulation"
-        if any(each["mode"] == "observation" for each in contents):
-            mode = "observation"
+        mode = min((each["mode"] for each in contents), key=MODES.index)
         named = {each.get("policy", ""): None for each in contents}
         readable = {name: policies[name] for name in named if _readable(policies.get(name))}
         return {
             "capital": Decimal(first["capital"]["amount"]),
-            "actions": model_breaches.sternest([e.get("actions", {}) for e in readable.values()]),
-            "calendar": model_breaches.calendar_of(policies.get(first.get("policy", ""), {})),
+            "actions": model_breaches.sternest(
+                [
+                    policies[each].get("actions", {})
+                    for each in named
+                    if _has_limits(policies.get(each))
+                ]
+            ),
+            "calendar": calendar_of(policies.get(first.get("policy", ""), {})),
+            "bypass": model_bypass.named((e, readable.get(e.get("policy", ""))) for e in contents),
             "sizings": [each["sizing"] for each in readable.values() if "sizing" in each],
             "aggregations": {
                 (name, mode): {"windowSeconds": 5, "threshold": "0.3", **each["aggregation"]}
@@ -259,6 +276,8 @@ class DeskModel:
             return True
         name = content.get("policy", "")
         found = self.policies().get(name)
+        if content["mode"] == "live":
+            return not model_bypass.may_be_live(found if _readable(found) else None)
         return bool(name) and (found is None or not _readable(found))
 
     # ---- the books
@@ -320,43 +339,12 @@ class DeskModel:
 
     def day(self, strategy: str) -> Day:
         """A day begins with the equity that was known last; capital is neither gain nor loss."""
-        began_ns, capital, start, peak, last = 0, None, ZERO, ZERO, ZERO
-        calendar = model_breaches.UTC_DAYS
-        for fact in self.facts:
-            if fact["is"] == "terms" and fact["strategy"] == strategy:
-                now, calendar = fact["terms"]["capital"], fact["terms"]["calendar"]
-                paid_in = now - (ZERO if capital is None else capital)
-                capital, start, peak, last = now, start + paid_in, peak + paid_in, last + paid_in
-            elif fact["is"] == "valued" and fact["strategy"] == strategy:
-                date_of = model_breaches.date_of
-                if date_of(fact["at_ns"], calendar) > date_of(began_ns, calendar):
-                    began_ns, start = fact["at_ns"], last
-                last = fact["equity"]
-                peak = max(peak, last)
-        return Day(start, peak)
+        marks = model_marks.of_strategy(self.facts, strategy)
+        return Day(marks.start, marks.peak)
 
     def orders_left(self, strategy: str, limit: str, now_ns: int) -> Decimal:
         """A bucket of `limit`, refilled by `limit` a period; closing orders take nothing."""
-        period = SECOND_NS if limit.endswith("second") else 60 * SECOND_NS
-        most = level = ZERO
-        at_ns: int | None = None
-
-        def filled(now: int) -> Decimal:
-            gone = max(0, now - at_ns) if at_ns is not None else 0
-            return min(most * period, level + gone * most)
-
-        for fact in self.facts:
-            if fact.get("strategy") != strategy:
-                continue
-            if fact["is"] == "terms":
-                new = fact["terms"]["limits"][limit]
-                level, most = level + (new - most) * period, new
-            elif fact["is"] == "begins_anew":
-                level, at_ns = most * period, None
-            elif fact["is"] in ("ordered", "asked") and not fact["closing"]:
-                level = filled(fact["at_ns"]) - period
-                at_ns = fact["at_ns"] if at_ns is None else max(at_ns, fact["at_ns"])
-        return max(ZERO, filled(now_ns)) // period
+        return model_rates.of_strategy(self, strategy, limit, now_ns)
 
     # ---- orders
 
@@ -576,8 +564,8 @@ class DeskModel:
         refusal = ""
         if signal.direction is not None:
             signal, refusal = meant(self, strategy, signal, price_of, stood)
-        asked = Asked(self, strategy, signal, now_ns, price_of, own=own)
-        halted = self.halted_for(strategy)
+        asked = Asked(self, strategy, signal, now_ns, price_of, own=own, by=submission.key)
+        halted = self.halted_for(strategy, signal.symbol)
         answers = model_venues.answers(self, strategy, signal.symbol)
         if not (answers or halted or asked.observed):
             self._decide(waiting, "venue_unavailable")
@@ -588,14 +576,12 @@ class DeskModel:
             )
         if not malformed(asked):
             model_votes.vote(asked, submission.key)
-        reason = verdict(asked)
+        reason = verdict(asked) or model_venues.refusal(asked)
+        model_bypass.note(asked, reason)
         if reason == "invalid_quantity" and signal.direction is not None and not signal.quantity:
             reason = refusal or (None if signal.direction is Direction.NONE else reason)
         elif reason is None and not asked.observed:
-            if model_venues.takes(self, strategy, signal.symbol, closes=asked.closing):
-                self._order(submission, asked)
-            else:
-                reason = "no_venue"
+            self._order(submission, asked)
         self._decide(waiting, reason)
 
     def _order(self, submission: Submission, asked: Asked) -> None:
@@ -669,7 +655,7 @@ class DeskModel:
         order = self.orders(strategy)[order_id]
         if not is_open(order):
             return False
-        if self.halted_for(strategy):
+        if self.halted_for(strategy, order["symbol"]):
             self.ends(strategy, order_id, "expired", "halted")
             return False
         if order["state"] not in ("pending", "submitted"):
@@ -788,6 +774,10 @@ def _signed(fill: Fact) -> Decimal:
 
 
 def _readable(policy: Mapping[str, Any] | None) -> bool:
+    return _has_limits(policy) and model_bypass.is_known((policy or {}).get("bypass", ()))
+
+
+def _has_limits(policy: Mapping[str, Any] | None) -> bool:
     return policy is not None and set(policy.get("limits") or {}) <= {*DEFAULTS, *SYMBOL_LIMITS}
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from random import Random
 
 from desk_adoption import adopting_start, by_hand
+from desk_bounds import people_stand
 from desk_draws import FEATURES, Scene, content, policies, policy
 from desk_happenings import (
     answer,
@@ -65,6 +66,7 @@ from desk_venues import reroute, some_routes
 from desk_world import DeskWorld, proven
 from model_venues import EVERYTHING
 from trading.reasons import Reason
+from world_pools import CLAIMED
 
 Step = tuple[str, int]
 Story = Sequence[Step]
@@ -118,6 +120,7 @@ HAPPENINGS: Mapping[str, tuple[Happening, float]] = {
     "adopting_start": (adopting_start, 4),
     "reroute": (reroute, 1.5),
     "deploy_again": (deploy_again, 1),
+    "people_stand": (people_stand, 3),
 }
 NAMES = list(HAPPENINGS)
 SHARE = 0.15  # of the stories have any one of what most leave out
@@ -157,6 +160,7 @@ DETAILS = (
     "grant: switched", "halt: file", "halt: operator", "message: lost", "policy: changed",
     "policy: removed", "restart: with signals waiting", "signal: again", "signal: cancel",
     "signal: closing", "signal: order", "signal: twice in a batch", "signal: wrong",
+    "standing: account", "standing: strategy", "standing: symbol",
     "trade: in part", "trade: more than ordered",
 )  # fmt: skip
 # Reasons that this desk never gives: no such caller gets this far, nothing here pauses or warms up,
@@ -199,7 +203,7 @@ async def begin(folder: Path, seed: int) -> Scene:
         scene.count(f"story: {each}")
     if r.random() < 0.9:
         world.list_policies(policies(besides, scene, {"main": {}, "other": policy(r)}))
-    if features & {"pools", "venues"}:
+    if features & {"pools", "totals", "samples", "standings", "venues"}:
         world.accounts["s2"] = "other"
     for n in range(r.choice([2, 2, 3])):
         name = f"s{n + 1}"
@@ -252,7 +256,8 @@ class Result:
 def never_happened(result: Result, *, rare: bool = True) -> set[str]:
     """What the generator claims, and did not do."""
     met = {*result.happened, *result.reasons}
-    return {*NAMES, *DETAILS, *REASONS} - met - (set() if rare else _RARE)
+    claimed = {*NAMES, *DETAILS, *REASONS, *CLAIMED}
+    return claimed - met - (set() if rare else _RARE | CLAIMED)
 
 
 async def tell(story: Story, seed: int, result: Result | None = None) -> None:

@@ -20,6 +20,7 @@ import desk_venues
 import model_breaches
 import model_flattening
 import model_modifications
+import world_pools
 from desk_driver import HASH, TOKEN, DeskDriver, Runner
 from desk_model import DeskModel, Fact, outstanding
 from handover.messages import (
@@ -267,6 +268,7 @@ class DeskWorld:
         self.halt_file = HaltFile(self.folder, self.driver.state, self.driver.desk.bounds)
         self.halt_file.look()
         state, away = self.driver.state, self.model.away
+        self.driver.desk.allow_live = True
         self.settlers = {
             name: Settler(state, OneVenue(self.venue, name, away), self.driver.desk.execution)  # type: ignore[arg-type]  # its calls
             for name in state.policies.routes.venues
@@ -399,6 +401,7 @@ class DeskWorld:
             old.leave()
         self.armed(seat, runner.revision)
         runner.decide()  # shows that it began
+        self.model.decides_in(seat.name, self.session, "")
         await self.quiet()
 
     def armed(self, seat: Seat, revision: str) -> None:
@@ -748,6 +751,7 @@ class DeskWorld:
         found = [(each.at_ns, each.interval_s, dict(each.mids)) for each in kept]
         self.same("samples", [tuple(each) for each in samples(self.model)], found)
         self.same("breaches", self._breaches_modelled(), self._breaches_seen())
+        world_pools.compare(self, news)
         for seat in self.seats.values():
             self._compare_outcomes(seat)
             self.same(seat.name, self._modelled(seat.name), self._seen(self.strategy(seat)))

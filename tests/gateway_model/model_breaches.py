@@ -3,36 +3,21 @@ policy acts upon. What `reduce` and `stop` then close is in `model_lowering`.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfo
 
+import model_excess
 import model_pools
+from model_days import date_of
 from model_verdict import FRESH_NS, Price, PriceOf
 from trading.scopes import Level, Scope
 
 if TYPE_CHECKING:
     from desk_model import DeskModel, Fact
 
-SECOND_NS = 10**9
 STERNNESS = ("alert", "pause", "reduce", "stop")
-Calendar = tuple[str, int]  # time zone, and the hour at which a day begins
-UTC_DAYS: Calendar = ("UTC", 0)
 # By limit: what is done, whether until the next day, and the share that is closed.
 Actions = Mapping[str, tuple[str, bool, Decimal]]
-
-
-def date_of(at_ns: int, calendar: Calendar) -> Any:
-    """The trading day of a moment."""
-    zone, hour = calendar
-    local = datetime.fromtimestamp(at_ns // SECOND_NS, UTC).astimezone(ZoneInfo(zone))
-    return (local.replace(tzinfo=None) - timedelta(hours=hour)).date()
-
-
-def calendar_of(policy: Mapping[str, Any]) -> Calendar:
-    said = policy.get("day", {})
-    return said.get("timeZone", "UTC"), said.get("hour", 0)
 
 
 def sternest(said: Sequence[Mapping[str, Any]]) -> dict[str, tuple[str, bool, Decimal]]:
@@ -89,10 +74,7 @@ def look(model: "DeskModel") -> list["Fact"]:
         return []
     now_ns, price_of = now
     subjects = list(_subjects(model))
-    for name in sorted({each for scope, _ in subjects for each in covered(model, scope)}):
-        equity = model.equity(name, lambda symbol: fresh_mid(price_of, symbol))
-        if equity is not None:
-            model.note("valued", strategy=name, at_ns=now_ns, equity=equity, by="look")
+    _value(model, [scope for scope, _ in subjects], now_ns, price_of)
     _begin_the_day(model, now_ns)
     found = []
     for scope, actions in subjects:
@@ -110,6 +92,16 @@ def look(model: "DeskModel") -> list["Fact"]:
                 for name in covered(model, scope):
                     model.lowering[name].begin_anew()
     return found
+
+
+def _value(model: "DeskModel", scopes: Sequence[Scope], now_ns: int, price_of: PriceOf) -> None:
+    for name in sorted({each for scope in scopes for each in covered(model, scope)}):
+        equity = model.equity(name, lambda symbol: fresh_mid(price_of, symbol))
+        if equity is not None:
+            model.note("valued", strategy=name, at_ns=now_ns, equity=equity, by="look")
+    for scope in scopes:
+        if scope.level is not Level.STRATEGY:
+            model_excess.look(model, scope, now_ns, lambda symbol: fresh_mid(price_of, symbol))
 
 
 def _kept(
@@ -138,7 +130,7 @@ def _subjects(model: "DeskModel") -> Iterator[tuple[Scope, Actions]]:
 def _beyond(model: "DeskModel", scope: Scope, limit: str, price_of: PriceOf) -> set[str]:
     if scope.level is Level.STRATEGY:
         return _LIMITS[limit](model, scope.name, price_of)
-    return model_pools.beyond(model, scope, limit, lambda symbol: fresh_mid(price_of, symbol))
+    return model_excess.beyond(model, scope, limit, lambda symbol: fresh_mid(price_of, symbol))
 
 
 def _held(model: "DeskModel", name: str) -> set[str]:
@@ -150,7 +142,9 @@ def _begin_the_day(model: "DeskModel", now_ns: int) -> None:
     for (scope, limit), breach in in_force(model).items():
         if not breach["until"]:
             continue
-        calendar = model.terms(scope.name)["calendar"]
+        calendar = model_pools.calendar(model, model.policies())
+        if scope.level is Level.STRATEGY:
+            calendar = model.terms(scope.name)["calendar"]
         began = date_of(now_ns, calendar) > date_of(breach["at_ns"], calendar)
         finished = breach["action"] != "stop" or breach["standing"] == "halted"
         if began and finished:

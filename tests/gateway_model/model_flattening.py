@@ -76,7 +76,7 @@ def _close(
     held: Decimal,
     now: float,
 ) -> None:
-    if is_too_little(model, symbol, held) or model.halted_for(name):
+    if is_too_little(model, symbol, held) or model.halted_for(name, symbol):
         return
     if not model_venues.may_close(model, name, symbol) or now < mine.next_at.get(symbol, now):
         return

@@ -102,7 +102,7 @@ def _cancel(
 
 
 def _close(model: "DeskModel", name: str, symbol: str, quantity: Decimal, now: float) -> None:
-    if is_too_little(model, symbol, quantity) or model.halted_for(name):
+    if is_too_little(model, symbol, quantity) or model.halted_for(name, symbol):
         return
     mine = model.lowering[name]
     if not model_venues.may_close(model, name, symbol) or now < mine.next_at.get(symbol, now):

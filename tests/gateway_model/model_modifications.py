@@ -8,8 +8,9 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import model_breaches  # noqa: F401  # before model_verdict: they import each other
+import model_bypass
 import model_venues
-from model_verdict import ALWAYS, CLOSING, TOGETHER, Asked, Check, malformed, opening
+from model_verdict import ALWAYS, CLOSING, TOGETHER, Asked, malformed, opening
 from model_votes import vote
 from trading.signals import Action, Signal
 
@@ -35,40 +36,55 @@ def is_modify(signal: Signal) -> bool:
 
 def judge(model: "DeskModel", submission: "Submission", signal: Signal) -> str | None:
     """The reason against it; without one it is under way from now on."""
-    strategy = submission.strategy
+    strategy, key = submission.strategy, submission.key
     observes = model.terms(strategy)["mode"] == "observation"
     answers = model_venues.answers(model, strategy, signal.symbol)
-    if not (answers or model.halted_for(strategy) or observes):
+    if not (answers or model.halted_for(strategy, signal.symbol) or observes):
         return "venue_unavailable"
     order = model.orders(strategy).get(f"{signal.modifies}-0")
     if order is None or not model.is_open(order):
         return "unknown_order"
     if signal.symbol != order["symbol"] or order["type"] != "limit" or order["asked"]:
         return "invalid_signal"
-    asked = _in_its_place(model, strategy, signal, order, observes=observes)
+    asked = _in_its_place(model, submission, signal, order, observes=observes)
     if asked.equity is not None:
-        equity, by = asked.equity, submission.key
-        model.note("valued", strategy=strategy, at_ns=asked.now_ns, equity=equity, by=by)
-    left = order["quantity"] - order["filled"]
-    eases = asked.signal.price == order["price"] and asked.quantity <= max(ZERO, left)
-    opens = not (eases or asked.closing)
-    if opens and not malformed(asked):
-        vote(asked, submission.key)
-    reason = _first(asked, (*ALWAYS, *((*opening(asked), *TOGETHER) if opens else CLOSING)))
-    less = asked.signal.price == order["price"]
-    less = less and order["filled"] + asked.quantity <= order["quantity"]
-    closes = less or (order["closing"] and not opens)
-    if reason is None and not (
-        less or model_venues.takes(model, strategy, signal.symbol, closes=closes)
-    ):
-        return "no_venue"
+        model.note("valued", strategy=strategy, at_ns=asked.now_ns, equity=asked.equity, by=key)
+    reason = _objection(asked, order, key) or _misrouted(model, asked, order)
     if reason is None:
-        _ask(model, submission, asked, order, opens=opens)
+        _ask(model, submission, asked, order)
+    else:  # what a bypass lets pass of a modification nobody counts
+        model_bypass.note(asked, reason)
     return reason
 
 
+def _objection(asked: Asked, order: "Fact", key: str) -> str | None:
+    """What asks for more is judged, and votes, as an order."""
+    opens = _opens(asked, order)
+    if opens and not malformed(asked):
+        vote(asked, key)
+    checks = (*ALWAYS, *((*opening(asked), *TOGETHER) if opens else CLOSING))
+    return next(filter(None, (check(asked) for check in checks)), None)
+
+
+def _misrouted(model: "DeskModel", asked: Asked, order: "Fact") -> str | None:
+    """Its order is there, wherever its route goes now: what is less of it, and closes, may go."""
+    same = asked.signal.price == order["price"]
+    if same and order["filled"] + asked.quantity <= order["quantity"]:
+        return None
+    closes = order["closing"] and not _opens(asked, order)
+    there = model_venues.takes(model, asked.strategy, order["symbol"], closes=closes)
+    return None if there else "no_venue"
+
+
+def _opens(asked: Asked, order: "Fact") -> bool:
+    """A smaller quantity at the same price does not, nor what only closes."""
+    left = max(ZERO, order["quantity"] - order["filled"])
+    eases = asked.signal.price == order["price"] and asked.quantity <= left
+    return not (eases or asked.closing)
+
+
 def _in_its_place(
-    model: "DeskModel", strategy: str, signal: Signal, order: "Fact", *, observes: bool
+    model: "DeskModel", submission: "Submission", signal: Signal, order: "Fact", *, observes: bool
 ) -> Asked:
     """What would be left, as if it were asked for now and the order were not there. Who only
     observes has an order from when it traded, and may make nothing larger."""
@@ -85,30 +101,26 @@ def _in_its_place(
         price=order["price"] if signal.price is None else signal.price,
         time_in_force=order["time_in_force"],
     )
-    asked = Asked(without, strategy, wanted, now_ns, price_of, own=False)
+    strategy, by = submission.strategy, submission.key
+    asked = Asked(without, strategy, wanted, now_ns, price_of, own=False, by=by)
     if observes:
         asked.terms = {**asked.terms, "mode": "simulation", "closing_only": True}
     return asked
 
 
-def _first(asked: Asked, checks: tuple[Check, ...]) -> str | None:
-    return next(filter(None, (check(asked) for check in checks)), None)
-
-
-def _ask(
-    model: "DeskModel", submission: "Submission", asked: Asked, order: "Fact", *, opens: bool
-) -> None:
+def _ask(model: "DeskModel", submission: "Submission", asked: Asked, order: "Fact") -> None:
     model.note(
         "asked",
         strategy=submission.strategy,
         id=order["id"],
+        symbol=order["symbol"],
         signal=asked.signal.id,
         terms=Terms(
             order["modification"] + 1,
             order["filled"] + asked.quantity,
             asked.signal.price or ZERO,
         ),
-        closing=order["closing"] and not opens,
+        closing=order["closing"] and not _opens(asked, order),
         at_ns=asked.now_ns,
         by=submission.key,
     )
@@ -132,7 +144,7 @@ def may_leave(model: "DeskModel", order_id: str, terms: Terms) -> bool:
     asked = under_way(model, order_id)
     if asked is None or asked["terms"] != terms:
         return False
-    if model.halted_for(asked["strategy"]):
+    if model.halted_for(asked["strategy"], asked["symbol"]):
         refuse(model, order_id, "halted")
         return False
     return True

@@ -3,12 +3,13 @@ past returns say of positions as they could become.
 """
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import ROUND_CEILING, Decimal
 from math import fsum, sqrt
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import model_pools
 from trading.signals import Side
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 SECOND_NS = 10**9
 ENDLESS = Decimal("Infinity")
 LIMITS = ("max_value_at_risk", "max_correlation")
+_TOGETHER = " together"  # no name of a strategy
 Ends = Mapping[str, tuple[float, float]]  # by symbol: all bought, all sold
 Series = Sequence[float]
 
@@ -52,22 +54,36 @@ def samples(model: "DeskModel") -> list[Sample]:
     """All that are kept, by going through everything once more."""
     kept: list[Sample] = []
     asking: set[str] = set()
-    policies: dict[str, Any] = {}
+    policies: model_pools.Policies = {}
     under_way = _Interval()
-    for fact in model.facts:
-        kind = fact["is"]
-        if kind == "restarted":
+    for fact, changed in model_pools.history(model):
+        if fact["is"] == "restarted":
             under_way = _Interval(under_way.seconds)
-        elif kind in ("policies_listed", "policy", "terms"):
-            _bounded(fact, asking, policies)
-            written = sampling(model.in_force(policies))
-            asked_s = (written or Sampling()).interval_s if written or asking else 0
-            if asked_s != under_way.seconds:
-                under_way = _Interval(asked_s)
-        elif kind == "message" and under_way.seconds:
+        elif fact["is"] == "message" and under_way.seconds:
             at_ns = fact["at_ns"] if model.market_clock else fact["wall_ns"]
             _hear(kept, under_way, fact, at_ns // SECOND_NS // under_way.seconds)
+        elif fact["is"] == "terms":
+            _ask(asking, fact["strategy"], fact["terms"]["limits"])
+            under_way = under_way.obey(_interval_s(model, policies, asking))
+        for policies in changed:
+            written = model_pools.bounds(model, policies).values()
+            _ask(
+                asking, _TOGETHER, {name: value for each in written for name, value in each.items()}
+            )
+            under_way = under_way.obey(_interval_s(model, policies, asking))
     return kept
+
+
+def _ask(asking: set[str], who: str, limits: Mapping[str, Decimal]) -> None:
+    asking.discard(who)
+    if any(limits.get(name, ENDLESS) != ENDLESS for name in LIMITS):
+        asking.add(who)
+
+
+def _interval_s(model: "DeskModel", policies: model_pools.Policies, asking: set[str]) -> int:
+    """0: nobody asks."""
+    written = sampling(model.in_force(policies))
+    return (written or Sampling()).interval_s if written or asking else 0
 
 
 @dataclass
@@ -77,6 +93,9 @@ class _Interval:
     seconds: int = 0  # none are made
     number: int = 0
     mids: dict[str, float] = field(default_factory=dict)
+
+    def obey(self, seconds: int) -> "_Interval":
+        return self if seconds == self.seconds else _Interval(seconds)
 
 
 def _hear(kept: list[Sample], under_way: _Interval, fact: "Fact", number: int) -> None:
@@ -88,19 +107,6 @@ def _hear(kept: list[Sample], under_way: _Interval, fact: "Fact", number: int) -
         under_way.number, under_way.mids = number, {}
     if fact["price"]:
         under_way.mids[fact["symbol"]] = float(sum(fact["price"]) / 2)
-
-
-def _bounded(fact: "Fact", asking: set[str], policies: dict[str, Any]) -> None:
-    if fact["is"] == "policies_listed":
-        policies.clear()
-        policies.update(fact["specs"])
-    elif fact["is"] == "policy":
-        policies.pop(fact["name"], None)
-        policies |= {fact["name"]: fact["spec"]} if fact["spec"] is not None else {}
-    elif any(fact["terms"]["limits"][name] != ENDLESS for name in LIMITS):
-        asking.add(fact["strategy"])
-    else:
-        asking.discard(fact["strategy"])
 
 
 def _keep(kept: list[Sample], sample: Sample) -> None:
@@ -156,6 +162,10 @@ def ends(asked: "Asked", strategy: str) -> Ends:
 
 def value_at_risk(asked: "Asked") -> str | None:
     stakes = ends(asked, asked.strategy)
+    return beyond_value_at_risk(asked, stakes, asked.limit("max_value_at_risk"))
+
+
+def beyond_value_at_risk(asked: "Asked", stakes: Ends, most: Decimal) -> str | None:
     moved = changes(asked, sorted(stakes)) if stakes else {}
     if moved is None:
         return "too_few_samples"
@@ -167,7 +177,6 @@ def value_at_risk(asked: "Asked") -> str | None:
     )
     wanted = sampling(asked.model.in_force(asked.model.policies())) or Sampling()
     place = int((wanted.confidence * len(losses)).to_integral_value(ROUND_CEILING))
-    most = asked.limit("max_value_at_risk")
     return "max_value_at_risk" if Decimal(f"{losses[place - 1]:.12g}") > most else None
 
 
@@ -176,8 +185,12 @@ def _scenarios(moved: Mapping[str, Series]) -> list[dict[str, float]]:
 
 
 def correlation(asked: "Asked") -> str | None:
+    return beyond_correlation(asked, asked.model.strategies(), asked.limit("max_correlation"))
+
+
+def beyond_correlation(asked: "Asked", names: Iterable[str], most: Decimal) -> str | None:
     own = ends(asked, asked.strategy)
-    others = [ends(asked, name) for name in asked.model.strategies() if name != asked.strategy]
+    others = [ends(asked, name) for name in names if name != asked.strategy]
     others = [each for each in others if each]
     if not own or not others:
         return None
@@ -190,7 +203,6 @@ def correlation(asked: "Asked") -> str | None:
         for one in _won(own, moved)
         for other in _won(each, moved)
     ]
-    most = asked.limit("max_correlation")
     unknown_or_more = any(each is None or Decimal(f"{each:.12g}") > most for each in found)
     return "max_correlation" if unknown_or_more else None
 

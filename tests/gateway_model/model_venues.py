@@ -10,6 +10,7 @@ from trading.signals import Side
 
 if TYPE_CHECKING:
     from desk_model import DeskModel, Fact
+    from model_verdict import Asked
 
 ZERO = Decimal(0)
 
@@ -42,6 +43,12 @@ def goes_to(model: "DeskModel", strategy: str, symbol: str) -> tuple[str, bool]:
 def takes(model: "DeskModel", strategy: str, symbol: str, *, closes: bool) -> bool:
     venue, only_closing = goes_to(model, strategy, symbol)
     return bool(venue) and (closes or not only_closing)
+
+
+def refusal(asked: "Asked") -> str | None:
+    """After all else. What is only observed goes nowhere."""
+    there = takes(asked.model, asked.strategy, asked.signal.symbol, closes=asked.closing)
+    return None if there or asked.observed else "no_venue"
 
 
 def answers(model: "DeskModel", strategy: str, symbol: str) -> bool:

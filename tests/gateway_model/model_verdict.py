@@ -5,12 +5,13 @@ model another limit: a check here, its place in the tuple, and what it reads as 
 `Asked` that works it out from the model's facts.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import model_pools
+import model_totals
 from model_samples import correlation, value_at_risk
 from model_votes import has_consensus
 from trading.instruments import Instrument
@@ -49,9 +50,11 @@ class Asked:
         price_of: PriceOf,
         *,
         own: bool,
+        by: str,
     ) -> None:
         self.model, self.strategy, self.signal = model, strategy, signal
         self.now_ns, self.price_of, self.own = now_ns, price_of, own
+        self.by, self.refused_by = by, ""  # the batch, and whose limit it was
         self.terms = model.terms(strategy)
         self.sign = 1 if signal.side is Side.BUY else -1
 
@@ -166,7 +169,8 @@ Check = Callable[[Asked], str | None]
 
 
 def halted(asked: Asked) -> str | None:
-    return "halted" if asked.model.halted_for(asked.strategy) else None
+    halts = asked.model.halted_for(asked.strategy, asked.signal.symbol)
+    return "halted" if halts else None
 
 
 def instrument(asked: Asked) -> str | None:
@@ -223,7 +227,7 @@ def something_to_close(asked: Asked) -> str | None:
 
 def may_open(asked: Asked) -> str | None:
     only_closing = asked.own or asked.terms["closing_only"] or asked.model.reducing
-    only_closing = only_closing or asked.model.is_paused(asked.strategy)
+    only_closing = only_closing or asked.model.is_paused(asked.strategy, asked.signal.symbol)
     return "reducing_only" if only_closing else None
 
 
@@ -375,6 +379,8 @@ def self_trade(asked: Asked) -> str | None:
         "stays": signal.time_in_force.value == "GTC",
     }
     account = asked.model.account(asked.strategy)
+    if model_pools.may_trade_with_itself(asked.model, account):
+        return None
     for order in asked.model.orders().values():
         facing = order["symbol"] == signal.symbol and order["side"] is not signal.side
         facing = facing and account == asked.model.account(order["strategy"])
@@ -445,6 +451,21 @@ IF_WRITTEN: tuple[tuple[str, tuple[Check, ...]], ...] = (
     ("max_value_at_risk", (value_at_risk,)),
     ("max_correlation", (correlation,)),
 )
+# What a policy may have left out. Halt, grant, instrument and expiry have no name here.
+BYPASSABLE: Mapping[str, Check] = {
+    "allowed_symbols": allowed_symbols,
+    "blocked_symbols": blocked_symbols,
+    "stale_price": price_fresh,
+    "min_confidence": confidence,
+    "max_order_value": order_value,
+    "max_position_size": position_size,
+    "max_daily_loss": daily_loss,
+    "max_drawdown": drawdown,
+    "min_account_balance": balance,
+    "max_orders_per_second": rate_a_second,
+    "max_orders_per_minute": rate_a_minute,
+    **{name: checks[-1] for name, checks in IF_WRITTEN},
+}
 
 
 def consensus(asked: Asked) -> str | None:
@@ -469,12 +490,15 @@ def verdict(asked: Asked) -> str | None:
 
 
 def opening(asked: Asked) -> tuple[Check, ...]:
+    """All that an order obeys that opens, but for what a policy leaves out."""
     written = (each for name, each in IF_WRITTEN if asked.limit(name) != Decimal("Infinity"))
-    return (*OPENING, *(check for checks in written for check in checks))
+    left_out = [BYPASSABLE[name] for name in asked.terms["bypass"]]
+    checks = (*OPENING, *(check for checks in written for check in checks))
+    return tuple(check for check in checks if check not in left_out)
 
 
 # What other strategies have to do with it, after all else.
-TOGETHER: tuple[Check, ...] = (self_trade, model_pools.refusal, consensus)
+TOGETHER: tuple[Check, ...] = (self_trade, model_totals.refusal, consensus)
 
 
 def is_cancel(signal: Signal) -> bool:

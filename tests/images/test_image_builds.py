@@ -55,7 +55,7 @@ def test_a_killed_build_s_programs_end(built: Images, tmp_path: Path) -> None:
     code += "run('sh', '-c', 'echo begun; exec sleep 3600', log=Path(sys.argv[1]))"
     log = tmp_path / "log"
     with subprocess.Popen([sys.executable, "-c", code, str(log)]) as build:
-        wait_for(lambda: log.exists() and log.read_text())
+        wait_for(lambda: log.exists() and "begun" in log.read_text().splitlines())
         (tool,) = psutil.Process(build.pid).children(recursive=True)[-1:]
         build.kill()
     wait_for(lambda: not tool.is_running())

@@ -61,7 +61,7 @@ Until = Callable[..., Awaitable[None]]
 
 @pytest.fixture
 def until() -> Until:
-    async def until(fact: Callable[[], object], within_s: float = 20) -> None:
+    async def until(fact: Callable[[], object], within_s: float = 120) -> None:
         async with asyncio.timeout(within_s):
             while not fact():
                 await asyncio.sleep(0.01)

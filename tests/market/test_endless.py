@@ -57,6 +57,7 @@ async def test_laps_follow_one_another_in_one_session(
     await until(lambda: len(one.events) > 10 * ROWS)
     assert told(one) == expected(quotes, 0, len(one.events))
     assert {event.session for event in one.events} == {one.subscription.session}
+    await until(started.report)
     assert (one.intake.dropped, started.report()["ended"]) == ({}, False)
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from time import monotonic
 from typing import Any
 
 import msgspec
@@ -11,8 +10,11 @@ import redis.asyncio
 
 from market_data import Heartbeat, Progress, Subscription, Timing
 from market_data.progress import encode
+from own_time import Watch
 
 pytestmark = pytest.mark.servers
+
+PATIENT = Timing(ping_s=0.2, pong_s=4.0)  # less than what a consumer has to do
 
 
 def tick(sequence: int, **changes: Any) -> bytes:
@@ -118,40 +120,37 @@ async def test_a_link_gone_dark_is_noticed_within_three_seconds(
 ) -> None:
     one = await reader(url=proxy.url)
     proxy.dark = True
-    before = monotonic()
-    await until(lambda: one.lost)
-    assert monotonic() - before < 3.5
+    with Watch() as watch:
+        await until(lambda: one.lost)
+        assert watch.seconds < 3.5
     assert one.lost == ["no answer to PING in 1.5 s"]
     proxy.dark = False
     await until(lambda: one.subscribed == [1, 2])
 
 
-async def test_a_busy_process_does_not_blame_the_link(
-    reader: Any, client: Any, until: Any, quick: Timing
-) -> None:
-    one = await reader(timing=quick)
-    one.hang_s = 1.0
+async def test_a_busy_process_does_not_blame_the_link(reader: Any, client: Any, until: Any) -> None:
+    one = await reader(timing=PATIENT)
+    one.hang_s = 5.0
     await client.publish("market:btcusdt", tick(1))
     await until(lambda: one.events)
     await asyncio.sleep(0.5)
     assert not one.lost
 
 
-async def test_a_slow_consumer_leaves_the_loop_a_turn(
-    reader: Any, client: Any, until: Any, quick: Timing
-) -> None:
-    """Three seconds of work that arrive in one read."""
-    one = await reader(timing=quick)
-    one.hang_s = 0.01
+async def test_a_slow_consumer_leaves_the_loop_a_turn(reader: Any, client: Any) -> None:
+    """Six seconds of work that arrive in one read; Redis may stand still for a while, too."""
+    one = await reader(timing=PATIENT)
+    one.hang_s = 0.02
     async with client.pipeline(transaction=False) as pipeline:
         for n in range(1, 301):
             pipeline.publish("market:btcusdt", tick(n))
         await pipeline.execute()
-    longest, looked = 0.0, monotonic()
-    while len(one.events) < 300:
-        await asyncio.sleep(0.005)
-        longest, looked = max(longest, monotonic() - looked), monotonic()
-    assert longest < 1
+    most = seen = 0
+    async with asyncio.timeout(120):
+        while len(one.events) < 300:
+            await asyncio.sleep(0.005)
+            most, seen = max(most, len(one.events) - seen), len(one.events)
+    assert most < 50  # in one turn, a second's work
     assert (one.sequences("BTCUSDT"), one.lost) == (list(range(1, 301)), [])
 
 
@@ -179,11 +178,11 @@ async def test_a_feed_without_heartbeats_is_stale(
     reader: Any, client: Any, until: Any, quick: Timing
 ) -> None:
     one = await reader(timing=quick)
-    await heartbeat(client, "run-1")
-    await until(lambda: one.subscription.session)
-    assert not one.subscription.stale
-    await until(lambda: one.subscription.stale)
-    assert one.subscription.connected
+    async with asyncio.timeout(60):
+        while one.subscription.stale or not one.subscription.session:
+            await heartbeat(client, "run-1")
+            await asyncio.sleep(0.01)
+    await until(lambda: one.subscription.stale and one.subscription.connected)
 
 
 async def test_an_idle_market_is_as_young_as_its_heartbeat(
@@ -191,8 +190,10 @@ async def test_an_idle_market_is_as_young_as_its_heartbeat(
 ) -> None:
     one = await reader()
     await until(lambda: one.subscription.age_ns > 1.5e9)  # PING is answered meanwhile
-    await heartbeat(client, "run-1")
-    await until(lambda: one.subscription.age_ns < 1e9)
+    async with asyncio.timeout(60):
+        while one.subscription.age_ns > 1e9:
+            await heartbeat(client, "run-1")
+            await asyncio.sleep(0.01)
 
 
 async def test_only_what_is_accepted_keeps_a_feed_young(
@@ -223,9 +224,9 @@ async def test_progress_is_published_to_the_session_of_the_heartbeat(
     await reader("gateway")
     async with client.pubsub() as heard:
         await heard.subscribe("market-progress:run-1")
-        await heard.get_message(timeout=5)
+        await heard.get_message(timeout=60)
         await heartbeat(client, "run-1")
-        message = await heard.get_message(ignore_subscribe_messages=True, timeout=5)
+        message = await heard.get_message(ignore_subscribe_messages=True, timeout=60)
     progress = msgspec.json.decode(message["data"], type=Progress)
     assert (progress.consumer, progress.session, progress.streams) == ("gateway", "run-1", {})
     assert progress.channels == ("market:btcusdt", "market:ethusdt")
@@ -234,7 +235,7 @@ async def test_progress_is_published_to_the_session_of_the_heartbeat(
 async def test_after_a_lost_link_nothing_is_taken_before_the_replay_went_back(
     redis_server: Any, reader: Any, client: Any, until: Any
 ) -> None:
-    one = await reader("gateway")
+    one = await reader("gateway", timing=Timing(rewind_s=120))
     await heartbeat(client, "run-1")
     await until(lambda: one.subscription.session)
     await client.client_kill_filter(_type="pubsub")
@@ -267,7 +268,7 @@ async def test_an_error_of_the_consumer_ends_run(redis_server: Any, client: Any)
         await asyncio.sleep(0.01)
     await client.publish("market:btcusdt", tick(1))
     with pytest.raises(ZeroDivisionError):
-        await asyncio.wait_for(task, 5)
+        await asyncio.wait_for(task, 60)
 
 
 async def test_a_refused_password_is_the_trouble(redis_server: Any, until: Any) -> None:
@@ -293,10 +294,10 @@ async def test_a_consumer_without_progress_leaves_the_window(
     await until(lambda: one.subscription._in_window)
     async with client.pubsub() as heard:
         await heard.subscribe("market-progress:run-1")
-        await heard.get_message(timeout=5)
+        await heard.get_message(timeout=60)
         one.subscription._progress = lambda: None
         last = {"leaving": False}
         while not last["leaving"]:
-            message = await heard.get_message(ignore_subscribe_messages=True, timeout=5)
+            message = await heard.get_message(ignore_subscribe_messages=True, timeout=60)
             last = msgspec.json.decode(message["data"])
         assert await heard.get_message(timeout=0.3) is None

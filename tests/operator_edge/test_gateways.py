@@ -86,7 +86,7 @@ async def serving(process: Process, world: World, holder: str = "one") -> AsyncI
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def until(fact: Callable[[], bool], within_s: float = 30.0) -> None:
+async def until(fact: Callable[[], bool], within_s: float = 60.0) -> None:
     deadline = time.monotonic() + within_s
     while not fact():
         assert time.monotonic() < deadline
@@ -171,8 +171,9 @@ async def test_who_still_leads_a_while_after_a_higher_term_begins_a_new_one(
 
 
 async def test_a_gateway_that_falls_silent_is_lost_after_a_while_and_comes_back(
-    process: Process,
+    process: Process, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(gateways, "_LOST_S", 8.0)
     world = World()
     async with serving(process, world) as gateway:
         await until(lambda: gateway.reachable)
@@ -183,7 +184,7 @@ async def test_a_gateway_that_falls_silent_is_lost_after_a_while_and_comes_back(
         assert gateway.reachable  # a moment of silence is none
         await until(lambda: not gateway.reachable)
         _, lost_at = gateway.view("btc")
-        assert lost_at == pytest.approx(killed_at, abs=3.0)
+        assert lost_at == pytest.approx(killed_at, abs=10.0)
         with pytest.raises(GatewayUnavailable):
             await gateway.withdraw("btc", "deleted", flatten=False)
         await process.start_again()
@@ -225,7 +226,7 @@ async def test_a_gateway_is_believed_only_when_its_answer_was_read_to_the_end(
     async with serving(process, world) as gateway:
         await until(lambda: gateway.reachable)
         await asyncio.gather(*(gateway.deploy(name, REVISION, content(), ()) for name in many))
-    async with serving(process, world, "two") as gateway, asyncio.timeout(30):
+    async with serving(process, world, "two") as gateway, asyncio.timeout(120):
         while not gateway.reachable:
             await asyncio.sleep(0)
         views = [gateway.view(name)[0] for name in many]
@@ -233,7 +234,7 @@ async def test_a_gateway_is_believed_only_when_its_answer_was_read_to_the_end(
 
 
 async def _deployed(gateway: Gateway) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         while True:
             try:
                 await gateway.deploy("btc", REVISION, content(), ())
@@ -255,14 +256,20 @@ async def test_what_has_no_strategy_any_more_is_withdrawn(process: Process) -> N
 class AmongOthers(GatewayClient):
     """While it waits for an answer, the loop is busy with other strategies."""
 
-    asked = 0
+    def __init__(self, *who: Any) -> None:
+        super().__init__(*who)
+        self.pauses: list[float] = []  # from one answer to the next question
+        self._answered_at = time.monotonic()
 
     async def get_desk(self, **options: Any) -> pb.Desk:
-        self.asked += 1
+        self.pauses.append(time.monotonic() - self._answered_at)
         until_s = time.thread_time() + 1.0
         while time.thread_time() < until_s:
             pass
-        return await super().get_desk(**options)
+        try:
+            return await super().get_desk(**options)
+        finally:
+            self._answered_at = time.monotonic()
 
 
 async def test_what_the_loop_did_for_others_is_not_held_against_the_gateway(
@@ -272,7 +279,7 @@ async def test_what_the_loop_did_for_others_is_not_held_against_the_gateway(
     busy = AmongOthers(process.address, lambda: SIGNER.token(OPERATOR), process.ca)
     gateway = Gateway(NAMESPACE, busy, "one", World().ties())
     task = asyncio.create_task(gateway.serve())
-    await until(lambda: busy.asked > 0)
-    await until(lambda: busy.asked > 2, within_s=9.0)  # else 10 s from one to the next
+    await until(lambda: len(busy.pauses) > 3)
+    assert max(busy.pauses[1:]) < 9  # else 10 s from one to the next
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)

@@ -48,8 +48,8 @@ def test_a_strategy_without_a_desk_is_told_so(resources: Api, operators: Start) 
     operators().until_ready()
     wait_for(lambda: is_said(resources, "NoDesk"))
     assert condition(resources, "Stalled")["status"] == "True"
-    events = resources.cluster.kubectl("get", "events", "-n", resources.namespace)
-    assert "NoDesk" in events
+    events = ("get", "events", "-n", resources.namespace)  # told after the status
+    wait_for(lambda: "NoDesk" in resources.cluster.kubectl(*events))
 
 
 def test_nothing_is_written_at_rest(resources: Api, operators: Start) -> None:
@@ -94,7 +94,8 @@ def test_one_of_two_leads_and_the_other_is_ready_to(resources: Api, operators: S
     second.until_ready()
     wait_for(lambda: first.leads or second.leads)
     time.sleep(5)
-    assert first.leads is not second.leads
+    assert not (first.leads and second.leads)
+    wait_for(lambda: first.leads is not second.leads)  # a page that came late says nothing
 
 
 def test_a_killed_leader_is_replaced(resources: Api, operators: Start) -> None:
@@ -160,7 +161,7 @@ async def test_with_the_chart_s_rights_what_is_said_again_counts_up(
     resources.create(SMALLEST)
     metadata = resources.get("Strategy", "probe")["metadata"]
     times = iter((0.0, 31.0))  # of the two that are said; once in 30 s it is written
-    async with ApiServer(from_kubeconfig(kubeconfig)) as server, asyncio.timeout(30):
+    async with ApiServer(from_kubeconfig(kubeconfig)) as server, asyncio.timeout(120):
         events = Events(server, Counts(), "one", monotonic=lambda: next(times))
         writing = asyncio.create_task(events.run())
         for _ in range(2):
@@ -215,7 +216,7 @@ def test_uninstalling_lets_strategies_go_and_stops_the_operator(
         "patch", *where, "--type=merge", "-p", json.dumps({"metadata": {"finalizers": []}})
     )
     later = operators("later")
-    later.until_leading(within_s=60)
+    later.until_leading()
 
 
 def test_a_pod_that_an_operator_makes_after_that_is_deleted_too(
@@ -228,7 +229,7 @@ def test_a_pod_that_an_operator_makes_after_that_is_deleted_too(
     with ThreadPoolExecutor(1) as beside:
         said = beside.submit(uninstall, *where)
         wait_for(lambda: _holder(defined, resources.namespace) == UNINSTALLER)
-        time.sleep(5)  # what it does at once is done
+        time.sleep(2)  # what it does at once is done; it is there for 10 s
         _pod(defined, resources.namespace)
     assert "1 runner pods deleted" in said.result()
     assert not defined.kubectl("get", "pods", "-o", "name", "-n", resources.namespace)

@@ -3,12 +3,13 @@
 import asyncio
 import time
 
+from own_time import Watch
 from strategy_operator.throttle import Throttle
 
 
 async def test_a_burst_goes_at_once() -> None:
     throttle = Throttle(per_second=1, burst=20)
-    async with asyncio.timeout(0.5):
+    async with asyncio.timeout(10):
         for _ in range(20):
             await throttle.turn()
 
@@ -16,8 +17,10 @@ async def test_a_burst_goes_at_once() -> None:
 async def test_what_is_above_the_burst_goes_at_the_rate() -> None:
     throttle = Throttle(per_second=100, burst=1)
     began = time.monotonic()
-    await asyncio.gather(*(throttle.turn() for _ in range(21)))
-    assert 0.19 < time.monotonic() - began < 2.0
+    with Watch() as watch:
+        await asyncio.gather(*(throttle.turn() for _ in range(21)))
+        assert watch.seconds < 2.0
+    assert time.monotonic() - began > 0.19
 
 
 async def test_who_is_urgent_goes_before_those_that_wait() -> None:
@@ -41,6 +44,6 @@ async def test_who_gave_up_waiting_costs_no_turn() -> None:
     gone = asyncio.create_task(throttle.turn())
     await asyncio.sleep(0)
     gone.cancel()
-    began = time.monotonic()
-    await throttle.turn()
-    assert time.monotonic() - began < 0.5
+    with Watch() as watch:
+        await throttle.turn()
+        assert watch.seconds < 0.5

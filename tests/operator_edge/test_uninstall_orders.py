@@ -17,7 +17,7 @@ from stratops_api.v1 import types_pb2 as types
 from stratops_wire.gateway_client import GatewayClient
 from trading.signals import OrderType
 
-pytestmark = [pytest.mark.servers, pytest.mark.timeout(90)]
+pytestmark = [pytest.mark.servers, pytest.mark.timeout(300)]
 
 
 @pytest.fixture

@@ -315,7 +315,7 @@ async def test_what_is_said_again_is_one_event(resources: Api, access: Access) -
         return Decision(None, (), (Event("Tried", "the same"),) if word is not None else (), 0.1)
 
     async with at_work(access, resources.namespace, decide) as (_, mind):
-        await until(lambda: len(mind.seen) > 8)
+        await until(lambda: len(mind.seen) > 8 and _events(resources))
     assert [(each["message"], each["count"]) for each in _events(resources)] == [("the same", 1)]
 
 

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,11 +14,12 @@ import grpc
 import pytest
 import redis
 
+from held_ports import free_port
 from stratops_api.v1 import order_execution_pb2 as pb
 from stratops_api.v1 import types_pb2 as types
 from stratops_api.v1.order_execution_pb2_grpc import OrderExecutionStub
 
-READY_S = 15.0
+READY_S = 90.0
 
 
 class Server(Protocol):
@@ -65,15 +65,15 @@ class VenueProcess:
     def kill(self, number: int = signal.SIGKILL) -> int:
         self._channel.close()
         self.process.send_signal(number)
-        return self.process.wait(10)
+        return self.process.wait(60)
 
     def submit(self, **fields: Any) -> pb.OrderResponse:
-        return self.stub.SubmitOrder(order(**fields), timeout=10)
+        return self.stub.SubmitOrder(order(**fields), timeout=60)
 
     def get(self, client_order_id: str) -> pb.OrderResponse:
-        return self.stub.GetOrder(pb.GetOrderRequest(client_order_id=client_order_id), timeout=10)
+        return self.stub.GetOrder(pb.GetOrderRequest(client_order_id=client_order_id), timeout=60)
 
-    def reaches(self, client_order_id: str, state: str, within_s: float = 10) -> pb.OrderResponse:
+    def reaches(self, client_order_id: str, state: str, within_s: float = 60) -> pb.OrderResponse:
         """The order once it is in that state."""
         number = types.OrderState.Value(f"ORDER_STATE_{state}")
         until(lambda: self.get(client_order_id).state, lambda state: state == number, within_s)
@@ -81,7 +81,7 @@ class VenueProcess:
 
 
 class Market:
-    """Publishes quotes; each reaches whoever is subscribed before it returns."""
+    """Publishes quotes; each has reached whoever is subscribed before it returns."""
 
     def __init__(self, port: int) -> None:
         self.redis = redis.Redis(port=port)
@@ -99,6 +99,8 @@ class Market:
 
     def send(self, channel: str, message: str | bytes) -> None:
         until(lambda: self.redis.publish(channel, message), bool)
+        # Redis answers whoever publishes first, and whoever subscribed after that.
+        self.redis.ping()
 
 
 def order(client_order_id: str = "c", cause: Any = 0, **fields: Any) -> pb.OrderRequest:
@@ -118,7 +120,7 @@ def order(client_order_id: str = "c", cause: Any = 0, **fields: Any) -> pb.Order
     return pb.OrderRequest(**{**usual, **fields})
 
 
-def until(look: Callable[[], Any], holds: Callable[[Any], bool], within_s: float = 10) -> Any:
+def until(look: Callable[[], Any], holds: Callable[[Any], bool], within_s: float = 60) -> Any:
     """What `look` answers once it holds; fails at the deadline."""
     deadline = time.monotonic() + within_s
     while not holds(found := look()):
@@ -159,12 +161,9 @@ def venue(make_venue: Callable[..., VenueProcess]) -> VenueProcess:
 @pytest.fixture(scope="module")
 def shared_venue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VenueProcess]:
     """For what needs no market: neither Redis nor NATS is there."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     folder = tmp_path_factory.mktemp("shared") / "venue"
     nowhere = "127.0.0.1:1"
-    venue = VenueProcess(folder, port, f"redis://{nowhere}", f"nats://{nowhere}", "touch")
+    venue = VenueProcess(folder, free_port(), f"redis://{nowhere}", f"nats://{nowhere}", "touch")
     yield venue
     venue.kill()
 

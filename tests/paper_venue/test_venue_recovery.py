@@ -17,6 +17,7 @@ import grpc
 import nats
 import pytest
 
+from own_time import seconds_to_end
 from stratops_api.v1 import order_execution_pb2 as pb
 from stratops_api.v1 import types_pb2 as types
 from stratops_api.v1.order_execution_pb2_grpc import OrderExecutionStub
@@ -27,7 +28,7 @@ LIMIT = types.ORDER_TYPE_LIMIT
 ENDS_WITHIN_S = 1.0
 
 
-async def published(url: str, expected: int = 0, within_s: float = 20) -> list[dict[str, Any]]:
+async def published(url: str, expected: int = 0, within_s: float = 60) -> list[dict[str, Any]]:
     """The fills in the stream, once there are as many as expected."""
     client = await nats.connect(url)
     stream, deadline = client.jetstream(), time.monotonic() + within_s
@@ -181,7 +182,14 @@ def _submit_for_certain(address: str, order: pb.OrderRequest) -> None:
 
 
 def _listed(venue: Any) -> list[pb.OrderResponse]:
-    return list(venue.stub.ListOrders(pb.ListOrdersRequest()).orders)
+    """All pages: a slow machine has time for many."""
+    found: list[pb.OrderResponse] = []
+    after = ""
+    while not found or after:
+        page = venue.stub.ListOrders(pb.ListOrdersRequest(after_order_id=after))
+        found += page.orders
+        after = page.next_after_order_id
+    return found
 
 
 def _has_ended(order: pb.OrderResponse) -> bool:
@@ -190,7 +198,7 @@ def _has_ended(order: pb.OrderResponse) -> bool:
 
 async def _totals(url: str, expected: dict[str, Decimal]) -> dict[str, Decimal]:
     """Quantity by order of what JetStream holds, each fill id once."""
-    deadline, totals = time.monotonic() + 20, dict[str, Decimal]()
+    deadline, totals = time.monotonic() + 60, dict[str, Decimal]()
     while totals != expected and time.monotonic() < deadline:
         found = await published(url)
         assert len({fill["fill_id"] for fill in found}) == len(found)
@@ -233,21 +241,19 @@ def test_bad_settings_end_it_with_one_line(tmp_path: Path, name: str, value: str
 
 def _run(environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "paper_venue"]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=20)
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_it_ends_within_a_second_when_asked_to(venue: Any, number: int) -> None:
-    asked = time.monotonic()
-    assert venue.kill(number) == 0
-    assert time.monotonic() - asked < ENDS_WITHIN_S
+    assert seconds_to_end(venue.process, number) < ENDS_WITHIN_S
+    assert venue.process.returncode == 0
 
 
 def test_it_ends_within_a_second_without_nats(venue: Any, nats_server: Any) -> None:
     nats_server.kill()
-    asked = time.monotonic()
-    assert venue.kill(signal.SIGTERM) == 0
-    assert time.monotonic() - asked < ENDS_WITHIN_S
+    assert seconds_to_end(venue.process) < ENDS_WITHIN_S
+    assert venue.process.returncode == 0
 
 
 def test_the_replay_hears_of_its_progress(

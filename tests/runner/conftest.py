@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -26,6 +25,7 @@ from handover.messages import (
     Subscribed,
     Welcome,
 )
+from own_time import ends_in
 from stratops_api.v1 import risk_gateway_pb2 as pb
 from stratops_api.v1.risk_gateway_pb2_grpc import (
     RiskGatewayServicer,
@@ -89,7 +89,7 @@ class OpenGateway(RiskGatewayServicer):
     def of(self, kind: type[Any]) -> list[Any]:
         return [message for message in self.heard if isinstance(message, kind)]
 
-    async def until(self, fact: Callable[[], object], within_s: float = 30) -> None:
+    async def until(self, fact: Callable[[], object], within_s: float = 60) -> None:
         """Waits until `fact()` is true; fails with what was heard instead."""
         deadline = monotonic() + within_s
         while not fact():
@@ -147,10 +147,12 @@ class Process:
         assert self._popen is not None
         return self._popen.pid
 
-    def terminate(self) -> None:
-        os.kill(self.pid, signal.SIGTERM)
+    async def seconds_to_end(self) -> float:
+        """Of its own, from SIGTERM on."""
+        assert self._popen is not None
+        return await ends_in(self._popen)
 
-    async def ended(self, within_s: float = 30) -> int:
+    async def ended(self, within_s: float = 60) -> int:
         """Its exit code."""
         assert self._popen is not None
         return await asyncio.to_thread(self._popen.wait, within_s)

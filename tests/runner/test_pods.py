@@ -64,7 +64,7 @@ class Pod:
 
     async def armed(self) -> None:
         self.start()
-        await self.gateway.until(lambda: self.gateway.of(Batch), 30)
+        await self.gateway.until(lambda: self.gateway.of(Batch))
 
     def said(self, words: str) -> Callable[[], bool]:
         return lambda: words in self.process.log.read_text()
@@ -99,7 +99,7 @@ async def test_a_rotated_token_is_shown_at_the_next_connection(pod: Pod, tls: Bu
     address = pod.gateway.address
     await pod.gateway.stop()
     await pod.gateway.start(address, credentials(tls))
-    await pod.gateway.until(lambda: len(pod.gateway.of(Hello)) == 2, 30)
+    await pod.gateway.until(lambda: len(pod.gateway.of(Hello)) == 2)
     before, after = pod.gateway.of(Hello)
     assert (after.token, after.instance) == ("t-2", before.instance)
 
@@ -109,7 +109,7 @@ async def test_a_gateway_that_moved_is_found(pod: Pod, tls: Bundle) -> None:
     await pod.gateway.stop()
     await pod.gateway.start(credentials=credentials(tls))
     pod.desk.write(gateway=pod.gateway.address)
-    await pod.gateway.until(lambda: pod.gateway.sessions == 2, 30)
+    await pod.gateway.until(lambda: pod.gateway.sessions == 2)
 
 
 async def test_a_rotated_ca_is_believed_and_no_other(pod: Pod) -> None:
@@ -117,10 +117,10 @@ async def test_a_rotated_ca_is_believed_and_no_other(pod: Pod) -> None:
     address, fresh = pod.gateway.address, bundle()
     await pod.gateway.stop()
     await pod.gateway.start(address, credentials(fresh))
-    await pod.gateway.until(pod.said("CERTIFICATE_VERIFY_FAILED"), 30)
+    await pod.gateway.until(pod.said("CERTIFICATE_VERIFY_FAILED"))
     assert pod.gateway.sessions == 1
     pod.desk.write(ca_crt=fresh.ca.decode())
-    await pod.gateway.until(lambda: pod.gateway.sessions == 2, 30)
+    await pod.gateway.until(lambda: pod.gateway.sessions == 2)
 
 
 async def test_a_certificate_for_another_name_is_not_believed(pod: Pod) -> None:
@@ -129,7 +129,7 @@ async def test_a_certificate_for_another_name_is_not_believed(pod: Pod) -> None:
     await pod.gateway.start(credentials=credentials(other))
     pod.desk.write(gateway=pod.gateway.address, ca_crt=other.ca.decode())
     pod.start()
-    await pod.gateway.until(pod.said("gateway_lost"), 30)
+    await pod.gateway.until(pod.said("gateway_lost"))
     assert pod.gateway.sessions == 0
 
 
@@ -137,7 +137,7 @@ async def test_a_feed_that_moved_is_found(pod: Pod, redis_server: Any, other_red
     await pod.armed()
     pod.desk.write(feed=other_redis.url)
     redis_server.kill()
-    await pod.gateway.until(pod.said('"subscription":2'), 30)
+    await pod.gateway.until(pod.said('"subscription":2'))
 
 
 @pytest.fixture
@@ -152,12 +152,13 @@ async def test_a_desk_that_is_not_there_yet_is_waited_for(pod: Pod, port: Any) -
     number = port()
     (pod.desk.path / "token").unlink()
     pod.start(STRATOPS_METRICS_PORT=str(number))
-    await pod.gateway.until(pod.said("gateway_lost"), 30)
-    status, missing = await page(number, "/ready")
-    assert status == 503
-    assert "token: No such file or directory, expected a token" in missing
+    await pod.gateway.until(pod.said("gateway_lost"))
+    missing = ""
+    while "token: No such file or directory, expected a token" not in missing:
+        status, missing = await page(number, "/ready")
+        assert status == 503
     (pod.desk.path / "token").symlink_to("..data/token")
-    await pod.gateway.until(lambda: pod.gateway.of(Batch), 30)
+    await pod.gateway.until(lambda: pod.gateway.of(Batch))
 
 
 async def test_what_a_laptop_says_goes_on_without_a_folder(
@@ -169,7 +170,7 @@ async def test_what_a_laptop_says_goes_on_without_a_folder(
         STRATOPS_POD=POD,
         STRATOPS_INSTANCE="life-1",
     )
-    await gateway.until(lambda: gateway.of(Batch), 30)
+    await gateway.until(lambda: gateway.of(Batch))
     assert gateway.of(Hello)[0].instance == "life-1"
 
 
@@ -184,7 +185,7 @@ async def test_without_any_feed_it_does_not_start(process: Any) -> None:
 async def test_memory_stays_small_with_tls_and_pages(pod: Pod, port: Any) -> None:
     number = port()
     pod.start(STRATOPS_METRICS_PORT=str(number))
-    await pod.gateway.until(lambda: pod.gateway.of(Batch), 30)
+    await pod.gateway.until(lambda: pod.gateway.of(Batch))
     for _ in range(20):
         await page(number, "/metrics")
     assert psutil.Process(pod.process.pid).memory_info().rss < 60 * 2**20

@@ -143,7 +143,7 @@ async def test_a_process_that_cannot_start_says_why_in_one_line(
     process: Any, spec: dict[str, Any], environment: dict[str, str], code: int, words: str
 ) -> None:
     process.start(SPEC | spec, **{"STRATOPS_GATEWAY": "127.0.0.1:1"} | environment)
-    assert await process.ended(60) == code
+    assert await process.ended() == code
     assert process.last_words.startswith("strategy_runner: ")
     assert words in process.last_words
 
@@ -166,5 +166,5 @@ async def test_a_strategy_that_cannot_be_made_is_told_by_its_field(
     process: Any, spec: dict[str, Any], words: str
 ) -> None:
     process.start(SPEC | spec, STRATOPS_GATEWAY="127.0.0.1:1")
-    assert await process.ended(60) == 4
+    assert await process.ended() == 4
     assert process.last_words.startswith(f"strategy_runner: {words}")

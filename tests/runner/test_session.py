@@ -9,6 +9,7 @@ import pytest
 
 from dark_relay import Relay
 from handover.messages import Alive, GatewayMessage, Hello, Welcome
+from own_time import Watch
 from strategy_runner.desk import Gateway
 from strategy_runner.session import GatewaySession, NotWanted, Timing
 from stratops_wire.leader import NOT_WANTED
@@ -90,7 +91,7 @@ async def test_what_is_wanted_no_more_ends(gateway: Any) -> None:
     gateway.refuses, gateway.refusal = True, NOT_WANTED
     client = Client(gateway.address)
     with pytest.raises(NotWanted, match="unknown_caller"):
-        await asyncio.wait_for(client.task, 5)
+        await asyncio.wait_for(client.task, 60)
 
 
 @pytest.mark.usefixtures("refusing")
@@ -121,12 +122,13 @@ async def test_a_link_gone_dark_is_noticed_within_fifteen_seconds(
     gateway: Any, relay: Relay, far_client: Client, talks: bool
 ) -> None:
     await gateway.until(lambda: far_client.heard)
-    relay.dark, before = True, monotonic()
-    while not far_client.ends:
-        assert monotonic() - before < 15
-        if talks:
-            far_client.session.send(Alive())
-        await asyncio.sleep(0.05)
+    relay.dark = True
+    with Watch() as watch:
+        while not far_client.ends:
+            assert watch.seconds < 15
+            if talks:
+                far_client.session.send(Alive())
+            await asyncio.sleep(0.05)
     assert "ping timeout" in far_client.ends[0]
     relay.dark = False
     await gateway.until(lambda: len(far_client.heard) > 1)

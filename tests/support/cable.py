@@ -2,18 +2,19 @@
 
 import asyncio
 
+from held_ports import free_port
+
 
 class Cable:
     def __init__(self, host: str, port: int) -> None:
         self._to = (host, port)
         self._pieces: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
-        self.port = 0
+        self.port = free_port()
 
     async def plug_in(self) -> None:
         """At the same port as before."""
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
-        self.port = self._server.sockets[0].getsockname()[1]
 
     async def pull_out(self) -> None:
         """Connections break, and new ones are refused."""

@@ -45,7 +45,7 @@ class Failed(AssertionError):
 
 
 def until(
-    fact: Callable[[], Fact | None], what: str, *, within_s: float = 60.0, every_s: float = 0.2
+    fact: Callable[[], Fact | None], what: str, *, within_s: float = 120.0, every_s: float = 0.2
 ) -> Fact:
     """The first answer that is true; a command that fails is none. Raises Failed with `what`."""
     deadline = time.monotonic() + within_s
@@ -71,7 +71,7 @@ class ClusterDesk:
 
     # ---- commands
 
-    def run(self, *command: str | Path, stdin: str = "", timeout_s: float = 120) -> str:
+    def run(self, *command: str | Path, stdin: str = "", timeout_s: float = 300) -> str:
         """What it prints. Raises Failed."""
         done = self.tried(*command, stdin=stdin, timeout_s=timeout_s)
         if done.returncode:
@@ -79,7 +79,7 @@ class ClusterDesk:
         return done.stdout
 
     def tried(
-        self, *command: str | Path, stdin: str = "", timeout_s: float = 120
+        self, *command: str | Path, stdin: str = "", timeout_s: float = 300
     ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [str(word) for word in command],
@@ -123,7 +123,7 @@ class ClusterDesk:
 
     def clear(self) -> None:
         """Deletes every strategy; a node has room for few."""
-        self.kubectl("delete", "strategies", "--all", "--timeout=100s")
+        self.kubectl("delete", "strategies", "--all", "--timeout=240s")
 
     def apply(self, *objects: Object) -> None:
         document = {"apiVersion": "v1", "kind": "List", "items": list(objects)}
@@ -160,7 +160,7 @@ class ClusterDesk:
         found = self.condition(name, type_)
         return found.get("status") == "True" and reason in ("", found.get("reason"))
 
-    def until_ready(self, name: str, *, within_s: float = 60.0) -> dict[str, Any]:
+    def until_ready(self, name: str, *, within_s: float = 120.0) -> dict[str, Any]:
         """Its status, once what the spec asks for now is ready."""
 
         def ready() -> dict[str, Any] | None:
@@ -205,7 +205,7 @@ class ClusterDesk:
         )
         return found
 
-    def until_ledger_equals_venue(self, *, within_s: float = 60.0) -> None:
+    def until_ledger_equals_venue(self, *, within_s: float = 120.0) -> None:
         def equal() -> bool:
             return bool(self.reconciled().get("reconciliation", {}).get("equal"))
 
@@ -344,6 +344,6 @@ def edit(desk: ClusterDesk, name: str, shade: int) -> dict[str, Any]:
         return status if new and len(desk.pods(name)) == 1 else None
 
     try:
-        return until(switched, f"{name} handed over", within_s=90)
+        return until(switched, f"{name} handed over", within_s=180)
     except Failed as failed:
         raise Failed(f"{failed}; {desk.status(name)}") from None

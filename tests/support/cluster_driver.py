@@ -19,7 +19,7 @@ __all__ = ["cluster", "namespace", "own_cluster", "wait_for"]
 
 T = TypeVar("T")
 AnyCluster = TypeVar("AnyCluster", bound=Cluster)
-DEADLINE_S = 60.0  # generous: the machine is shared
+DEADLINE_S = 120.0  # generous: the machine is shared
 POLL_S = 0.1
 MEASURED = "measured"  # a property of a test: what took how long
 

@@ -23,8 +23,8 @@ import grpc.aio
 import redis
 
 from desk_driver import HASH, OPERATOR, content, tick
+from held_ports import free_port
 from risk_gateway.home import Home, Postgres
-from stratops.ports import free_ports
 from stratops_api.v1 import order_execution_pb2 as venue_pb
 from stratops_api.v1 import risk_gateway_pb2 as pb
 from stratops_api.v1 import types_pb2 as types
@@ -141,7 +141,7 @@ class FaultDesk:
         self.servers, self.folder = servers, folder
         self._toxiproxy = toxiproxy
         self.links: dict[str, Link] = {}
-        gateway, venue = (f"127.0.0.1:{port}" for port in free_ports(2))
+        gateway, venue = (f"127.0.0.1:{free_port()}" for _ in range(2))
         bus = servers.venue_nats or servers.nats
         policies = folder / "policies.json"  # one strategy has orders of both sides
         policies.write_text(json.dumps({"main": {"desk": {"self_trade": "allow"}}}))

@@ -5,7 +5,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
 
@@ -19,6 +19,7 @@ from hostile_bus import between
 from toxiproxy_driver import Toxiproxy
 
 AGREED_WITHIN_S = 90.0
+TOLD_WITHIN_S = 15.0
 DISK_MB = 48
 
 
@@ -105,7 +106,7 @@ async def play(fault: str, scene: Scene, chance: Random) -> Round:
     load.taken()
     await until(load.accepted, AGREED_WITHIN_S)
     await asyncio.sleep(chance.uniform(0.2, 0.6))
-    await FAULTS[fault].strike(scene)
+    await FAULTS[fault].strike(replace(scene, told=lambda: _told(fault, listening, load)))
     over = time.monotonic()
     before = load.taken()
     await until(load.accepted, AGREED_WITHIN_S)
@@ -117,6 +118,17 @@ async def play(fault: str, scene: Scene, chance: Random) -> Round:
     found.tally = _sum(before, load.taken())
     found.named = listening.heard() + found.tally.refused
     return found
+
+
+async def _told(fault: str, listening: "_Listening", load: Load) -> None:
+    """A machine that has other work notices late; at the deadline it is said that nothing was."""
+    signs = FAULTS[fault].signs
+    deadline = time.monotonic() + TOLD_WITHIN_S
+    while signs and time.monotonic() < deadline:
+        await load.accepted()  # it counts what it was refused
+        if any(sign in listening.heard() + load.tally.refused for sign in signs):
+            return
+        await asyncio.sleep(0.1)
 
 
 class _Listening:

@@ -38,6 +38,10 @@ class Needs(StrEnum):
     HOSTILE_BUS = "hostile bus"
 
 
+async def _nobody_waits() -> None:
+    pass
+
+
 @dataclass(frozen=True, slots=True)
 class Scene:
     """What a fault may lay hands on."""
@@ -47,6 +51,7 @@ class Scene:
     clock: Path | None = None  # what libfaketime reads
     disk: Path | None = None
     bus: HostileBus | None = None
+    told: Callable[[], Awaitable[None]] = _nobody_waits  # until one of the fault's signs was said
 
 
 Strike = Callable[[Scene], Awaitable[None]]
@@ -102,6 +107,7 @@ def _reset(link: str) -> Strike:
     async def strike(scene: Scene) -> None:
         with scene.desk.links[link].spoilt("reset_peer", timeout=0):
             await asyncio.sleep(_SPOILT_S)
+            await scene.told()
 
     return strike
 
@@ -110,6 +116,7 @@ def _black_hole(link: str) -> Strike:
     async def strike(scene: Scene) -> None:
         with scene.desk.links[link].spoilt("timeout", timeout=0):
             await asyncio.sleep(_DARK_S.get(link, _USUALLY_DARK_S))
+            await scene.told()
 
     return strike
 
@@ -139,6 +146,7 @@ async def _fill_disk(scene: Scene) -> None:
     with filler.open("wb") as file:
         _fill(file.fileno(), scene.disk, leave=2_000_000)
         await asyncio.sleep(_SPOILT_S)
+        await scene.told()
         _fill(file.fileno(), scene.disk, leave=0)
         await asyncio.sleep(_SPOILT_S)
     filler.unlink()

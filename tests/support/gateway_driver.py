@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ import redis
 
 from desk_driver import HASH, OPERATOR, TOKEN, content, tick
 from handover import messages as m
+from risk_gateway.bus import FILLS_STREAM
 from stratops_api.v1 import order_execution_pb2 as venue_pb
 from stratops_api.v1 import risk_gateway_pb2 as pb
 from stratops_api.v1.order_execution_pb2_grpc import OrderExecutionStub
@@ -85,16 +85,16 @@ class Process:
 
     def kill(self, number: int = signal.SIGKILL) -> int:
         self.process.send_signal(number)
-        return self.process.wait(10)
+        return self.process.wait(60)
 
 
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+async def has_fills_stream(client: Any) -> bool:
+    """Of NATS: what is published before there is one is lost."""
+    streams = await client.jetstream().streams_info()
+    return any(each.config.name == FILLS_STREAM for each in streams)
 
 
-async def until(look: Callable[[], Awaitable[Any]], within_s: float = 15) -> Any:
+async def until(look: Callable[[], Awaitable[Any]], within_s: float = 60) -> Any:
     """What `look` answers once it is true; fails at the deadline."""
     deadline = time.monotonic() + within_s
     while not (found := await look()):
@@ -104,7 +104,7 @@ async def until(look: Callable[[], Awaitable[Any]], within_s: float = 15) -> Any
 
 
 class Market:
-    """Publishes ticks; each reaches every subscriber that there has to be."""
+    """Publishes ticks; each has reached every subscriber that there has to be."""
 
     def __init__(self, port: int, subscribers: int = 2) -> None:
         self._redis = redis.Redis(port=port)
@@ -119,6 +119,7 @@ class Market:
             return int(self._redis.publish(channel, payload)) >= self.subscribers
 
         await until(arrives)
+        self._redis.ping()  # Redis answers whoever publishes first, and whoever subscribed after
         return self.sequence
 
     def close(self) -> None:
@@ -136,8 +137,9 @@ class RunnerClient:
         self.told: list[m.GatewayMessage] = []
         self.number = self.count = self.epoch = 0
 
-    async def connect(self, **hello: Any) -> None:
-        self._call = self._stub.Trade()
+    async def connect(self, *, waits: bool = False, **hello: Any) -> None:
+        """`waits`: for a gateway that is not there yet."""
+        self._call = self._stub.Trade(wait_for_ready=waits)
         self._one_write = asyncio.Lock()  # gRPC takes one at a time
         said = m.Hello(self.name, self.revision, self.instance, self.token, subscription=1, **hello)
         await self.say(said)
@@ -176,13 +178,16 @@ class RunnerClient:
         return bool(self._call.done())
 
     async def armed(self, epoch_above: int = 0) -> int:
-        """The epoch, once there is one."""
+        """The epoch, once there is one. It says at once that it knows, as a runner does: who is
+        silent about that for two seconds is taken for lost."""
 
         async def epoch() -> int:
             arms = [each.epoch for each in self.told if isinstance(each, m.Arm)]
             return arms[-1] if arms and arms[-1] > epoch_above else 0
 
         self.epoch = int(await until(epoch))
+        self.number += 1
+        await self.say(m.Batch(self.epoch, self.number, m.Mark(self.count, session="run-1")))
         return self.epoch
 
     async def batch(self, *signals: Signal) -> None:
@@ -294,7 +299,7 @@ class Stack:
 
     async def desk(self, *, reconcile: bool = False) -> pb.Desk:
         request = pb.GetDeskRequest(token=self.operator(), reconcile=reconcile)
-        answer: pb.Desk = await self.stub().GetDesk(request, timeout=15)
+        answer: pb.Desk = await self.stub().GetDesk(request, timeout=60)
         return answer
 
     async def venue_orders(self) -> dict[str, venue_pb.OrderResponse]:

@@ -51,7 +51,7 @@ class HostileBus:
         while True:
             while self._due and self._due[0][0] <= time.monotonic():
                 _, _, body = heappop(self._due)
-                await stream.publish(FILLS_SUBJECT, body)
+                await stream.publish(FILLS_SUBJECT, body, timeout=60)
             await asyncio.sleep(0.002)
 
 
@@ -60,6 +60,7 @@ async def between(venue_url: str, gateway_url: str, chance: Random) -> AsyncIter
     venue, gateway = await nats.connect(venue_url), await nats.connect(gateway_url)
     bus = HostileBus(chance)
     await venue.subscribe(FILLS_SUBJECT, cb=bus.take)
+    await venue.flush()  # the subscription is there
     passing = asyncio.create_task(bus.pass_on(gateway))
     try:
         yield bus

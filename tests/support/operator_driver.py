@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
@@ -16,9 +15,10 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from cluster_driver import wait_for
 from dev_cluster.cluster import Cluster
+from own_time import seconds_to_end
 
 ROOT = Path(__file__).parents[2]
-START_S = 60.0  # imports alone take long where many start at once
+START_S = 120.0  # imports alone take long where many start at once
 
 
 class OperatorProcess:
@@ -58,8 +58,9 @@ class OperatorProcess:
 
     def page(self, path: str) -> tuple[int, str]:
         """Status 0: nobody listens."""
+        url = f"http://127.0.0.1:{self.port}{path}"
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as answer:
+            with urllib.request.urlopen(url, timeout=30) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()
@@ -96,16 +97,13 @@ class OperatorProcess:
         self.process.send_signal(number)
 
     def end(self, number: signal.Signals = signal.SIGTERM) -> float:
-        """Seconds that it took."""
-        began = time.monotonic()
-        self.process.send_signal(number)
-        self.process.wait(20)
-        return time.monotonic() - began
+        """Seconds of its own that it took."""
+        return seconds_to_end(self.process, number)
 
     def close(self) -> None:
         if self.process.poll() is None:
             self.process.kill()
-        self.process.wait(10)
+        self.process.wait(60)
 
 
 def uninstall(kubeconfig: Path, environment: Mapping[str, str], namespace: str) -> str:
@@ -121,7 +119,7 @@ def uninstall(kubeconfig: Path, environment: Mapping[str, str], namespace: str) 
         },
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=240,
         check=True,
     )
     return done.stderr
@@ -163,5 +161,5 @@ def environment_of(cluster: Cluster) -> Mapping[str, str]:
     return {**os.environ, **cluster.environment}
 
 
-def until(fact: Callable[[], object], within_s: float = 60.0) -> None:
+def until(fact: Callable[[], object], within_s: float = 120.0) -> None:
     wait_for(lambda: bool(fact()), within_s)

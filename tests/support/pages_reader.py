@@ -13,7 +13,7 @@ def page(process: Process, name: str) -> tuple[int, str]:
     url = f"http://127.0.0.1:{process.environment['STRATOPS_METRICS_PORT']}/{name}"
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with opener.open(url, timeout=10) as answer:
+        with opener.open(url, timeout=60) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode()

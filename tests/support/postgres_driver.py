@@ -16,10 +16,10 @@ from pathlib import Path
 import psutil
 import psycopg
 
+from held_ports import free_port
 from risk_gateway.home import Postgres
-from stratops.ports import free_ports
 
-_DEADLINE_S = 30.0
+_DEADLINE_S = 90.0
 _NOBODY = 65_534
 _DEBIAN = Path("/usr/lib/postgresql")
 _numbers = count(1)
@@ -38,7 +38,7 @@ class PostgresServer:
         self._address = address
         self._folder = folder / "data"
         self._owner = _NOBODY if os.getuid() == 0 else None  # it refuses to be root's
-        (self.port,) = free_ports(1)
+        self.port = free_port()
         if self._owner is not None:
             os.chown(folder, self._owner, self._owner)
             if _DEBIAN not in self._programs.parents:  # it may lie where only root may look

@@ -21,7 +21,7 @@ import yaml
 
 from cluster_desk import ClusterDesk, until
 from dev_cluster import tools
-from gateway_driver import free_port
+from held_ports import free_port
 
 Object = Mapping[str, Any]
 Rule = Mapping[str, Any]
@@ -192,7 +192,7 @@ class Prometheus:
 
     def _asked(self, what: str, **parameters: str) -> Any:
         url = f"http://127.0.0.1:{self.port}/api/v1/{what}?{urlencode(parameters)}"
-        with _open(url, timeout=10) as answer:
+        with _open(url, timeout=60) as answer:
             return json.load(answer)["data"]
 
 
@@ -204,7 +204,7 @@ def prometheus(desk: ClusterDesk, monitors: Sequence[Object], folder: Path) -> I
     with _api_server(desk) as api, _serving(scrape_configs(monitors, api), folder) as server:
 
         def scraped() -> bool:
-            health = [each["health"] for each in server.targets()]
+            health = [each["health"] for each in server.targets()] if _answers(server) else []
             return bool(health) and set(health) == {"up"}
 
         until(scraped, "Prometheus scrapes all that it finds")

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from itertools import product
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from chart_driver import Rendering
@@ -51,4 +52,9 @@ def _named(resource: str, group: str) -> str:
 
 
 def _events(cluster: BuiltCluster) -> Iterator[dict[str, Any]]:
-    yield from map(json.loads, cluster.audit_log.read_text().splitlines())
+    yield from map(json.loads, whole_lines(cluster.audit_log))
+
+
+def whole_lines(log: Path) -> list[str]:
+    """Without the last one, where it is being written."""
+    return log.read_text().rpartition("\n")[0].splitlines()

@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from dev_cluster import tools
-from stratops.ports import free_ports
+from held_ports import free_port
 
-_READY_S = 10.0
+_READY_S = 60.0
 _STREAMS = ("upstream", "downstream")
 
 
@@ -22,7 +22,7 @@ class Toxiproxy:
     """One server; a proxy for each link."""
 
     def __init__(self) -> None:
-        (self._port,) = free_ports(1)
+        self._port = free_port()
         self._process = subprocess.Popen(
             [tools.toxiproxy(), "-host", "127.0.0.1", "-port", str(self._port)],
             stdout=subprocess.DEVNULL,
@@ -41,12 +41,12 @@ class Toxiproxy:
             time.sleep(0.02)
 
     def link(self, name: str, upstream: str) -> "Link":
-        listen = f"127.0.0.1:{free_ports(1)[0]}"
+        listen = f"127.0.0.1:{free_port()}"
         self.ask("POST", "/proxies", name=name, listen=listen, upstream=upstream, enabled=True)
         return Link(self, name, listen)
 
     def ask(self, method: str, path: str, **body: Any) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=60)
         try:
             connection.request(method, path, json.dumps(body))
             answer = connection.getresponse()

@@ -13,12 +13,13 @@ from typing import Any
 
 import psutil
 
+from own_time import Watch
 from stratops.folder import NoDesk, Running, running_in
 from stratops_api.v1 import risk_gateway_pb2 as pb
 from stratops_wire.gateway_client import GatewayClient, GatewayUnavailable
 
-START_S = 40.0
-END_S = 60.0
+START_S = 120.0
+END_S = 120.0
 
 # No limit that the speed of a replay, or its losses, would meet: the tests are about other things.
 FREE = (
@@ -80,7 +81,7 @@ class Up:
 
     @property
     def err(self) -> str:
-        return (self.folder / "err").read_text()
+        return (self.folder / "err").read_text(errors="replace")  # half a character may be the last
 
     @property
     def out(self) -> str:
@@ -94,10 +95,11 @@ class Up:
 
     def child(self, what: str) -> psutil.Process:
         """The process whose command line, or strategy, is named."""
-        for process in self.children():
-            if what in " ".join(process.cmdline()) or what in _consumer(process):
+        children = self.children()
+        for process in children:
+            if what in _words(process) or what in _consumer(process):
                 return process
-        raise LookupError(f"no {what} among {[child.cmdline() for child in self.children()]}")
+        raise LookupError(f"no {what} among {[_words(child) for child in children]}")
 
     def consumers(self) -> list[str]:
         """The names of our processes in the feed; a runner's has an @."""
@@ -136,11 +138,11 @@ class Up:
             return False
 
     def stop(self, number: signal.Signals = signal.SIGINT) -> float:
-        """Signals it and waits for its end; answers how long that took."""
-        began = time.monotonic()
-        self.process.send_signal(number)
-        self.process.wait(END_S)
-        return time.monotonic() - began
+        """Signals it and waits for its end; answers how long that took of a machine that runs."""
+        with Watch() as watch:
+            self.process.send_signal(number)
+            self.process.wait(END_S)
+            return watch.seconds
 
     def report(self, deadline_s: float = END_S) -> dict[str, Any]:
         """Waits for its end, and reads the one JSON document on stdout."""
@@ -149,6 +151,13 @@ class Up:
         document = json.loads(self.out)
         assert isinstance(document, dict)
         return document
+
+
+def _words(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:  # it has just ended
+        return ""
 
 
 def _consumer(process: psutil.Process) -> str:

@@ -64,7 +64,7 @@ class TwoVenues(Stack):
         return OrderExecutionStub(self._channels[-1])
 
     async def orders_at(self, venue: Process) -> dict[str, venue_pb.OrderResponse]:
-        page = await self.stub_of(venue).ListOrders(venue_pb.ListOrdersRequest(), timeout=5)
+        page = await self.stub_of(venue).ListOrders(venue_pb.ListOrdersRequest(), timeout=60)
         return {order.client_order_id: order for order in page.orders}
 
     def close(self) -> None:

@@ -177,6 +177,55 @@ def test_a_loss_from_before_the_limit_counts_where_strategies_know_it() -> None:
     )
 
 
+ORDERS = bounds(max_open_orders=9)
+BOTH = bounds(max_daily_loss=100, max_open_orders=9)
+
+
+def test_so_it_does_where_another_limit_was_there_already() -> None:
+    crew = Crew({DESK: ORDERS})
+    for name in "ab":
+        crew.hold(name, "1", price=Decimal(160))
+        crew.said(name, "0.1")
+    crew.pools.obey({DESK: BOTH})
+    assert crew.said("a", "0.1").startswith(
+        "max_daily_loss: desk: equity 19880, 20000 at the day's"
+    )
+
+
+def test_a_drawdown_that_is_new_is_from_now_though_another_limit_is_old() -> None:
+    crew = Crew()
+    crew.said("a", "0.1")
+    crew.pools.obey({DESK: ORDERS})
+    crew.hold("a", "1", price=Decimal(401))  # 301 of 10,000
+    for days in (1, 2):
+        crew.said("a", "0.1", now_ns=NOW + days * DAY_NS)
+    crew.pools.obey({DESK: bounds(max_open_orders=9, max_drawdown="0.01")})
+    assert crew.said("a", "0.1", now_ns=NOW + 2 * DAY_NS) == "approved"
+
+
+@pytest.mark.parametrize(
+    ("meanwhile", "unread", "remembers"),
+    [
+        (UNBOUNDED, {DESK}, True),
+        (ORDERS, {DESK}, True),  # by a policy that can be read
+        (ORDERS, set(), False),
+    ],
+    ids=["nobody can read it", "another can be read", "taken back"],
+)
+def test_what_cannot_be_read_forgets_nothing_and_what_is_taken_back_does(
+    meanwhile: Limits, unread: set[Scope], remembers: bool
+) -> None:
+    crew = Crew({DESK: bounds(max_drawdown="0.01")})
+    crew.said("a", "0.1")
+    crew.hold("a", "1", price=Decimal(301))
+    for days in (1, 2):
+        crew.said("a", "0.1", now_ns=NOW + days * DAY_NS)
+    crew.pools.obey({DESK: meanwhile}, unread)
+    crew.pools.obey({DESK: bounds(max_drawdown="0.01")})
+    said = crew.said("a", "0.1", now_ns=NOW + 2 * DAY_NS)
+    assert said.startswith("max_drawdown: desk: ") == remembers
+
+
 def test_drawdown_is_of_what_several_had_together() -> None:
     crew = Crew({DESK: bounds(max_drawdown="0.01")})
     crew.said("a", "0.1")

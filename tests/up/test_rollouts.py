@@ -77,7 +77,7 @@ async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
         one.crew.kill()
 
 
-async def until(fact: Callable[[], bool], deadline_s: float = 10) -> None:
+async def until(fact: Callable[[], bool], deadline_s: float = 60) -> None:
     async with asyncio.timeout(deadline_s):
         while not fact():
             await asyncio.sleep(0.01)

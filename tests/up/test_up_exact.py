@@ -33,7 +33,7 @@ async def test_it_makes_the_orders_of_an_independent_computation(
         "-f", str(path), "--data", str(SAMPLE), "--speed", "max", "--fill", "touch",
         "--no-fill-sizes",
     )  # fmt: skip
-    await up.until(lambda desk: up.replay_ended(), deadline_s=120)
+    await up.until(lambda desk: up.replay_ended(), deadline_s=240)
     reference = expected(SAMPLE)
-    await up.until(lambda desk: desk.fills >= len(reference) and not desk.queued, deadline_s=30)
+    await up.until(lambda desk: desk.fills >= len(reference) and not desk.queued, deadline_s=120)
     assert await orders_of(up, "probe") == reference

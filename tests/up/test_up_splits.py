@@ -30,9 +30,9 @@ async def test_the_orders_are_those_of_a_run_without_a_reload(
     )  # fmt: skip
     for split in range(1, SPLITS + 1):
         await _reloaded(up, path, split)
-    await up.until(lambda desk: up.replay_ended(), deadline_s=120)
+    await up.until(lambda desk: up.replay_ended(), deadline_s=240)
     reference = [_id(sequence) for sequence, _side in expected(SAMPLE)]
-    desk = await up.until(lambda desk: desk.fills >= len(reference), deadline_s=30)
+    desk = await up.until(lambda desk: desk.fills >= len(reference), deadline_s=120)
     assert desk.handovers == SPLITS
     assert await _ids(up) == reference
 
