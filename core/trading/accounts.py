@@ -308,9 +308,10 @@ class StrategyAccount:
             request.open_orders -= 1  # itself
             eases = wanted.price == order.price and request.quantity <= order.remaining
             harmless = eases or request.closing
+            if not harmless:
+                self.poll = self._pools.votes.take(request)
             reviewed = review(request, CLOSING if harmless else self._opening)
             if not isinstance(reviewed, Rejection) and not harmless:
-                self.poll = self._pools.votes.take(request)
                 reviewed = self._together(request, market) or reviewed
         finally:
             self._set_aside(order, aside=False)
@@ -332,12 +333,16 @@ class StrategyAccount:
 
     def ask(self, order: Order, now_ns: int) -> None:
         """Counts a modification that is under way, until the venue has decided."""
-        if not order.closing:
-            self._second.take(now_ns)
-            self._minute.take(now_ns)
-            if self._pools.are_bound:
-                self._pools.placed(self.account, order)
+        self.place(order, now_ns)
         self._keep(order)
+
+    def place(self, order: Order, at_ns: int) -> None:
+        """In the rates: an order, or other terms for one, was approved then."""
+        if not order.closing:
+            self._second.take(at_ns)
+            self._minute.take(at_ns)
+            if self._pools.are_bound:
+                self._pools.placed(self.account, order.symbol, at_ns)
 
     def on_modification(
         self, client_order_id: str, number: int, quantity: Decimal, price: Decimal | None
@@ -353,11 +358,8 @@ class StrategyAccount:
         """
         if order.client_order_id in self.orders:
             raise AlreadyReserved(order.client_order_id)
-        if not (order.closing or order.adopted):  # nobody approved it here, by any clock
-            self._second.take(order.at_ns)
-            self._minute.take(order.at_ns)
-            if self._pools.are_bound:
-                self._pools.placed(self.account, order)
+        if not order.adopted:  # that one nobody approved here, by any clock
+            self.place(order, order.at_ns)
         self._keep(order)
 
     def on_event(self, client_order_id: str, event: OrderEvent) -> Order:

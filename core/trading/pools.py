@@ -336,10 +336,10 @@ class Pools:
         for sums in self._sums_of(account):
             sums.charge(symbol, currency, fee)
 
-    def placed(self, account: str, order: Order) -> None:
-        """An order was approved that does not only close."""
-        for bound in self._covering(order.symbol, account):
-            bound.place(order.at_ns)
+    def placed(self, account: str, symbol: str, at_ns: int) -> None:
+        """An order was approved that does not only close, or other terms for one."""
+        for bound in self._covering(symbol, account):
+            bound.place(at_ns)
 
     def begin_anew(self, session: str) -> None:
         """The market's time begins again with that session: once, whoever says it."""

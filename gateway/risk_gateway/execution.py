@@ -87,8 +87,7 @@ class Execution:
             self._state.counts.order_latency.observe((perf_counter_ns() - sent_ns) / 1_000)
         strategy = self._state.strategies[leaving.strategy]
         self.settle(strategy, answer)
-        order = strategy.account.orders.get(leaving.client_order_id)
-        if leaving.modification and order and order.asked:  # it did not say: it is to be asked
+        if _asked_by(strategy, leaving):  # it did not say: it is to be asked
             strategy.modifying.add(leaving.client_order_id)
 
     def unanswered(self, leaving: Leaving, why: str) -> None:
@@ -97,7 +96,8 @@ class Execution:
         self._sent_ns.pop(leaving.client_order_id, None)
         strategy = self._state.strategies[leaving.strategy]
         if leaving.modification is not None:
-            strategy.modifying.add(leaving.client_order_id)
+            if _asked_by(strategy, leaving):
+                strategy.modifying.add(leaving.client_order_id)
         elif leaving.request is None:
             strategy.cancelling.add(leaving.client_order_id)
         else:
@@ -109,7 +109,8 @@ class Execution:
         strategy = self._state.strategies[leaving.strategy]
         reason = Reason.VENUE_REJECTED
         if leaving.modification is not None:
-            self.refuse_modification(strategy, leaving.client_order_id, reason, why)
+            if _asked_by(strategy, leaving):
+                self.refuse_modification(strategy, leaving.client_order_id, reason, why)
         elif leaving.request is not None:
             self.end(strategy, leaving.client_order_id, OrderState.REJECTED, reason, why)
 
@@ -124,8 +125,8 @@ class Execution:
     def _modification_may_leave(
         self, strategy: Strategy, leaving: Leaving, waited_s: float
     ) -> bool:
-        order = strategy.account.orders.get(leaving.client_order_id)
-        if order is None or order.asked is None:
+        order = _asked_by(strategy, leaving)
+        if order is None:
             return False  # the order has ended, and its modification with it
         if stays := self._stays(strategy, order.symbol, waited_s):
             self.refuse_modification(strategy, leaving.client_order_id, *stays)
@@ -315,6 +316,14 @@ class Execution:
             strategy.told.order(order)
         strategy.told.outcome(outcome)
         self._state.outside.outcomes(strategy, (outcome,))
+
+
+def _asked_by(strategy: Strategy, leaving: Leaving) -> Order | None:
+    """The order of a modification that is still under way: while its call hung, it may have been
+    settled, and a newer one asked for."""
+    order = strategy.account.orders.get(leaving.client_order_id)
+    asked = leaving.modification
+    return order if order is not None and asked is not None and order.asked == asked else None
 
 
 _DEFAULT_REASON = {OrderState.REJECTED: Reason.VENUE_REJECTED}

@@ -169,7 +169,8 @@ def _stand(
 ) -> Stand:
     account = strategy.account.account
     found = situation.standings.covering(strategy.name, signal.symbol, account)
-    only_closing = strategy.closing_only or submission.is_own
-    if only_closing and found.standing is not Standing.HALTED:
-        return Stand(Standing.REDUCING, strategy.closing_only or found.why)
+    grows = strategy.observes and signal.action is Action.MODIFY  # an order from when it traded
+    why = strategy.closing_only or ("it only observes" if grows else "")
+    if (why or submission.is_own) and found.standing is not Standing.HALTED:
+        return Stand(Standing.REDUCING, why or found.why)
     return found

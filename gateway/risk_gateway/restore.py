@@ -179,12 +179,24 @@ class Restoration:
             strategy.reserve(body.order)
             strategy.told.order(body.order)
         elif body.modification is not None and body.signal.modifies:
-            order = strategy.account.orders.get(client_order_id(body.signal.modifies))
-            if order is not None:  # else a fill that was written before has ended it
-                strategy.account.ask(order.with_asked(body.modification), body.now_ns)
+            self._asked(strategy, client_order_id(body.signal.modifies), body)
         elif body.reason is None and body.signal.cancels:
             strategy.cancelling.add(client_order_id(body.signal.cancels))
         self._outcome(strategy, row)
+
+    def _asked(self, strategy: Strategy, order_id: str, body: Decided) -> None:
+        """Its order's end may have been written before the verdict, and has decided it then."""
+        order, asked = strategy.order(order_id), body.modification
+        assert asked is not None
+        if order is None:
+            return
+        after = order.with_asked(asked)
+        if order.modification >= asked.number:
+            after = replace(after, asked=None)
+        if order_id in strategy.account.orders:
+            strategy.account.ask(after, body.now_ns)
+        else:
+            strategy.account.place(after, body.now_ns)
 
     def _ended(self, row: Row) -> None:
         strategy = self.state.strategies[row.strategy]

@@ -35,7 +35,8 @@ class Told:
     # ---- what became durable
 
     def order(self, order: Order) -> None:
-        if order.is_open and order.remaining:
+        """One that ended with fills announced is at work until they are here, and its end told."""
+        if (order.is_open or order.outstanding) and order.remaining:
             self._working[order.client_order_id] = order
         else:
             self._working.pop(order.client_order_id, None)

@@ -668,6 +668,18 @@ async def test_a_desk_remembers_from_what_it_fell_while_its_policy_cannot_be_rea
     assert bound_desk.state.pools.all_watermarks["desk"].peak == peak
 
 
+async def test_what_looks_have_moved_is_kept_when_nobody_asks_for_looks_any_more(
+    bound_desk: DeskDriver,
+) -> None:
+    await holding(bound_desk, p=acting("alert", bound="1000000"))
+    await falls(bound_desk, 200.0)
+    peak = bound_desk.strategy.account.watermarks.peak
+    assert peak > 1_000_000
+    bound_desk.desk.bounds.list_policies({"p": {}})
+    await bound_desk.settled(0.4)
+    assert bound_desk.again().strategy.account.watermarks.peak == peak
+
+
 @pytest.mark.parametrize(
     ("level", "scope"), [("desk", "desk"), ("account", "account main")], ids=str
 )

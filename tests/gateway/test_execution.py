@@ -103,6 +103,19 @@ async def test_a_rejection_by_the_venue_is_an_outcome(desk: DeskDriver) -> None:
     assert desk.strategy.told.holdings().working == ()
 
 
+async def test_whoever_comes_learns_of_an_order_until_its_end_is_told(desk: DeskDriver) -> None:
+    """The venue has ended it with two fills, and one of them is here."""
+    await with_order(desk, quantity="3")
+    answer(desk, "CANCELLED", filled_quantity="2")
+    await desk.filled(fill("x", 1))
+    (working,) = desk.strategy.told.holdings().working
+    assert working.quantity == 2
+    assert desk.again().strategy.told.holdings().working == (working,)
+    answer(desk, "CANCELLED", filled_quantity="2")
+    await desk.filled(fill("x", 2))
+    assert desk.strategy.told.holdings() == Holdings({"BTCUSDT": Decimal(2)})
+
+
 async def test_an_end_comes_after_the_fills_that_were_announced(desk: DeskDriver) -> None:
     runner = await with_order(desk)
     answer(desk, "CANCELLED", filled_quantity="0.4")

@@ -17,7 +17,7 @@ from risk_gateway.report import Surroundings, desk_to_proto, levels
 from stratops_wire import InvalidMessage
 from trading.rules import BYPASSABLE
 from trading.scopes import DESK, Level, Scope
-from trading.signals import OrderType, Side
+from trading.signals import Action, OrderType, Side
 from trading.standings import Standing
 
 OF_S, OF_BTC = Scope(Level.STRATEGY, "s"), Scope(Level.SYMBOL, "BTCUSDT")
@@ -384,3 +384,16 @@ def test_a_policy_that_says_nothing_of_several_bounds_none() -> None:
     for change in policies.differences({"main": {"limits": {"max_order_value": 1}, "desk": {}}}):
         policies.take(change)
     assert (dict(policies.bounds), dict(policies.stands)) == ({}, {})
+
+
+async def test_a_modification_is_counted_when_it_is_made(bound_desk: DeskDriver) -> None:
+    """Not when its order was: what that took has long been refilled."""
+    one, _ = await crew(bound_desk, main={"desk": {"limits": {"max_orders_per_second": "1"}}})
+    assert await said(one, "x", order_type=OrderType.LIMIT, price=Decimal(90)) == "accepted"
+    for _ in range(9):
+        bound_desk.feed_next()
+    one.count = 10
+    more = buy("m", 10, "2", action=Action.MODIFY, modifies="x")
+    modified, refused = await one.decide(more, buy("y", 10))
+    assert modified.accepted
+    assert refused.message.startswith("desk: allowed are 1 a second")

@@ -20,13 +20,17 @@ D = Decimal
 
 
 def modify(name: str = "m", of: str = "x", quantity: str = "0", price: int | None = None) -> Signal:
-    terms = {"price": None if price is None else D(price)}
-    return buy(name, quantity=quantity, action=Action.MODIFY, modifies=of, **terms)  # type: ignore[arg-type]  # by name
+    at = {"price": None if price is None else D(price)}
+    return buy(name, quantity=quantity, action=Action.MODIFY, modifies=of, **at)  # type: ignore[arg-type]  # by name
 
 
 def stated(desk: DeskDriver, quantity: str, price: str, modification: int, **more: Any) -> None:
     """The venue's word about order x after a modification."""
-    answer = pb.OrderResponse(
+    desk.desk.execution.answered(desk.left[-1], terms(quantity, price, modification, **more))
+
+
+def terms(quantity: str, price: str, modification: int, **more: Any) -> pb.OrderResponse:
+    return pb.OrderResponse(
         client_order_id="x-0",
         state=types.ORDER_STATE_ACCEPTED,
         quantity=quantity,
@@ -34,7 +38,6 @@ def stated(desk: DeskDriver, quantity: str, price: str, modification: int, **mor
         modification=modification,
         **more,
     )
-    desk.desk.execution.answered(desk.left[-1], answer)
 
 
 async def decide(runner: Runner, signal: Signal) -> tuple[Verdict, ...]:
@@ -210,3 +213,54 @@ async def test_a_restart_knows_that_it_does_not_only_close_any_more(
     before = desk.strategy.account.orders["x-0"]
     assert not before.closing
     assert not desk.again().strategy.account.orders["x-0"].closing
+
+
+async def test_an_end_that_overtakes_the_verdict_decides_the_modification_for_good(
+    desk: DeskDriver, runner: Runner
+) -> None:
+    """Its batch waits for a cause when the venue states the end; a fill is yet to come."""
+    desk.feed_next()
+    here, late = buy("x", cause=2).cause, buy("x", cause=3).cause
+    runner.batch(replace(modify(quantity="5"), cause=here), replace(buy("n"), cause=late))
+    await desk.settled()
+    told = pb.OrderResponse(
+        client_order_id="x-0", state=types.ORDER_STATE_CANCELLED, filled_quantity="1"
+    )
+    desk.desk.execution.answered(desk.left[-1], told)
+    await desk.settled(1.2)
+    desk.again()
+    assert desk.strategy.account.orders["x-0"].asked is None
+    await desk.filled(fill("x"))
+    desk.desk.execution.settle(desk.strategy, told)
+    await desk.settled()
+    row = desk.archive.order("x-0")
+    assert row is not None
+    assert row.state == "cancelled"
+
+
+async def test_a_late_answer_says_nothing_about_a_newer_modification(
+    desk: DeskDriver, runner: Runner
+) -> None:
+    """The first was settled while its call still hung, and the next waits behind it."""
+    await decide(runner, modify(quantity="5"))
+    first = desk.left[-1]
+    desk.desk.execution.settle(desk.strategy, terms("5", "90", 1))
+    await decide(runner, modify("n", quantity="3"))
+    desk.desk.execution.unanswered(first, "late")
+    assert desk.strategy.modifying == set()
+    desk.desk.execution.refused(first, "INVALID_ARGUMENT")
+    assert desk.strategy.account.orders["x-0"].asked == Modification(2, "n", D(3), D(90))
+    assert not desk.desk.execution.may_leave(first)
+    assert desk.desk.execution.may_leave(desk.left[-1])
+
+
+async def test_who_only_observes_makes_no_order_larger(desk: DeskDriver, runner: Runner) -> None:
+    """Its order was made before, by a revision that traded."""
+    await desk.deploy("r2", content("observation"))
+    (refused,) = await decide(runner, modify(quantity="5"))
+    assert (refused.reason, refused.message) == (
+        Reason.REDUCING_ONLY,
+        "buy 5.00000 at position 0: s may only reduce: it only observes",
+    )
+    (taken,) = await decide(runner, modify("n", quantity="1"))
+    assert taken.accepted

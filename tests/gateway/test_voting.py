@@ -226,3 +226,16 @@ def test_a_policy_says_how_they_vote() -> None:
 )  # fmt: skip
 def test_what_cannot_be_read_lets_nobody_open(aggregation: Any, why: str) -> None:
     assert parse_policy({"aggregation": aggregation}).unreadable == why
+
+
+async def test_a_modification_that_asks_for_more_is_a_vote_also_where_a_limit_refuses_it(
+    bound_desk: DeskDriver,
+) -> None:
+    one, other = await two(bound_desk)
+    assert await reason_of(one, "x", order_type=OrderType.LIMIT, price=Decimal(50)) is None
+    for _ in range(6):  # its order is no vote any more
+        bound_desk.feed_next()
+    more = {"action": Action.MODIFY, "modifies": "x", "quantity": "1000000"}
+    assert await reason_of(one, "m", cause=7, **more) is Reason.MAX_ORDER_VALUE
+    far = {"side": Side.SELL, "order_type": OrderType.LIMIT, "price": Decimal(150)}
+    assert await reason_of(other, "y", cause=7, **far) is Reason.NO_CONSENSUS

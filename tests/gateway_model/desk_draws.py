@@ -7,6 +7,7 @@ from random import Random
 from typing import Any
 
 import desk_bounds
+import desk_modifications
 from desk_world import DeskWorld, Seat
 from trading.signals import Action, Cause, Direction, OrderType, Side, Signal, TimeInForce
 
@@ -242,7 +243,10 @@ _BESIDES: Sequence[tuple[str, str, Callable[[Random], Any]]] = (
     ("standings", "accounts", desk_bounds.accounts_stand),
     ("standings", "symbols", desk_bounds.symbols_stand),
 )
-FEATURES = (*dict.fromkeys(feature for feature, _, _ in _BESIDES), "prune")
+FEATURES = (
+    *dict.fromkeys(feature for feature, _, _ in _BESIDES),
+    *("prune", "modifications", "withdrawals", "venues", "adoption"),
+)
 
 
 def policies(r: Random, scene: Scene, specs: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
@@ -407,10 +411,20 @@ _SIGNALS: Sequence[tuple[str, Callable[[Random, Scene, Seat, Cause], Signal], in
 )
 
 
+def resting(r: Random, scene: Scene, seat: Seat, cause: Cause) -> Signal:
+    return desk_modifications.resting(r, scene, seat, cause, order(r, scene, seat, cause))
+
+
+def modifying(r: Random, scene: Scene, seat: Seat, cause: Cause) -> Signal:
+    return desk_modifications.modifying(r, scene, seat, cause, order(r, scene, seat, cause))
+
+
 def some_signal(r: Random, scene: Scene, seat: Seat, cause: Cause) -> Signal:
     kinds = _SIGNALS
     if scene.features & {"sizing", "votes"}:
-        kinds = (*_SIGNALS, ("intention", intention, 60))
+        kinds = (*kinds, ("intention", intention, 60))
+    if "modifications" in scene.features:
+        kinds = (*kinds, ("resting", resting, 30), ("modify", modifying, 50))
     (name, make, _) = r.choices(kinds, [each[2] for each in kinds])[0]
     scene.count(f"signal: {name}")
     return make(r, scene, seat, cause)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from random import Random
 from typing import Any
 
+import desk_modifications
 import model_breaches
 from desk_draws import (
     BTC,
@@ -17,10 +18,12 @@ from desk_draws import (
     Scene,
     content,
     message,
+    modifying,
     order,
     policies,
     policy,
     quote,
+    resting,
     said_of,
     some_signal,
     some_signals,
@@ -53,6 +56,32 @@ async def market_runs(r: Random, scene: Scene) -> None:
     for _ in range(4):
         await decide_together(r, scene)
         await scene.world.quiet()
+
+
+async def change_orders(r: Random, scene: Scene) -> None:
+    """Limit orders, then other terms for them, as far as a few turns let the venue in."""
+    if "modifications" not in scene.features:
+        return
+    for make in r.choice([(resting, modifying), (modifying, resting), (modifying, modifying)]):
+        turns = r.choices(_TURNS, [12, 4, 4, 3, 3, 1, 1], k=6)
+        there = _some_seats(r, scene, 3)
+        if make is modifying:
+            there.sort(key=lambda seat: -_limits_open(scene, seat))
+        for seat in there[:1]:
+            cause = message(r, scene)
+            scene.world.deliver_messages()
+            signals = [make(r, scene, seat, cause)]
+            if r.random() < 0.2:  # its verdict is written when that message is there
+                signals.append(order(r, scene, seat, message(r, scene)))
+                turns = r.choice([turns, [trade, venue_ends, settle, wait, restart]])
+            scene.world.decide(seat, signals)
+            scene.world.drain()
+            await scene.world.quiet()
+            scene.world.compare()
+        for turn in turns:
+            await turn(r, scene)
+            await scene.world.quiet()
+            scene.world.compare()
 
 
 async def look(r: Random, scene: Scene) -> None:
@@ -92,6 +121,9 @@ async def _carried_out(r: Random, scene: Scene) -> None:
         while scene.world.fills:
             await deliver(r, scene)
         await scene.world.pass_time(r.choice([0.1, 0.6, 1.2, 11.0]))
+        if r.random() < 0.1:
+            await restart(r, scene)
+            await scene.world.pass_time(0.1)
 
 
 async def lift(r: Random, scene: Scene) -> None:
@@ -288,6 +320,8 @@ async def leave(r: Random, scene: Scene) -> None:
     if leaving is None:
         scene.count("call: held back")
         return
+    if desk_modifications.leave(r, scene, leaving):
+        return
     if leaving.request is None:
         _cancel(r, scene, leaving)
         return
@@ -302,7 +336,8 @@ async def leave(r: Random, scene: Scene) -> None:
         world.refused(leaving)
         return
     rejects = r.random() < 0.08
-    world.venue.take(leaving.request, OrderState.REJECTED if rejects else OrderState.ACCEPTED)
+    state = OrderState.REJECTED if rejects else OrderState.ACCEPTED
+    world.venue.take(leaving.request, state, leaving.venue)
     if chance < 0.2:
         scene.count("call: answer lost")
         world.unanswered(leaving)
@@ -353,6 +388,11 @@ async def trade(r: Random, scene: Scene) -> None:
     if not there:
         return
     key = r.choice(there)
+    if world.venue.turns_round(key):
+        world.venue.end(key, OrderState.REJECTED)
+        world.venue.orders_[key].reason = Reason.REDUCING_ONLY
+        scene.count("trade: it would not only reduce")
+        return
     left = world.venue.orders_[key].left
     part = r.choice([left, left, D("0.3"), left / 2])
     if r.random() < 0.02:
@@ -362,7 +402,7 @@ async def trade(r: Random, scene: Scene) -> None:
     quantity = max(lot, part // lot * lot)
     if quantity < left:
         scene.count("trade: in part")
-    price = D(str(scene.bids[world.venue.orders_[key].request.symbol]))
+    price = D(str(scene.bids.get(world.venue.orders_[key].request.symbol, 100.0)))
     world.fills.append(world.venue.trade(key, quantity, price, world.now_ns))
 
 
@@ -424,11 +464,12 @@ async def settle(r: Random, scene: Scene) -> None:
 
 
 async def venue_away(r: Random, scene: Scene) -> None:
-    scene.world.venue_goes(away=True)
+    scene.world.venue_goes(r.choice(list(scene.world.settlers)), away=True)
 
 
 async def venue_back(r: Random, scene: Scene) -> None:
-    scene.world.venue_goes(away=False)
+    for name in tuple(scene.world.model.away):
+        scene.world.venue_goes(name, away=False)
 
 
 # ---- bounds, revisions, lives
@@ -465,7 +506,7 @@ async def calm(r: Random, scene: Scene) -> None:
     for source in world.model.halts() & {"operator", "file"}:
         world.resume(source)
     world.list_policies(policies(r, scene, {"main": {}, "other": {}}))
-    world.venue_goes(away=False)
+    await venue_back(r, scene)
 
 
 async def deploy(r: Random, scene: Scene) -> None:
@@ -505,10 +546,46 @@ async def lose_runner(r: Random, scene: Scene) -> None:
         await scene.world.lose_runner(seat)
 
 
+async def cancel_all(r: Random, scene: Scene) -> None:
+    await scene.world.cancel_all(r.choice(list(scene.world.seats.values())))
+
+
+async def withdraw(r: Random, scene: Scene) -> None:
+    """And what is then done for it, as far as a few turns let the venue in; mostly back again."""
+    if "withdrawals" not in scene.features:
+        return
+    seat = r.choice(list(scene.world.seats.values()))
+    if _waits(scene.world, seat):
+        await scene.world.pass_time(1.2)
+    if seat.runner is not None:
+        await scene.world.prove(seat)
+    if seat.runner is None or not _waits(scene.world, seat):
+        flatten = r.random() < 0.75
+        scene.count("withdrawn: flattened" if flatten else "withdrawn: as it is")
+        await scene.world.withdraw(seat, flatten=flatten)
+        scene.world.compare()
+        made = len(scene.world.model.by_kind["flattens"])
+        await _carried_out(r, scene)
+        made = len(scene.world.model.by_kind["flattens"]) - made
+        scene.world.happened["withdrawn: closed"] += made
+    if r.random() < 0.5:
+        await deploy_again(r, scene)
+
+
+async def deploy_again(r: Random, scene: Scene) -> None:
+    for seat in scene.world.seats.values():
+        if not seat.wanted and r.random() < 0.7:
+            revision = r.choice(list(seat.contents))
+            scene.world.deploy(seat.name, revision, seat.contents[revision])
+            await scene.world.quiet()
+            scene.count("deploy: after a withdrawal")
+    await come_back(r, scene)
+
+
 async def come_back(r: Random, scene: Scene) -> None:
     """A new runner where nobody is armed."""
     for seat in scene.world.seats.values():
-        if seat.runner is None:
+        if seat.runner is None and seat.wanted:
             await scene.world.arm(seat)
             scene.count("grant: fresh")
 
@@ -525,9 +602,17 @@ async def restart(r: Random, scene: Scene) -> None:
     await scene.world.restart()
 
 
+_TURNS = [leave, answer, trade, deliver, settle, venue_ends, restart]
+
+
 def _some_seats(r: Random, scene: Scene, most: int) -> list[Seat]:
     there = scene.seats()
     return r.sample(there, min(len(there), most))
+
+
+def _limits_open(scene: Scene, seat: Seat) -> int:
+    orders = scene.world.model.orders_at_work(seat.name).values()
+    return sum(each["type"] == "limit" for each in orders)
 
 
 def _waits(world: DeskWorld, seat: Seat) -> bool:

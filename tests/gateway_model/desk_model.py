@@ -11,13 +11,17 @@ from dataclasses import dataclass, field
 from decimal import Decimal, localcontext
 from typing import Any, NamedTuple
 
+import model_adoption
 import model_breaches
 import model_bypass
+import model_flattening
 import model_lowering
 import model_marks
+import model_modifications
 import model_pools
 import model_rates
 import model_standings
+import model_venues
 import model_votes
 from model_days import calendar_of
 from model_sizing import meant
@@ -108,11 +112,14 @@ class DeskModel:
         self.by_kind: dict[str, list[Fact]] = defaultdict(list)  # the same, to find them sooner
         self.now_s = 0.0  # awake
         self.wall_ns = self.monotonic_ns = 0
-        self.venue_available = True
+        self.routes = model_venues.EVERYTHING
+        self.away: set[str] = set()  # venues
         self.submissions: list[Submission] = []  # taken, not yet told
         self.queue: list[Waiting] = []
         self.waiting: list[Waiting] = []  # for a cause
+        self.aside = ""  # an order that counts nowhere, of a copy that judges what comes instead
         self.lowering: dict[str, model_lowering.Lowering] = defaultdict(model_lowering.Lowering)
+        self.flattening: dict[tuple[str, int], model_lowering.Lowering] = {}
 
     # ---- facts
 
@@ -348,11 +355,16 @@ class DeskModel:
             step = _STEPS.get(fact["is"])
             if step is not None:
                 step(found, fact)
-        return {k: each for k, each in found.items() if strategy in ("", each["strategy"])}
+        mine = {k: each for k, each in found.items() if strategy in ("", each["strategy"])}
+        return {k: each for k, each in mine.items() if k != self.aside}
 
     @staticmethod
     def is_open(order: Fact) -> bool:
         return is_open(order)
+
+    @staticmethod
+    def is_at_work(order: Fact) -> bool:
+        return at_work(order)
 
     def orders_at_work(self, strategy: str) -> dict[str, Fact]:
         return {k: each for k, each in self.orders(strategy).items() if at_work(each)}
@@ -486,6 +498,7 @@ class DeskModel:
         """A batch that the fence let through; `drain` once all that came together is taken."""
         ids = {fact["signal"] for fact in self.by_kind["decided"]}
         ids |= {signal.id for each in self.submissions for signal in each.signals}
+        ids |= model_adoption.ids_taken(self)
         submission = Submission(strategy, key, signals, own, ids)
         self.submissions.append(submission)
         for place, signal in enumerate(signals):
@@ -514,6 +527,7 @@ class DeskModel:
         """It looks at the first of them. What is found is on disk after the last."""
         unwritten = model_breaches.look(self)
         for now in ticks:
+            model_flattening.tick(self, now)
             model_lowering.tick(self, now, unwritten)
             self.now_s = now
             self._unpark()
@@ -538,6 +552,8 @@ class DeskModel:
         elif is_cancel(signal):
             order = self.orders(submission.strategy).get(f"{signal.cancels}-0")
             self._decide(waiting, None if order and is_open(order) else "unknown_order")
+        elif model_modifications.is_modify(signal):
+            self._decide(waiting, model_modifications.judge(self, submission, signal))
         else:
             self._judge_order(waiting)
 
@@ -550,7 +566,8 @@ class DeskModel:
             signal, refusal = meant(self, strategy, signal, price_of, stood)
         asked = Asked(self, strategy, signal, now_ns, price_of, own=own, by=submission.key)
         halted = self.halted_for(strategy, signal.symbol)
-        if not (self.venue_available or halted or asked.observed):
+        answers = model_venues.answers(self, strategy, signal.symbol)
+        if not (answers or halted or asked.observed):
             self._decide(waiting, "venue_unavailable")
             return
         if asked.equity is not None:
@@ -559,7 +576,7 @@ class DeskModel:
             )
         if not malformed(asked):
             model_votes.vote(asked, submission.key)
-        reason = verdict(asked)
+        reason = verdict(asked) or model_venues.refusal(asked)
         model_bypass.note(asked, reason)
         if reason == "invalid_quantity" and signal.direction is not None and not signal.quantity:
             reason = refusal or (None if signal.direction is Direction.NONE else reason)
@@ -576,8 +593,11 @@ class DeskModel:
             strategy=submission.strategy,
             own=submission.own,
             symbol=signal.symbol,
+            venue=model_venues.goes_to(self, submission.strategy, signal.symbol)[0],
             side=signal.side,
             type=signal.order_type.value,
+            order_type=signal.order_type,
+            time_in_force=signal.time_in_force,
             quantity=asked.quantity,
             closing=asked.closing,
             price=signal.price,
@@ -614,11 +634,15 @@ class DeskModel:
                 self.tell(strategy, signal.id, "rejected", reason)
             elif is_cancel(signal):
                 self.note("leaves", strategy=strategy, id=f"{signal.cancels}-0", cancel=True)
+            elif model_modifications.is_modify(signal):
+                model_modifications.leaves(self, strategy, signal.id)
             elif f"{signal.id}-0" in made:
                 if signal.direction is not None:
                     quantity = made[f"{signal.id}-0"]["quantity"]
                     self.tell(strategy, signal.id, "sized", str(quantity))
-                self.note("leaves", strategy=strategy, id=f"{signal.id}-0", cancel=False)
+                reduces = model_venues.only_reduces(self, made[f"{signal.id}-0"])
+                key = f"{signal.id}-0"
+                self.note("leaves", strategy=strategy, id=key, cancel=False, reduces=reduces)
             else:
                 self.tell(strategy, signal.id, "cancelled", None)  # only observed
 
@@ -676,6 +700,7 @@ class DeskModel:
         self.note("fill", **{**fill, "strategy": strategy})
         signal = fill["id"].rpartition("-")[0] or f"foreign-{fill['fill']}"
         self.tell(strategy, signal, "fill", fill["fill"])
+        model_modifications.ended(self, fill["id"])
         if waited:
             self._end_if_over(strategy, fill["id"])
         return "counted"
@@ -684,6 +709,7 @@ class DeskModel:
         """An order ends when the fills that were announced are here; a filled one by its fills."""
         order = self.orders(strategy)[order_id]
         if order["state"] in ENDS and not at_work(order):
+            model_modifications.ended(self, order_id)
             self.note("ended", id=order_id)
             self.tell(strategy, order_id.rpartition("-")[0], order["state"], order["reason"])
 
@@ -699,6 +725,7 @@ class DeskModel:
                 self._keep(each)
         self.submissions, self.queue, self.waiting = [], [], []
         self.lowering.clear()
+        self.flattening.clear()
         self.note("restarted")
 
     def prune(self, applied: Mapping[str, int]) -> None:
@@ -706,7 +733,8 @@ class DeskModel:
         for order in self.orders().values():
             signal = order["id"].rpartition("-")[0]
             untold = self.told(order["strategy"])[applied[order["strategy"]] :]
-            if not at_work(order) and not any(each.signal == signal for each in untold):
+            its = {signal, *model_modifications.signals(self, order["id"])}
+            if not at_work(order) and not any(each.signal in its for each in untold):
                 self.note("gone", id=order["id"])
 
     def is_gone(self, order_id: str) -> bool:
@@ -715,7 +743,7 @@ class DeskModel:
 
 def outstanding(order: Fact) -> Decimal:
     """What may still change the position."""
-    expected = order["quantity"] if is_open(order) else order["announced"]
+    expected = model_modifications.larger(order) if is_open(order) else order["announced"]
     left: Decimal = expected - order["filled"]
     return max(ZERO, left)
 
@@ -768,7 +796,7 @@ def _tightest(
 
 def _ordered(orders: dict[str, Fact], fact: Fact) -> None:
     usual = {"state": "pending", "filled": ZERO, "announced": ZERO, "reason": "", "over": False}
-    money = {"notional": ZERO, "fee": ZERO}
+    money = {"notional": ZERO, "fee": ZERO, "asked": None, "modification": 0}
     orders[fact["id"]] = {**fact, **usual, **money}
 
 
@@ -808,7 +836,7 @@ def _filled(orders: dict[str, Fact], fact: Fact) -> None:
     order["filled"] += fact["quantity"]
     order["notional"] += fact["quantity"] * fact["price"]
     order["fee"] += fact["fee"]
-    if order["filled"] >= order["quantity"]:
+    if order["filled"] >= model_modifications.larger(order):
         order["state"] = "filled"
     elif is_open(order) and order["state"] != "unknown":
         order["state"] = "partially_filled"
@@ -835,4 +863,6 @@ _STEPS = {
     "fill": _filled,
     "ended": _ended,
     "restarted": _restarted,
+    **model_modifications.STEPS,
+    **model_adoption.STEPS,
 }

@@ -13,6 +13,7 @@ from math import ceil
 from pathlib import Path
 from random import Random
 
+from desk_adoption import adopting_start, by_hand
 from desk_bounds import people_stand
 from desk_draws import FEATURES, Scene, content, policies, policy
 from desk_happenings import (
@@ -20,6 +21,8 @@ from desk_happenings import (
     bad_message,
     bring,
     calm,
+    cancel_all,
+    change_orders,
     change_policy,
     come_back,
     decide,
@@ -27,6 +30,7 @@ from desk_happenings import (
     decide_together,
     deliver,
     deploy,
+    deploy_again,
     fenced,
     fill_again,
     flood,
@@ -55,8 +59,12 @@ from desk_happenings import (
     venue_ends,
     wait,
     went_back,
+    withdraw,
 )
-from desk_world import DeskWorld
+from desk_modifications import late_copy
+from desk_venues import reroute, some_routes
+from desk_world import DeskWorld, proven
+from model_venues import EVERYTHING
 from trading.reasons import Reason
 from world_pools import CLAIMED
 
@@ -104,6 +112,14 @@ HAPPENINGS: Mapping[str, tuple[Happening, float]] = {
     "come_back": (come_back, 1),
     "restart": (restart, 0.5),
     "prune": (prune, 2),
+    "change_orders": (change_orders, 8),
+    "late_copy": (late_copy, 2),
+    "withdraw": (withdraw, 3),
+    "cancel_all": (cancel_all, 0.3),
+    "by_hand": (by_hand, 3),
+    "adopting_start": (adopting_start, 4),
+    "reroute": (reroute, 1.5),
+    "deploy_again": (deploy_again, 1),
     "people_stand": (people_stand, 3),
 }
 NAMES = list(HAPPENINGS)
@@ -120,7 +136,16 @@ WEIGHED = [
 ]
 
 # What a run of a million must have met, or the generator does not do what it says.
+_OF_ORDERS = (
+    "adoption: left as it is", "adoption: taken over", "by hand: an order",
+    "deploy: after a withdrawal", "modify: a late copy", "modify: answer lost",
+    "modify: asked for", "modify: never arrived", "modify: not taken", "modify: overtaken",
+    "modify: taken", "modify: the call was wrong", "signal: modify", "signal: resting",
+    "trade: it would not only reduce", "venues: a venue is gone", "venues: routes moved",
+    "withdrawn: as it is", "withdrawn: closed", "withdrawn: flattened",
+)  # fmt: skip
 DETAILS = (
+    *_OF_ORDERS,
     "answer: garbled", "breach: alert", "breach: closed", "breach: halted", "breach: of account",
     "breach: of desk",
     "breach: pause", "breach: reduce", "breach: stop", "breach: taken back by a day",
@@ -142,7 +167,7 @@ DETAILS = (
 # a journal that cannot be written ends the process, and a venue's rejection is an outcome.
 _NOT_HERE = {
     Reason.PAUSED, Reason.UNKNOWN_CALLER, Reason.UNKNOWN_STRATEGY, Reason.JOURNAL_UNAVAILABLE,
-    Reason.NOT_WARM, Reason.VENUE_REJECTED, Reason.NO_VENUE, Reason.NO_RATE,
+    Reason.NOT_WARM, Reason.VENUE_REJECTED, Reason.NO_RATE,
 }  # fmt: skip
 REASONS = ("accepted", *(each.value for each in Reason if each not in _NOT_HERE))
 _RARE = {
@@ -166,13 +191,19 @@ async def begin(folder: Path, seed: int) -> Scene:
     r, besides = Random(seed), Random(f"{seed} besides")  # which a story without has no draw of
     features = frozenset(each for each in FEATURES if besides.random() < SHARE)
     market_clock, asks = r.random() < 0.7, r.random() < 0.5
-    world = DeskWorld(folder, market_clock=market_clock, asks_for_policies=asks or bool(features))
+    routes = some_routes(besides) if "venues" in features else EVERYTHING
+    world = DeskWorld(
+        folder,
+        market_clock=market_clock,
+        asks_for_policies=asks or bool(features),
+        routes=routes,
+    )
     scene = Scene(world, features=features)
     for each in features:
         scene.count(f"story: {each}")
     if r.random() < 0.9:
         world.list_policies(policies(besides, scene, {"main": {}, "other": policy(r)}))
-    if features & {"pools", "totals", "samples", "standings"}:
+    if features & {"pools", "totals", "samples", "standings", "venues"}:
         world.accounts["s2"] = "other"
     for n in range(r.choice([2, 2, 3])):
         name = f"s{n + 1}"
@@ -201,6 +232,7 @@ async def finish(scene: Scene) -> None:
         await bring(scene, world.fills.pop(0))
     world.compare()
     world.answers.clear()
+    world.driver.between = proven
     await world.restart()
     world.compare()
 

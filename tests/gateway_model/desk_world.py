@@ -15,7 +15,11 @@ from math import inf
 from pathlib import Path
 from typing import Any
 
+import desk_modifications
+import desk_venues
 import model_breaches
+import model_flattening
+import model_modifications
 import world_pools
 from desk_driver import HASH, TOKEN, DeskDriver, Runner
 from desk_model import DeskModel, Fact, outstanding
@@ -27,6 +31,7 @@ from handover.messages import (
     Mark,
     OrderEnd,
     OrderFill,
+    OrderModified,
     OrderSized,
     Outcome,
     Outcomes,
@@ -40,8 +45,9 @@ from handover.messages import (
     WantSnapshot,
     Welcome,
 )
-from hostile_venue import HostileVenue
+from hostile_venue import HostileVenue, OneVenue
 from model_samples import samples
+from model_venues import EVERYTHING, Route
 from risk_gateway.callers import Runners
 from risk_gateway.desk import deployment_of
 from risk_gateway.halt_file import HaltFile
@@ -56,7 +62,7 @@ from risk_gateway.verification import verified
 from stratops_api.v1 import order_execution_pb2 as pb
 from stratops_wire.scalars import ORDER_STATES, REASONS
 from trading.fills import Fill
-from trading.orders import OrderState
+from trading.orders import Modification, OrderState
 from trading.reasons import Reason
 from trading.scopes import Scope
 from trading.signals import Side, Signal
@@ -77,6 +83,7 @@ class ClockedDesk(DeskDriver):
     """One whose clocks are in the test's hand."""
 
     time = [START_NS, 10**9]  # the wall's, and a monotonic one
+    routes = desk_venues.table(EVERYTHING)
     between: Callable[[Path], None] | None = (
         None  # what is done to the journal before the next life
     )
@@ -86,6 +93,10 @@ class ClockedDesk(DeskDriver):
         between, self.between = self.between, None
         if between is not None:
             between(self.journal.path)
+
+    def again(self, **_: Any) -> "ClockedDesk":
+        super().again(routes=self.routes)
+        return self
 
     @staticmethod
     def wall_ns() -> int:
@@ -215,11 +226,18 @@ class Seat:
 
 class DeskWorld:
     def __init__(
-        self, folder: Path, *, market_clock: bool = True, asks_for_policies: bool = False
+        self,
+        folder: Path,
+        *,
+        market_clock: bool = True,
+        asks_for_policies: bool = False,
+        routes: tuple[Route, ...] = EVERYTHING,
     ) -> None:
         ClockedDesk.time[:] = [START_NS, 10**9]
         clock = Clock.MARKET if market_clock else Clock.WALL
-        self.driver = ClockedDesk(folder, clock, asks_for_policies=asks_for_policies)
+        self.next_routes, there = routes, desk_venues.table(routes)
+        self.driver = ClockedDesk(folder, clock, asks_for_policies=asks_for_policies, routes=there)
+        self.driver.routes = there
         self.folder = folder
         self.model = DeskModel(
             self.driver.state.instruments,
@@ -234,6 +252,7 @@ class DeskWorld:
         self.under_way: deque[tuple[dict[str, Any], Any]] = deque()  # messages not yet here
         self.leaving: deque[Leaving] = deque()
         self.answers: list[tuple[Leaving, pb.OrderResponse]] = []
+        self.late_copies: list[tuple[str, Modification]] = []  # of calls that nobody waits for
         self.fills: list[Fill] = []  # traded, not yet delivered
         self.delivered: list[Fill] = []
         self.tools: dict[str, Reason | None] = {}
@@ -248,16 +267,22 @@ class DeskWorld:
         self._note_settings()
         self.halt_file = HaltFile(self.folder, self.driver.state, self.driver.desk.bounds)
         self.halt_file.look()
+        state, away = self.driver.state, self.model.away
         self.driver.desk.allow_live = True
-        self.settler = Settler(self.driver.state, self.venue, self.driver.desk.execution)  # type: ignore[arg-type]  # its calls
+        self.settlers = {
+            name: Settler(state, OneVenue(self.venue, name, away), self.driver.desk.execution)  # type: ignore[arg-type]  # its calls
+            for name in state.policies.routes.venues
+        }
+        state.outside.venue_available = lambda name: name not in away
+        self.model.routes = self.next_routes
         self.model.now_s = self.driver.now
-        self.driver.venue_available = self.model.venue_available
 
     def _note_settings(self) -> None:
         """As a gateway does: what is made of the journal alone goes by them."""
         driver = self.driver
         asks, instruments = driver.asks_for_policies, driver.state.instruments
-        body = Started(driver.clock, asks, False, instruments)  # no field is optional
+        routes = driver.state.policies.routes.all
+        body = Started(driver.clock, asks, False, instruments, routes=routes)
         written = record(Kind.STARTED, body, self.now_ns, key=started_key(driver.journal.last))
         driver.journal.append([written])
 
@@ -394,6 +419,22 @@ class DeskWorld:
         self.model.note("armed", strategy=seat.name, revision="")
         self.model.renew_terms(seat.name)
 
+    async def withdraw(self, seat: Seat, *, flatten: bool) -> None:
+        """Its runner ends and leaves; nobody comes until it is deployed again."""
+        runner, number = seat.runner, seat.runner.number if seat.runner else 0
+        self.driver.desk.withdraw(self.term, seat.name, "story", flatten=flatten)
+        model_flattening.withdraw(self.model, seat.name, flatten=flatten)
+        seat.wanted = ""
+        for _ in range(8):
+            await self.quiet()
+        if runner is not None:
+            self.same(f"epoch of {seat.name}", 0, self.strategy(seat).grants.epoch)
+            if runner.number > number:  # its last batch says that it stopped
+                self.model.decides_in(seat.name, self.session, "")
+            runner.leave()
+            seat.runner, seat.former = None, runner
+        self.armed(seat, "")
+
     async def prove(self, seat: Seat) -> None:
         """A run that has lasted a second is no crash loop."""
         assert seat.runner is not None
@@ -434,9 +475,8 @@ class DeskWorld:
         for name in self.seats:
             self.model.renew_terms(name)
 
-    def venue_goes(self, *, away: bool) -> None:
-        self.driver.venue_available = self.venue.available = not away
-        self.model.venue_available = not away
+    def venue_goes(self, name: str, *, away: bool) -> None:
+        self.model.away.add(name) if away else self.model.away.discard(name)
 
     # ---- signals
 
@@ -506,45 +546,62 @@ class DeskWorld:
         leaving = self.leaving.popleft()
         may = self.driver.desk.execution.may_leave(leaving)
         said = self.model.sends if leaving.request else self.model.cancels
-        wanted = said(leaving.strategy, leaving.client_order_id)
+        if leaving.modification is not None:
+            wanted = desk_modifications.may_leave(self, leaving)
+        else:
+            wanted = said(leaving.strategy, leaving.client_order_id)
         self.same(f"{leaving.client_order_id} may leave", wanted, may)
         return leaving if may else None
 
     def unanswered(self, leaving: Leaving) -> None:
         self.driver.desk.execution.unanswered(leaving, "DEADLINE_EXCEEDED")
-        self.model.note(
-            "cancel_lost" if leaving.request is None else "lost", id=leaving.client_order_id
-        )
+        desk_modifications.unanswered(self, leaving)
+        if leaving.modification is None:
+            kind = "cancel_lost" if leaving.request is None else "lost"
+            self.model.note(kind, id=leaving.client_order_id)
 
     def refused(self, leaving: Leaving) -> None:
         """The venue says that the call itself was wrong: nothing happened."""
         self.driver.desk.execution.refused(leaving, "INVALID_ARGUMENT")
+        desk_modifications.refused(self, leaving)
         if leaving.request is not None:
             self.model.ends(leaving.strategy, leaving.client_order_id, "rejected", "venue_rejected")
 
     def answered(self, leaving: Leaving, answer: pb.OrderResponse) -> None:
         self.driver.desk.execution.answered(leaving, answer)
         self._says(leaving.strategy, answer)
+        desk_modifications.unanswered(self, leaving)  # unless it said
 
     def _says(self, strategy: str, answer: pb.OrderResponse) -> None:
         state = ORDER_STATES.maybe(answer.state)
         if state is None:  # garbled: it is asked for again
             self.model.note("lost", id=answer.client_order_id)
             return
+        desk_modifications.says(self, answer)
         filled = Decimal(answer.filled_quantity or "0")
         reason = REASONS.maybe(answer.reason)
         self.model.says(strategy, answer.client_order_id, state, filled, reason or "")
 
     async def settle(self) -> None:
         """The gateway asks for what it does not know."""
-        if self.venue.available:
-            unknown = self._in_state("unknown")
-            await self._settling(self.settler._settle_unknown, unknown)
-            await self._settling(self.settler._cancel_again, self.model.cancels_unanswered())
-            there = self._in_state("accepted", "partially_filled")
-            over = {key for key in there if not self.venue.has_open(key)}
-            await self._settling(self.settler._sweep, over)
+        for name in sorted(self.settlers.keys() - self.model.away):
+            await self._settle_at(name, self.settlers[name])
         await self.quiet()
+
+    async def _settle_at(self, name: str, settler: Settler) -> None:
+        unknown = self._in_state("unknown")
+        await self._settling(settler._settle_unknown, self.at(name, unknown))
+        cancels = self.at(name, self.model.cancels_unanswered())
+        await self._settling(settler._cancel_again, cancels)
+        await desk_modifications.settle(self, name)
+        there = self.at(name, self._in_state("accepted", "partially_filled"))
+        over = {key for key in there if not self.venue.has_open(key)}
+        await self._settling(settler._sweep, over)
+
+    def at(self, venue: str, orders: set[str]) -> set[str]:
+        """Of these, those that went there."""
+        all_of_them = self.model.orders()
+        return {key for key in orders if all_of_them[key]["venue"] == venue}
 
     def _in_state(self, *states: str) -> set[str]:
         return {key for key, each in self.model.orders().items() if each["state"] in states}
@@ -556,7 +613,7 @@ class DeskWorld:
         never_seen = ""
         for call, key, answer in self.venue.asked:
             strategy = self.model.orders()[key]["strategy"]
-            if answer is None and look == self.settler._sweep:
+            if answer is None and look.__name__ == "_sweep":
                 self.model.note("lost", id=key)
             elif answer is None:
                 never_seen = key
@@ -586,7 +643,7 @@ class DeskWorld:
     async def prune(self) -> None:
         """All that is older than now is deleted, and the desk goes on from what was kept."""
         await self.quiet()
-        if self._looks:
+        if self.has_looked:
             await self._marked()
         self.compare()
         driver = self.driver
@@ -597,9 +654,9 @@ class DeskWorld:
         await self.restart(of_prune=applied)
 
     @property
-    def _looks(self) -> bool:
-        """Or did until now: what its looks have moved may not be on disk yet."""
-        return self.driver.state.policies.act or self.driver.desk.breaches._acted
+    def has_looked(self) -> bool:
+        """Ever."""
+        return any(each["by"] == "look" for each in self.model.by_kind["valued"])
 
     async def _marked(self) -> None:
         """The next look after so long writes down what looks have moved."""
@@ -612,6 +669,14 @@ class DeskWorld:
         sent = runners[0].sent if runners else None
         return sent.mark.outcome if sent else 0
 
+    async def cancel_all(self, seat: Seat) -> None:
+        """A person cancels what it has at work now."""
+        orders = self.model.orders_at_work(seat.name)
+        for key in (key for key, each in orders.items() if self.model.is_open(each)):
+            self.model.note("leaves", strategy=seat.name, id=key, cancel=True)
+        self.driver.desk.execution.cancel_all(self.strategy(seat), "story")
+        await self.quiet()
+
     def lift(self, scope: Scope) -> bool:
         """A person takes back what its breaches have done; whether there were any."""
         limits = [limit for of, limit in model_breaches.in_force(self.model) if of == scope]
@@ -622,10 +687,12 @@ class DeskWorld:
 
     async def restart(self, of_prune: Mapping[str, int] | None = None) -> None:
         await self.quiet()
-        if self._looks and of_prune is None:
+        if of_prune is None and self.has_looked:
             await self._marked()
         self.compare()
+        told = self._holdings()
         self.driver.again()
+        self.same("what a newcomer is told of what there is", told, self._holdings())
         self.model.restart()
         if of_prune is not None:
             self.model.prune(of_prune)
@@ -640,6 +707,15 @@ class DeskWorld:
                 self._come_back(seat, seat.runner)
         self.drain()
         await self.quiet()
+
+    def _holdings(self) -> dict[str, Any]:
+        """Positions and orders at work, as a runner that comes now would learn of them."""
+        found = {}
+        for name, strategy in self.driver.state.strategies.items():
+            holdings = strategy.told.holdings()
+            working = {(e.signal_id, e.quantity, e.price) for e in holdings.working}
+            found[name] = (dict(holdings.positions), working)
+        return found
 
     def _come_back(self, seat: Seat, runner: ObedientRunner) -> None:
         told = self.strategy(seat).grants.epoch
@@ -657,11 +733,17 @@ class DeskWorld:
         """Raises Differs."""
         self.leaving.extend(self.driver.left)
         left = [
-            (each.strategy, each.client_order_id, each.request is None) for each in self.driver.left
+            (each.strategy, each.client_order_id, desk_modifications.left(each), each.venue)
+            for each in self.driver.left
         ]
         self.driver.left.clear()
         news, self.compared = self.model.facts[self.compared :], len(self.model.facts)
-        wanted = [(f["strategy"], f["id"], f["cancel"]) for f in news if f["is"] == "leaves"]
+        leaves = [each for each in news if each["is"] == "leaves"]
+        orders = self.model.orders()
+        wanted = [
+            (f["strategy"], f["id"], model_modifications.left(f), orders[f["id"]]["venue"])
+            for f in leaves
+        ]
         self._compare_verdicts([each for each in news if each["is"] == "decided"])
         self.same("leaves for the venue", sorted(wanted), sorted(left))
         self.same("halts", self.model.halts(), set(self.driver.state.halts))
@@ -751,9 +833,11 @@ class DeskWorld:
             "fees": model.fees(name),
             "day": tuple(day),
             "orders": at_work,
+            "terms": {key: model_modifications.terms_of(each) for key, each in orders.items()},
             "reserved": reserved,
             "capital": terms["capital"],
             "mode": terms["mode"],
+            "flattening": model_flattening.under_way(model, name),
             "closing only": terms["closing_only"],
             "votes": model.votes_of(name),
             **terms["limits"],
@@ -780,9 +864,11 @@ class DeskWorld:
                 key: (each.state, each.filled_quantity, each.outstanding)
                 for key, each in account.orders.items()
             },
+            "terms": desk_modifications.seen(account.orders),
             "reserved": {key: each for key, each in reserved.items() if each},
             "capital": account.terms.capital,
             "mode": strategy.mode,
+            "flattening": strategy.flattening.number if strategy.flattening else None,
             "closing only": bool(strategy.closing_only),
             "votes": _votes_in(self.driver.state.pools.votes.boxes, strategy.name),
             **{name: Decimal(getattr(limits, name)) for name in names},
@@ -820,6 +906,11 @@ def _alike(wanted: Any, found: Any) -> bool:
     return False
 
 
+def proven(path: Path) -> None:
+    """Chain, orders and positions follow from the records."""
+    verified(path)
+
+
 def _prune(path: Path) -> None:
     """It has to be a proven one afterwards as well."""
     pruned(path, 0, 2**62)
@@ -840,7 +931,10 @@ def _told(outcome: Outcome) -> tuple[str, str, str]:
         return outcome.signal_id, "fill", what.fill_id
     if isinstance(what, OrderSized):
         return outcome.signal_id, "sized", str(what.quantity)
-    assert isinstance(what, OrderEnd)  # nothing is modified here
+    if isinstance(what, OrderModified):
+        numbers = model_modifications.numbers(what.remaining, what.price)
+        return outcome.signal_id, "modified", numbers
+    assert isinstance(what, OrderEnd)
     return outcome.signal_id, str(what.state), str(what.reason or "")
 
 

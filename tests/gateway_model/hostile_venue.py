@@ -5,14 +5,15 @@ kept once per client order id, a cancel of what was never seen leaves a tombston
 """
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from risk_gateway.venue import VenueUnavailable
 from stratops_api.v1 import order_execution_pb2 as pb
-from stratops_wire.scalars import ORDER_STATES, SIDES, text_of
+from stratops_wire.scalars import ORDER_STATES, REASONS, SIDES, text_of
 from trading.fills import Fill
-from trading.orders import OrderState
+from trading.orders import Modification, OrderState
+from trading.reasons import Reason
 from trading.routes import DEFAULT_VENUE
 from trading.signals import Side
 
@@ -28,6 +29,13 @@ class AtVenue:
     notional: Decimal = ZERO
     fee: Decimal = ZERO
     fills: int = 0
+    terms: Modification = field(init=False)  # the last one decided, as the order stands since
+    reason: Reason | None = None  # why it was not taken
+    venue: str = DEFAULT_VENUE
+
+    def __post_init__(self) -> None:
+        price = Decimal(self.request.price or 0)
+        self.terms = Modification(0, "", Decimal(self.request.quantity), price)
 
     @property
     def is_open(self) -> bool:
@@ -35,25 +43,28 @@ class AtVenue:
 
     @property
     def left(self) -> Decimal:
-        return Decimal(self.request.quantity) - self.filled
+        return self.terms.quantity - self.filled
 
 
 @dataclass
 class HostileVenue:
-    """The calls of `risk_gateway.venue.Venue`, and what a story does to it."""
+    """What is at all venues, and what a story does to it; `OneVenue` is what the gateway calls."""
 
     orders_: dict[str, AtVenue] = field(default_factory=dict)
     buried: set[str] = field(default_factory=set)
-    available: bool = True
-    name: str = DEFAULT_VENUE
     asked: list[tuple[str, str, pb.OrderResponse | None]] = field(default_factory=list)
 
-    def take(self, request: pb.OrderRequest, state: OrderState = OrderState.ACCEPTED) -> None:
+    def take(
+        self,
+        request: pb.OrderRequest,
+        state: OrderState = OrderState.ACCEPTED,
+        venue: str = DEFAULT_VENUE,
+    ) -> None:
         """Once an id; a late copy of what was buried is refused."""
         key = request.client_order_id
         if key not in self.orders_:
             state = OrderState.REJECTED if key in self.buried else state
-            self.orders_[key] = AtVenue(request, state)
+            self.orders_[key] = AtVenue(request, state, venue=venue)
 
     def trade(self, key: str, quantity: Decimal, price: Decimal, at_ns: int) -> Fill:
         """Also more than was ordered, if the story says so."""
@@ -91,7 +102,27 @@ class HostileVenue:
             filled_quantity=text_of(order.filled),
             filled_notional=text_of(order.notional),
             fee=text_of(order.fee),
+            strategy_id=order.request.strategy_id,
+            account=order.request.account,
+            symbol=order.request.symbol,
+            side=order.request.side,
+            order_type=order.request.order_type,
+            time_in_force=order.request.time_in_force,
+            stop_price=order.request.stop_price,
+            quantity=text_of(order.terms.quantity),
+            price=text_of(order.terms.price) if order.request.price else "",
+            modification=order.terms.number,
+            reason=REASONS.number(order.reason) if order.reason else 0,  # type: ignore[arg-type]  # as above
         )
+
+    def modified(self, key: str, asked: Modification, *, takes: bool = True) -> pb.OrderResponse:
+        """A modification reached it: each number is decided once, and the newest counts."""
+        order = self.orders_[key]
+        if order.is_open and asked.number > order.terms.number:
+            enough = asked.quantity > order.filled
+            order.reason = None if enough else Reason.INVALID_QUANTITY
+            order.terms = asked if takes and enough else replace(order.terms, number=asked.number)
+        return self.statement(key)
 
     def cancelled(self, key: str) -> pb.OrderResponse:
         """A cancel reached it."""
@@ -114,29 +145,53 @@ class HostileVenue:
                 total += order.filled if side is Side.BUY else -order.filled
         return total
 
-    # ---- as the gateway calls it
+    def turns_round(self, key: str) -> bool:
+        """Whether an order that only reduces has nothing left to reduce."""
+        order = self.orders_[key]
+        held = self.position(order.request.strategy_id, order.request.symbol)
+        signed = held if SIDES.member("side", order.request.side) is Side.SELL else -held
+        return order.request.reduce_only and signed < order.left
+
+
+@dataclass
+class OneVenue:
+    """The calls of `risk_gateway.venue.Venue`."""
+
+    all: HostileVenue
+    name: str
+    away: set[str]
 
     async def order(self, client_order_id: str) -> pb.OrderResponse | None:
         self._answer()
-        known = client_order_id in self.orders_
-        answer = self.statement(client_order_id) if known else None
-        self.asked.append(("order", client_order_id, answer))
+        answer = self.all.statement(client_order_id) if self._has(client_order_id) else None
+        self.all.asked.append(("order", client_order_id, answer))
         return answer
 
     async def cancel(self, client_order_id: str, strategy: str) -> pb.OrderResponse:
         self._answer()
-        answer = self.cancelled(client_order_id)
-        self.asked.append(("cancel", client_order_id, answer))
+        answer = self.all.cancelled(client_order_id)
+        self.all.asked.append(("cancel", client_order_id, answer))
+        return answer
+
+    async def modify(
+        self, client_order_id: str, strategy: str, asked: Modification
+    ) -> pb.OrderResponse:
+        self._answer()
+        answer = self.all.modified(client_order_id, asked)
+        self.all.asked.append(("modify", client_order_id, answer))
         return answer
 
     async def orders(
         self, strategy: str = "", *, open_only: bool = False
     ) -> AsyncIterator[pb.OrderResponse]:
         self._answer()
-        for key, order in self.orders_.items():
-            if order.is_open or not open_only:
-                yield self.statement(key)
+        for key, order in self.all.orders_.items():
+            if self._has(key) and (order.is_open or not open_only):
+                yield self.all.statement(key)
+
+    def _has(self, key: str) -> bool:
+        return key in self.all.orders_ and self.all.orders_[key].venue == self.name
 
     def _answer(self) -> None:
-        if not self.available:
+        if self.name in self.away:
             raise VenueUnavailable("it is away")

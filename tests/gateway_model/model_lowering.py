@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import model_breaches
+import model_venues
 from trading.ids import signal_id
 from trading.signals import Cause, OrderType, Side, Signal
 
@@ -70,7 +71,7 @@ def _go_on(model: "DeskModel", name: str, mine: list["Fact"], now: float) -> boo
         return False
     for symbol, quantity in beyond.items():
         _close(model, name, symbol, quantity, now)
-    return all(_is_too_little(model, *each) for each in beyond.items())
+    return all(is_too_little(model, *each) for each in beyond.items())
 
 
 def _beyond(model: "DeskModel", name: str, mine: list["Fact"]) -> Iterator[tuple[str, Decimal]]:
@@ -101,10 +102,10 @@ def _cancel(
 
 
 def _close(model: "DeskModel", name: str, symbol: str, quantity: Decimal, now: float) -> None:
-    if _is_too_little(model, symbol, quantity) or model.halted_for(name, symbol):
+    if is_too_little(model, symbol, quantity) or model.halted_for(name, symbol):
         return
     mine = model.lowering[name]
-    if not model.venue_available or now < mine.next_at.get(symbol, now):
+    if not model_venues.may_close(model, name, symbol) or now < mine.next_at.get(symbol, now):
         return
     before = [each for each in model.of("closes", name) if each["symbol"] == symbol]
     mine.next_at[symbol] = now + min(FIRST_WAIT_S * 2 ** mine.tries[symbol], LONGEST_WAIT_S)
@@ -127,7 +128,7 @@ def _close(model: "DeskModel", name: str, symbol: str, quantity: Decimal, now: f
     model.take(name, key, [signal], own=True)
 
 
-def _is_too_little(model: "DeskModel", symbol: str, quantity: Decimal) -> bool:
+def is_too_little(model: "DeskModel", symbol: str, quantity: Decimal) -> bool:
     """No order could close it."""
     instrument = model.instruments.get(symbol)
     if instrument is None:

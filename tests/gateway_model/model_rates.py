@@ -53,7 +53,7 @@ def of_strategy(model: "DeskModel", strategy: str, limit: str, now_ns: int) -> D
             bucket.obey(fact["terms"]["limits"][limit])
         elif fact["is"] == "begins_anew":
             bucket.begin_anew()
-        elif fact["is"] == "ordered" and not fact["closing"]:
+        elif fact["is"] in ("ordered", "asked") and not fact["closing"]:
             bucket.take(fact["at_ns"])
     return bucket.left(now_ns)
 
@@ -81,7 +81,7 @@ def of_scope(model: "DeskModel", scope: Scope, limit: str, now_ns: int) -> Decim
 
 
 def _takes(model: "DeskModel", scope: Scope, fact: "Fact") -> bool:
-    opens = fact["is"] == "ordered" and not fact["closing"]
+    opens = fact["is"] in ("ordered", "asked") and not fact["closing"]
     if not opens or (scope.level is Level.SYMBOL and fact["symbol"] != scope.name):
         return False
     return model_pools.is_in(model, fact["strategy"], scope)

@@ -385,10 +385,17 @@ def self_trade(asked: Asked) -> str | None:
         facing = order["symbol"] == signal.symbol and order["side"] is not signal.side
         facing = facing and account == asked.model.account(order["strategy"])
         if facing and asked.model.is_open(order):
-            buy, sell = (coming, order) if asked.sign > 0 else (order, coming)
-            if _meet(buy, sell):
-                return "self_trade"
+            for terms in _either(order):
+                buy, sell = (coming, terms) if asked.sign > 0 else (terms, coming)
+                if _meet(buy, sell):
+                    return "self_trade"
     return None
+
+
+def _either(order: dict[str, Any]) -> list[dict[str, Any]]:
+    """As it is, and as it may be once the venue has decided."""
+    asked = order["asked"]
+    return [order, {**order, "price": asked["terms"].price}] if asked else [order]
 
 
 def _meet(buy: dict[str, Any], sell: dict[str, Any]) -> bool:
@@ -476,16 +483,22 @@ def verdict(asked: Asked) -> str | None:
     for check in ALWAYS:
         if reason := check(asked):
             return reason
-    written = (each for name, each in IF_WRITTEN if asked.limit(name) != Decimal("Infinity"))
-    opening = [*OPENING, *(check for checks in written for check in checks)]
-    left_out = [BYPASSABLE[name] for name in asked.terms["bypass"]]
-    opening = [check for check in opening if check not in left_out]
-    for check in (
-        CLOSING if asked.closing else (*opening, self_trade, model_totals.refusal, consensus)
-    ):
+    for check in CLOSING if asked.closing else (*opening(asked), *TOGETHER):
         if reason := check(asked):
             return reason
     return None
+
+
+def opening(asked: Asked) -> tuple[Check, ...]:
+    """All that an order obeys that opens, but for what a policy leaves out."""
+    written = (each for name, each in IF_WRITTEN if asked.limit(name) != Decimal("Infinity"))
+    left_out = [BYPASSABLE[name] for name in asked.terms["bypass"]]
+    checks = (*OPENING, *(check for checks in written for check in checks))
+    return tuple(check for check in checks if check not in left_out)
+
+
+# What other strategies have to do with it, after all else.
+TOGETHER: tuple[Check, ...] = (self_trade, model_totals.refusal, consensus)
 
 
 def is_cancel(signal: Signal) -> bool:

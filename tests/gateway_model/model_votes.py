@@ -80,7 +80,7 @@ def _counted(asked: "Asked", group: tuple[str, str], rule: Mapping[str, Any]) ->
     model, symbol = asked.model, asked.signal.symbol
     session, found = session_of(model, asked.strategy), []
     for name in model.strategies():
-        if group not in model.terms(name)["aggregations"]:
+        if model.terms(name)["aggregations"].get(group) != rule:  # withdrawn before it changed
             continue
         last = _until(votes(model, name, symbol), session, asked.now_ns)
         if name == asked.strategy:  # the vote that was just taken, wherever the clock stands
