@@ -6,7 +6,8 @@ taken back. What there is to do follows from the breaches in force: so a restart
 """
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -97,7 +98,8 @@ class BreachWatch:
         view = state.market.now() if acts else None
         if view is None:
             return
-        subjects = list(self._subjects(view))
+        with self._marks.being_moved():
+            subjects = list(self._subjects(view))
         self._begin_the_day(view.now_ns)
         found = [
             (subject, breach)
@@ -271,6 +273,18 @@ class _Marks:
         self._state = state
         self._kept = self._now()
         self._kept_at = 0.0
+        # By name, what looks have moved since; back, perhaps, from where a batch's record left it.
+        self._strategies: set[str] = set()
+        self._together: set[str] = set()
+
+    @contextmanager
+    def being_moved(self) -> Iterator[None]:
+        """By a look."""
+        before = self._now()
+        yield
+        now = self._now()
+        self._strategies.update(_moved(before.strategies, now.strategies))
+        self._together.update(_moved(before.together, now.together))
 
     def keep(self, now: float, *, at_once: bool) -> None:
         """Also at once where a day began; what only moved, now and then."""
@@ -282,8 +296,9 @@ class _Marks:
     def _changed(self) -> list[Record]:
         """Since the last time; to be appended."""
         before, self._kept = self._kept, self._now()
-        strategies = _moved(before.strategies, self._kept.strategies)
-        pools = _moved(before.together, self._kept.together)
+        strategies = _moved(before.strategies, self._kept.strategies, self._strategies)
+        pools = _moved(before.together, self._kept.together, self._together)
+        self._strategies, self._together = set(), set()
         if not strategies and not pools:
             return []
         return [record(Kind.MARKED, Marked(strategies, pools), self._state.wall_ns())]
@@ -304,9 +319,13 @@ class _Marks:
 
 
 def _moved(
-    before: Mapping[str, Watermarks], now: Mapping[str, Watermarks]
+    before: Mapping[str, Watermarks],
+    now: Mapping[str, Watermarks],
+    besides: Collection[str] = (),
 ) -> Mapping[str, Watermarks]:
-    return {name: marks for name, marks in now.items() if before.get(name) != marks}
+    return {
+        name: marks for name, marks in now.items() if name in besides or before.get(name) != marks
+    }
 
 
 def _began(marks: Mapping[str, Watermarks]) -> Mapping[str, int]:

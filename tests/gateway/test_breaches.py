@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from desk_driver import HASH, SECOND_NS, DeskDriver, Runner, buy, content, fill, tick
 from fateful_venue import FATES, FatefulVenue, answer
+from handover.messages import Alive, Counters
 from risk_gateway.callers import Runners
 from risk_gateway.desk import deployment_of
 from risk_gateway.explanation import explained
@@ -697,6 +698,27 @@ async def test_a_peak_from_just_before_is_remembered_over_a_restart_too(
     again = bound_desk.again()
     again.desk.bounds.list_policies({"p": policy})
     assert again.state.pools.all_watermarks[scope].peak == peak
+
+
+async def test_what_a_look_moves_back_is_remembered_over_a_restart_too(
+    bound_desk: DeskDriver,
+) -> None:
+    """After a batch has moved it, and written that."""
+    runner = await holding(bound_desk, p=pooled("desk", "pause", "max_drawdown", "1"))
+    await later(bound_desk, runner, 200.0)
+    bound_desk.feed_next(150.0)
+    await runner.decide(buy("other", 3))
+    await later(bound_desk, runner, 200.0)
+    marks = bound_desk.state.pools.all_watermarks["desk"]
+    assert bound_desk.again().state.pools.all_watermarks["desk"] == marks
+
+
+async def later(desk: DeskDriver, runner: Runner, bid: float) -> None:
+    """At that bid, until what looks have moved is written."""
+    desk.feed_next(bid)
+    for _ in range(12):
+        runner.say(Alive(Counters()))
+        await desk.settled(0.5)
 
 
 async def test_many_that_are_stopped_at_once_do_not_hold_the_desk_up(
