@@ -5,10 +5,8 @@ cancelled, and to own nothing each position closed, until it is deployed again.
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-import model_venues
-from model_lowering import FIRST_WAIT_S, LONGEST_WAIT_S, PATIENCE_S, Lowering, is_too_little
+from model_lowering import PATIENCE_S, Lowering, closing, is_due
 from trading.ids import signal_id
-from trading.signals import Cause, OrderType, Side, Signal
 
 if TYPE_CHECKING:
     from desk_model import DeskModel
@@ -76,26 +74,10 @@ def _close(
     held: Decimal,
     now: float,
 ) -> None:
-    if is_too_little(model, symbol, held) or model.halted_for(name, symbol):
+    if not is_due(model, name, symbol, held, mine, now):
         return
-    if not model_venues.may_close(model, name, symbol) or now < mine.next_at.get(symbol, now):
-        return
-    mine.next_at[symbol] = now + min(FIRST_WAIT_S * 2 ** mine.tries[symbol], LONGEST_WAIT_S)
-    mine.tries[symbol] += 1
     made = [e for e in model.of("flattens", name) if (e["number"], e["symbol"]) == (number, symbol)]
-    latest = [each for each in model.heard() if each["symbol"] == symbol and each["price"]]
-    at_ns = latest[-1]["at_ns"] if latest else model.wall_ns
-    signal = Signal(
-        id=signal_id(name, "flatten", symbol, number, len(made)),
-        symbol=symbol,
-        side=Side.SELL if held > 0 else Side.BUY,
-        quantity=abs(held),
-        cause=Cause(symbol, "", 0, at_ns),
-        at_ns=at_ns,
-        order_type=OrderType.MARKET,
-        priority=10,
-        closing=True,
-    )
+    signal = closing(model, symbol, held, signal_id(name, "flatten", symbol, number, len(made)))
     key = f"own|{signal.id}"
     model.note("flattens", strategy=name, symbol=symbol, number=number, by=key)
     model.take(name, key, [signal], own=True)

@@ -102,30 +102,42 @@ def _cancel(
 
 
 def _close(model: "DeskModel", name: str, symbol: str, quantity: Decimal, now: float) -> None:
-    if is_too_little(model, symbol, quantity) or model.halted_for(name, symbol):
-        return
-    mine = model.lowering[name]
-    if not model_venues.may_close(model, name, symbol) or now < mine.next_at.get(symbol, now):
+    if not is_due(model, name, symbol, quantity, model.lowering[name], now):
         return
     before = [each for each in model.of("closes", name) if each["symbol"] == symbol]
+    signal = closing(model, symbol, quantity, signal_id(name, "breach", symbol, 0, len(before)))
+    key = f"own|{signal.id}"
+    model.note("closes", strategy=name, symbol=symbol, by=key)
+    model.take(name, key, [signal], own=True)
+
+
+def is_due(
+    model: "DeskModel", name: str, symbol: str, held: Decimal, mine: Lowering, now: float
+) -> bool:
+    """Whether an order may close it now; the next one then has to wait."""
+    if is_too_little(model, symbol, held) or model.halted_for(name, symbol):
+        return False
+    if not model_venues.may_close(model, name, symbol) or now < mine.next_at.get(symbol, now):
+        return False
     mine.next_at[symbol] = now + min(FIRST_WAIT_S * 2 ** mine.tries[symbol], LONGEST_WAIT_S)
     mine.tries[symbol] += 1
+    return True
+
+
+def closing(model: "DeskModel", symbol: str, held: Decimal, id_: str) -> Signal:
     latest = [each for each in model.heard() if each["symbol"] == symbol and each["price"]]
     at_ns = latest[-1]["at_ns"] if latest else model.wall_ns
-    signal = Signal(
-        id=signal_id(name, "breach", symbol, 0, len(before)),
+    return Signal(
+        id=id_,
         symbol=symbol,
-        side=Side.SELL if quantity > 0 else Side.BUY,
-        quantity=abs(quantity),
+        side=Side.SELL if held > 0 else Side.BUY,
+        quantity=abs(held),
         cause=Cause(symbol, "", 0, at_ns),
         at_ns=at_ns,
         order_type=OrderType.MARKET,
         priority=10,
         closing=True,
     )
-    key = f"own|{signal.id}"
-    model.note("closes", strategy=name, symbol=symbol, by=key)
-    model.take(name, key, [signal], own=True)
 
 
 def is_too_little(model: "DeskModel", symbol: str, quantity: Decimal) -> bool:
