@@ -5,6 +5,7 @@ Written only from the journal's callbacks. The newest lies in memory, the rest i
 
 from collections import deque
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from itertools import takewhile
 
 from handover.messages import Batch, Holdings, Outcome, WorkingOrder
@@ -35,7 +36,11 @@ class Told:
     # ---- what became durable
 
     def order(self, order: Order) -> None:
-        """One that ended with fills announced is at work until they are here, and its end told."""
+        """One that ended with fills announced is at work until they are here, and its end told.
+        Terms that are only asked for are none of it.
+        """
+        if order.asked is not None:
+            order = replace(order, asked=None)
         if (order.is_open or order.outstanding) and order.remaining:
             self._working[order.client_order_id] = order
         else:

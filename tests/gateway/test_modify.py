@@ -10,6 +10,7 @@ from desk_driver import DeskDriver, Runner, buy, content, fill
 from handover.messages import OrderEnd, OrderModified
 from risk_gateway.lanes import Leaving
 from risk_gateway.report import order_to_proto
+from risk_gateway.sealing import made_of, seal_record
 from stratops_api.v1 import order_execution_pb2 as pb
 from stratops_api.v1 import types_pb2 as types
 from trading.orders import Modification, OrderState
@@ -82,6 +83,25 @@ async def test_what_was_taken_is_told(desk: DeskDriver, runner: Runner) -> None:
     assert runner.outcomes[-1].what == OrderModified("x", D(4), D(80))
     (working,) = desk.strategy.told.holdings().working
     assert (working.quantity, working.price) == (D(4), D(80))
+
+
+async def test_what_is_only_asked_is_told_to_nobody_who_comes_anew(
+    desk: DeskDriver, runner: Runner
+) -> None:
+    """Neither after a fill meanwhile, nor after a restart from a seal."""
+    await decide(runner, modify(quantity="5"))
+    assert at_work(desk) == [D(2)]
+    await desk.settled()
+    desk.journal.append([seal_record(made_of(desk.archive), 7)])
+    await desk.journal.durable()
+    again = desk.again()
+    assert at_work(again) == [D(2)]
+    await again.filled(fill("x"))
+    assert at_work(again) == [D(1)]
+
+
+def at_work(desk: DeskDriver) -> list[Decimal]:
+    return [each.quantity for each in desk.strategy.told.holdings().working]
 
 
 async def test_what_the_venue_would_not_take_is_told_with_its_reason(
