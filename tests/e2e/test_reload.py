@@ -1,5 +1,6 @@
 """An edit under load is a hand-over: each tick is decided once, by one revision."""
 
+import time
 from itertools import pairwise
 
 import pytest
@@ -26,14 +27,18 @@ def test_each_tick_is_decided_exactly_once_over_hand_overs(
     desk.apply(every_tick("edited"), every_tick("control"))
     for name in ("edited", "control"):
         desk.until_ready(name, within_s=180)
+    took_s = []
     for shade in (1, 2, 3):
+        began = time.monotonic()
         status = edit(desk, "edited", shade)
+        took_s.append(time.monotonic() - began)
     assert status["handovers"] == 3
     ours = decided(desk, "edited")
     check_each_tick_once(ours, decided(desk, "control"))
     gaps = _gaps(ours)
     assert len(gaps) == 3
     measured("between two revisions' decisions, at most", max(gaps))
+    measured("from an edit to a hand-over, at most", max(took_s))
 
 
 def _gaps(ours: list[tuple[int, int, str, int]]) -> list[float]:
