@@ -17,6 +17,9 @@ class SamplingRule(Resource):
         alias="intervalSeconds",
         description="Time from one sample of prices to the next, the horizon; 60.",
     )
+    interval_seconds_before: Annotated[int, Whole(1, LONGEST_INTERVAL_S)] | None = Field(
+        None, alias="interval_seconds", description="intervalSeconds, by its name of before."
+    )
     samples: Annotated[int, Whole(LEAST_SAMPLES, MOST_SAMPLES)] | None = Field(
         None, description="Returns that are looked at, and needed before anything is opened; 250."
     )

@@ -7,6 +7,7 @@ from typing import Any
 
 from trading.limits import InvalidLimits
 
+_NOW, _BEFORE = "intervalSeconds", "interval_seconds"
 LEAST_SAMPLES, MOST_SAMPLES = 20, 2_000
 LONGEST_INTERVAL_S = 86_400
 LEAST_CONFIDENCE, MOST_CONFIDENCE = Decimal("0.5"), Decimal("0.9999")
@@ -29,13 +30,21 @@ class Sampling:
 
 def parse_sampling(document: Mapping[str, Any]) -> Sampling:
     """What is absent is the default. Raises InvalidLimits."""
-    stated = {name: value for name, value in document.items() if value is not None}
+    stated = _by_its_name_of_now({n: each for n, each in document.items() if each is not None})
     unknown = sorted(set(stated) - set(_READERS))
     if unknown:
         expected = ", ".join(_READERS)
         raise InvalidLimits(f"sampling {unknown[0]}: unknown, expected one of {expected}")
     readers = ((*_READERS[name], value) for name, value in stated.items())
     return Sampling(**{field: read(value) for field, read, value in readers})
+
+
+def _by_its_name_of_now(stated: dict[str, Any]) -> dict[str, Any]:
+    """What is stored, in clusters and journals, may have the interval by its name of before."""
+    before = stated.pop(_BEFORE, None)
+    if before is not None and _NOW in stated:
+        raise InvalidLimits(f"sampling {_BEFORE}: {before!r}, expected only {_NOW}")
+    return stated if before is None else stated | {_NOW: before}
 
 
 def _whole(name: str, least: int, most: int) -> Callable[[object], int]:

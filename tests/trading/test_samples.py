@@ -152,6 +152,10 @@ def test_what_is_not_written_is_the_default() -> None:
     assert (written.interval_s, written.samples, str(written.confidence)) == (5, 100, "0.975")
 
 
+def test_the_name_of_before_is_read() -> None:
+    assert parse_sampling({"interval_seconds": 5}) == parse_sampling({"intervalSeconds": 5})
+
+
 def test_of_two_the_stricter_holds_in_each_part() -> None:
     one, other = parse_sampling({"samples": 300}), parse_sampling({"intervalSeconds": 90})
     assert one.stricter(other) == Sampling(90, 300) == other.stricter(one)
@@ -165,6 +169,11 @@ def test_of_two_the_stricter_holds_in_each_part() -> None:
         ({"samples": True}, "sampling samples: True, expected"),
         ({"intervalSeconds": "1e9"}, "sampling intervalSeconds: '1e9', expected"),
         ({"intervalSeconds": float("nan")}, "sampling intervalSeconds: nan, expected"),
+        ({"interval_seconds": 0}, "sampling intervalSeconds: 0, expected"),
+        (
+            {"interval_seconds": 5, "intervalSeconds": 6},
+            "sampling interval_seconds: 5, expected only intervalSeconds",
+        ),
         ({"confidence": "1"}, "sampling confidence: '1', expected a number from 0.5 to 0.9999"),
         ({"confidence": []}, "sampling confidence: .., expected"),
         ({"level": 1}, "sampling level: unknown, expected one of intervalSeconds, samples, conf"),
