@@ -307,7 +307,9 @@ class StrategyAccount:
             )
             request.open_orders -= 1  # itself
             eases = wanted.price == order.price and request.quantity <= order.remaining
-            harmless = eases or request.closing
+            # What only eases is judged as what only closes.
+            request.closing = harmless = eases or request.closing
+            self.judged = request
             if not harmless:
                 self.poll = self._pools.votes.take(request)
             reviewed = review(request, CLOSING if harmless else self._opening)

@@ -204,8 +204,8 @@ def _request(
     """What it was judged by, or why that is not known."""
     if decided.signal.action is Action.CANCEL:
         return None, "a cancel obeys no limits"
-    if decided.signal.action is Action.MODIFY:
-        return None, "the checks of a modification are not kept"
+    if decided.signal.action is Action.MODIFY and decided.as_order is None:
+        return None, "no check was made, or an older gateway kept none of a modification"
     if decided.signal.direction is Direction.NONE:
         return None, "an intention of nothing is no order"
     if decided.judged is None or terms is None:
@@ -214,7 +214,12 @@ def _request(
     if decided.bid is not None and decided.ask is not None and decided.judged.age_ns is not None:
         touch = Touch(decided.bid, decided.ask, decided.judged.age_ns)
     decision = Decision(
-        decided.signal, row.strategy, decided.revision, decided.epoch, decided.now_ns, touch
+        decided.as_order or decided.signal,
+        row.strategy,
+        decided.revision,
+        decided.epoch,
+        decided.now_ns,
+        touch,
     )
     instrument = _instruments(archive, row).get(decided.signal.symbol)
     try:

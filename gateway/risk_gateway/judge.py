@@ -48,6 +48,8 @@ def judge(
     made = decided(submission, signal, view, rejection, approved, judged, account.poll, touch)
     if meant is not None:
         made = replace(made, sized=meant.sized)
+    if signal.action is Action.MODIFY and account.judged is not None:
+        made = replace(made, as_order=account.judged.signal)
     if isinstance(outcome, Order):
         account.ask(outcome, view.now_ns)
         return replace(made, modification=outcome.asked)

@@ -148,6 +148,7 @@ class Decided:
     order: Order | None = None
     modification: Modification | None = None  # likewise, of an order at work
     judged: Judged | None = None  # None: no check was made
+    as_order: Signal | None = None  # of a modification: what would be left, as it was judged
     watermarks: Watermarks | None = None  # of no batch: a tool's, or the gateway's own
     together: Mapping[str, Watermarks] = field(default_factory=dict)  # likewise, by scope
     poll: Poll | None = None  # how those who vote together stood to it; None: nobody votes
@@ -305,7 +306,7 @@ def body_of(row: Row) -> Any:
 
 
 # Of each signal there is one.
-terse_decision = Terse(Decided, signal=Terse(Signal), order=Terse(Order))
+terse_decision = Terse(Decided, signal=Terse(Signal), order=Terse(Order), as_order=Terse(Signal))
 
 
 class _Sent(msgspec.Struct):

@@ -8,6 +8,7 @@ import pytest
 
 from desk_driver import DeskDriver, Runner, buy, content, fill
 from handover.messages import OrderEnd, OrderModified
+from risk_gateway.findings import Result
 from risk_gateway.lanes import Leaving
 from risk_gateway.report import order_to_proto
 from risk_gateway.sealing import made_of, seal_record
@@ -15,6 +16,7 @@ from stratops_api.v1 import order_execution_pb2 as pb
 from stratops_api.v1 import types_pb2 as types
 from trading.orders import Modification, OrderState
 from trading.reasons import Reason
+from trading.rules import CLOSING, opening
 from trading.signals import Action, OrderType, Side, Signal, Verdict
 
 D = Decimal
@@ -102,6 +104,26 @@ async def test_what_is_only_asked_is_told_to_nobody_who_comes_anew(
 
 def at_work(desk: DeskDriver) -> list[Decimal]:
     return [each.quantity for each in desk.strategy.told.holdings().working]
+
+
+@pytest.mark.parametrize(
+    ("quantity", "result"), [("11", Result.REFUSED), ("5", Result.PASSED)], ids=["refused", "more"]
+)
+async def test_its_checks_are_explained_as_of_an_order_in_its_place(
+    desk: DeskDriver, runner: Runner, quantity: str, result: Result
+) -> None:
+    await decide(runner, modify(quantity=quantity, price=10))
+    checks = {each.check: each for each in desk.explain("m").checks}
+    asked = opening(desk.strategy.account.terms.limits)
+    assert checks.keys() == {each.__name__ for each in asked}
+    position = checks["position_stays_within_limit"]
+    assert (position.result, D(position.compared["reached"])) == (result, D(quantity))
+
+
+async def test_less_is_explained_as_what_only_closes(desk: DeskDriver, runner: Runner) -> None:
+    await decide(runner, modify(quantity="1"))
+    checks = [each.check for each in desk.explain("m").checks]
+    assert checks == [each.__name__ for each in CLOSING]
 
 
 async def test_what_the_venue_would_not_take_is_told_with_its_reason(
