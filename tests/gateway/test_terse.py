@@ -83,8 +83,8 @@ ORDER: dict[str, object] = {
 }  # fmt: skip
 DECIDED: dict[str, object] = {
     "reason": None, "message": "", "scope": "", "bid": None, "ask": None, "order": None,
-    "modification": None, "judged": None, "as_order": None, "watermarks": None, "together": {}, "poll": None,
-    "sized": [], "bypassed": [], "session": "",
+    "modification": None, "judged": None, "as_order": None, "watermarks": None, "together": {},
+    "poll": None, "sized": [], "bypassed": [], "session": "",
 }  # fmt: skip
 
 
