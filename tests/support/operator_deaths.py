@@ -40,7 +40,7 @@ class MortalOperator:
     def order(self, strategy: str, *deaths: str) -> None:
         """One after the other; what was done before is forgotten."""
         orders = "".join(f"{strategy} {death}\n" for death in deaths)
-        self._sh("rm -f /tmp/effects; cat > /tmp/orders", orders)
+        self._sh('rm -f /tmp/effects; printf %s "$1" > /tmp/orders', orders)
 
     def until_dead(self, *deaths: str) -> None:
         """Until it died just so."""
@@ -59,8 +59,10 @@ class MortalOperator:
     def _log(self) -> list[str]:
         return self._sh("cat /tmp/effects || true").splitlines()
 
-    def _sh(self, script: str, stdin: str = "") -> str:
-        return self.desk.kubectl("exec", "-i", self._pod, "--", "sh", "-c", script, stdin=stdin)
+    def _sh(self, script: str, *arguments: str) -> str:
+        """Without its standard input: of one that ends at once a container may never hear."""
+        command = ("sh", "-c", script, "sh", *arguments)
+        return self.desk.kubectl("exec", self._pod, "--", *command)
 
 
 def _without_number(death: str) -> str:
