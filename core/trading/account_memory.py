@@ -4,7 +4,7 @@ The ids of the fills it has counted are not in it: whoever goes on from here ask
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 from trading.accounts import StrategyAccount, Terms
@@ -13,14 +13,16 @@ from trading.ledger import Ledger
 from trading.orders import Order
 from trading.pools import Pools
 from trading.positions import Position
-from trading.rates import TokenBucket
+from trading.rates import SLOTS, RateWindow
 from trading.watermarks import Watermarks
 
 
 @dataclass(frozen=True, slots=True)
-class BucketMemory:
-    level: int
-    at_ns: int | None
+class RateMemory:
+    counts: dict[int, int] = field(default_factory=dict)  # as RateWindow.counts
+    # Of a snapshot of layout 4, when rates were token buckets.
+    level: int | None = None
+    at_ns: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +36,8 @@ class AccountMemory:
     watermarks: Watermarks
     positions: tuple[Position, ...]
     orders: tuple[Order, ...]  # open, or with announced fills still to come
-    second: BucketMemory
-    minute: BucketMemory
+    second: RateMemory
+    minute: RateMemory
 
 
 def memory_of(account: StrategyAccount) -> AccountMemory:
@@ -50,8 +52,8 @@ def memory_of(account: StrategyAccount) -> AccountMemory:
         watermarks=account.watermarks,
         positions=tuple(ledger.positions.values()),
         orders=tuple(account.orders.values()),
-        second=memory_of_bucket(account._second),
-        minute=memory_of_bucket(account._minute),
+        second=memory_of_rate(account._second),
+        minute=memory_of_rate(account._minute),
     )
 
 
@@ -65,8 +67,8 @@ def remembered(
     account.go_on_measuring(memory.watermarks)
     for order in memory.orders:
         account._keep(order)
-    put_back_bucket(account._second, memory.second)
-    put_back_bucket(account._minute, memory.minute)
+    put_back_rate(account._second, memory.second)
+    put_back_rate(account._minute, memory.minute)
     return account
 
 
@@ -78,9 +80,17 @@ def _go_on(ledger: Ledger, memory: AccountMemory, pools: Pools) -> None:
         ledger.go_on_by(positions)
 
 
-def memory_of_bucket(bucket: TokenBucket) -> BucketMemory:
-    return BucketMemory(bucket._level, bucket._at_ns)
+def memory_of_rate(rate: RateWindow) -> RateMemory:
+    return RateMemory(dict(sorted(rate.counts.items())))
 
 
-def put_back_bucket(bucket: TokenBucket, memory: BucketMemory) -> None:
-    bucket._level, bucket._at_ns = memory.level, memory.at_ns
+def put_back_rate(rate: RateWindow, memory: RateMemory) -> None:
+    rate.go_on(memory.counts)
+    if memory.level is not None and memory.at_ns is not None:
+        rate.go_on({memory.at_ns // rate.slot_ns: _taken(rate, memory.level)})
+
+
+def _taken(rate: RateWindow, level: int) -> int:
+    """Tokens that were missing, begun ones whole: each was as high as its period has ns."""
+    period_ns = rate.slot_ns * SLOTS
+    return -((level - rate.limit * period_ns) // period_ns)

@@ -29,7 +29,7 @@ from trading.orders import Order, OrderEvent, OrderState
 from trading.pools import NOTHING, Line, Pools
 from trading.positions import Position
 from trading.prospects import Change, Correlation, ValueAtRisk
-from trading.rates import MINUTE_NS, SECOND_NS, TokenBucket
+from trading.rates import MINUTE_NS, SECOND_NS, RateWindow
 from trading.reasons import Reason
 from trading.reservations import Reservations, Working
 from trading.risk import UNLISTED, Approved, Rejection, Request, review
@@ -95,8 +95,8 @@ class StrategyAccount:
         self.watermarks = Watermarks(0, capital, capital, capital, currency=own)
         self._obey(terms)
         limits = terms.limits
-        self._second = TokenBucket(limits.max_orders_per_second, SECOND_NS)
-        self._minute = TokenBucket(limits.max_orders_per_minute, MINUTE_NS)
+        self._second = RateWindow(limits.max_orders_per_second, SECOND_NS)
+        self._minute = RateWindow(limits.max_orders_per_minute, MINUTE_NS)
         self._pools.join(self)
 
     # ---- deciding
@@ -189,8 +189,8 @@ class StrategyAccount:
             equity=equity,
             day_start=watermarks.day_start,
             peak=watermarks.peak,
-            left_this_second=self._second.available(now_ns),
-            left_this_minute=self._minute.available(now_ns),
+            left_this_second=self._second.left(now_ns),
+            left_this_minute=self._minute.left(now_ns),
             open_orders=len(self.orders),
             exposure=self._exposure(signal, quantity, market, exchange)
             if self._asks_for_exposure
@@ -419,8 +419,8 @@ class StrategyAccount:
             if self.is_funded:
                 self._pools.paid_in(self.account, paid_in)
         self._obey(terms)
-        self._second.resize(terms.limits.max_orders_per_second)
-        self._minute.resize(terms.limits.max_orders_per_minute)
+        self._second.limit = terms.limits.max_orders_per_second
+        self._minute.limit = terms.limits.max_orders_per_minute
         self.terms = terms
 
     def _obey(self, terms: Terms) -> None:

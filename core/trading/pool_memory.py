@@ -5,7 +5,7 @@ What bounds them is not in it: policies say that.
 
 from dataclasses import dataclass
 
-from trading.account_memory import BucketMemory, memory_of_bucket, put_back_bucket
+from trading.account_memory import RateMemory, memory_of_rate, put_back_rate
 from trading.pools import Pools
 from trading.scopes import Scope
 from trading.watermarks import Watermarks
@@ -14,8 +14,8 @@ from trading.watermarks import Watermarks
 @dataclass(frozen=True, slots=True)
 class BoundMemory:
     watermarks: Watermarks | None
-    second: BucketMemory
-    minute: BucketMemory
+    second: RateMemory
+    minute: RateMemory
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ def memory_of_pools(pools: Pools) -> PoolMemory:
     return PoolMemory(
         {
             str(scope): BoundMemory(
-                bound.watermarks, memory_of_bucket(bound.second), memory_of_bucket(bound.minute)
+                bound.watermarks, memory_of_rate(bound.second), memory_of_rate(bound.minute)
             )
             for scope, bound in pools._bounds.items()
         },
@@ -45,5 +45,5 @@ def put_back_pools(pools: Pools, memory: PoolMemory) -> None:
         bound = pools._bounds.get(Scope.parse(text))
         if bound is not None:
             pools.go_on_measuring(bound, kept.watermarks)
-            put_back_bucket(bound.second, kept.second)
-            put_back_bucket(bound.minute, kept.minute)
+            put_back_rate(bound.second, kept.second)
+            put_back_rate(bound.minute, kept.minute)

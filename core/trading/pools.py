@@ -22,7 +22,7 @@ from trading.market import Market, fresh_mid
 from trading.money import EXACT
 from trading.orders import Order
 from trading.prospects import Change, Correlation, Prospects, ValueAtRisk
-from trading.rates import MINUTE_NS, SECOND_NS, TokenBucket
+from trading.rates import MINUTE_NS, SECOND_NS, RateWindow
 from trading.reasons import Reason
 from trading.risk import UNLISTED, Check, Rejection, Request, copied, objection
 from trading.rules import (
@@ -183,8 +183,8 @@ class _Bound:
         self.checks: tuple[Check, ...] = ()
         self.watermarks: Watermarks | None = None  # None: its equity was never known
         self.is_measured = False  # else they are of another time
-        self.second = TokenBucket(UNBOUNDED.max_orders_per_second, SECOND_NS)
-        self.minute = TokenBucket(UNBOUNDED.max_orders_per_minute, MINUTE_NS)
+        self.second = RateWindow(UNBOUNDED.max_orders_per_second, SECOND_NS)
+        self.minute = RateWindow(UNBOUNDED.max_orders_per_minute, MINUTE_NS)
 
     def obey(self, limits: Limits) -> None:
         names = written(limits)
@@ -194,8 +194,8 @@ class _Bound:
         self.asks_for_exposure = not names.isdisjoint(ASKING_FOR_EXPOSURE)
         self.asks_for_all = self.asks_for_equity or self.asks_for_exposure or self.asks_for_samples
         self.asks_for_worth = self.asks_for_all or "max_order_value" in names
-        self.second.resize(limits.max_orders_per_second)
-        self.minute.resize(limits.max_orders_per_minute)
+        self.second.limit = limits.max_orders_per_second
+        self.minute.limit = limits.max_orders_per_minute
 
     def place(self, at_ns: int) -> None:
         self.second.take(at_ns)
@@ -412,8 +412,8 @@ class Pools:
         judged.position, judged.reached = before.on(side) * side.sign, now.on(side)
         judged.balance, judged.equity, judged.exchange = balance, equity, exchange
         judged.day_start, judged.peak = marks.day_start, marks.peak
-        judged.left_this_second = bound.second.available(request.now_ns)
-        judged.left_this_minute = bound.minute.available(request.now_ns)
+        judged.left_this_second = bound.second.left(request.now_ns)
+        judged.left_this_minute = bound.minute.left(request.now_ns)
         judged.open_orders = sum(line.orders for line in held.values())
         judged.exposure = judged.value_at_risk = judged.correlation = None
         if bound.asks_for_exposure:

@@ -1,46 +1,69 @@
-"""Rate limits by token bucket, in whole numbers so that no token is ever lost to rounding."""
+"""Rate limits: how many orders were made in the second, or the minute, that ends now.
+
+Time is counted in slots, of which a period has twenty, and each that a period touches counts whole:
+there are never more than the limit in any period, and room comes back up to a slot later than it
+would to the nanosecond. What is left follows from the orders' times alone, in whatever order they
+come: the queue judges by priority, the journal has them as their strategies said them.
+"""
+
+from collections.abc import Mapping
 
 SECOND_NS = 1_000_000_000
 MINUTE_NS = 60 * SECOND_NS
 
+SLOTS = 20  # of a period
+_AHEAD = 5 * SLOTS  # what lies further ahead is of a clock that was set back since
+_MOST_KEPT = 64  # slots, before it is looked for those that count no more
 
-class TokenBucket:
-    """At most `limit` at once, and `limit` more over every `period_ns` after that.
 
-    Time comes in; one that goes back neither adds nor takes away.
-    """
+class RateWindow:
+    """At most `limit` in any span of `period_ns`. Time comes in."""
 
-    __slots__ = ("_at_ns", "_full", "_level", "limit", "period_ns")
+    __slots__ = ("_counts", "_looked_at", "_taken", "limit", "slot_ns")
 
     def __init__(self, limit: int, period_ns: int) -> None:
         self.limit = limit
-        self.period_ns = period_ns
-        self._full = limit * period_ns  # a token is `period_ns` high: each ns adds `limit`
-        self._level = self._full
-        self._at_ns: int | None = None
-
-    def available(self, now_ns: int) -> int:
-        """Whole tokens at that time; takes none."""
-        level = self._level_at(now_ns)
-        return level // self.period_ns if level > 0 else 0
-
-    def take(self, now_ns: int) -> None:
-        """Takes one, whether or not there is one: what was approved has been approved."""
-        self._level = self._level_at(now_ns) - self.period_ns
-        self._at_ns = now_ns if self._at_ns is None else max(self._at_ns, now_ns)
-
-    def resize(self, limit: int) -> None:
-        """A new limit; what was taken stays taken."""
-        self._level += (limit - self.limit) * self.period_ns
-        self.limit, self._full = limit, limit * self.period_ns
+        self.slot_ns = period_ns // SLOTS
+        self.begin_anew()
 
     def begin_anew(self) -> None:
-        """Full, and the times that follow may lie before those that were."""
-        self._level = self._full
-        self._at_ns = None
+        """Nothing counts that was; the times that follow may lie before it."""
+        self._counts: dict[int, int] = {}  # by slot
+        self._looked_at: int | None = None  # a slot
+        self._taken = 0  # what counts in it
 
-    def _level_at(self, now_ns: int) -> int:
-        level = self._level
-        if self._at_ns is not None and now_ns > self._at_ns:
-            level += (now_ns - self._at_ns) * self.limit
-        return level if level < self._full else self._full
+    def left(self, now_ns: int) -> int:
+        """How many more may be made at that time."""
+        left = self.limit - self._taken_at(now_ns // self.slot_ns)
+        return left if left > 0 else 0
+
+    def take(self, now_ns: int) -> None:
+        """One was made, whether or not there was room: what was approved has been approved."""
+        slot = now_ns // self.slot_ns
+        taken = self._taken_at(slot)
+        self._counts[slot] = self._counts.get(slot, 0) + 1
+        self._taken = taken + 1
+        if len(self._counts) > _MOST_KEPT:
+            self._forget(slot)
+
+    @property
+    def counts(self) -> Mapping[int, int]:
+        """Of what may still count, by slot."""
+        return self._counts
+
+    def go_on(self, counts: Mapping[int, int]) -> None:
+        """From what `counts` were."""
+        self.begin_anew()
+        self._counts.update(counts)
+
+    def _taken_at(self, slot: int) -> int:
+        if slot != self._looked_at:
+            first, last = slot - SLOTS, slot + _AHEAD
+            self._taken = sum(n for each, n in self._counts.items() if first <= each <= last)
+            self._looked_at = slot
+        return self._taken
+
+    def _forget(self, now: int) -> None:
+        first, last = now - SLOTS - _AHEAD, now + _AHEAD
+        kept = {slot: n for slot, n in self._counts.items() if first <= slot <= last}
+        self._counts = kept

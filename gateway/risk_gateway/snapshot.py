@@ -33,7 +33,8 @@ from trading.pool_memory import PoolMemory, memory_of_pools, put_back_pools
 from trading.samples import Sample
 from trading.votes import BoxMemory, memory_of_votes, put_back_votes
 
-LAYOUT = 4  # another one is not read: what is added here is missing in an older snapshot
+LAYOUT = 5  # another one is not read: what is added here is missing in an older snapshot
+_BUCKETS = 4  # which had token buckets for rates, and is read: a journal may be cut at it
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +145,7 @@ def to_json(snapshot: Snapshot) -> str:
 
 def from_json(text: str) -> Snapshot | None:
     """None: of another layout. Raises msgspec.MsgspecError."""
-    if msgspec.json.decode(text, type=_Layout).layout != LAYOUT:
+    if msgspec.json.decode(text, type=_Layout).layout not in (_BUCKETS, LAYOUT):
         return None
     return _decode(text)
 

@@ -15,7 +15,7 @@ from risk_gateway.proof import NotProven, chained, check_seal
 from risk_gateway.recollection import recollected
 from risk_gateway.records import Kind, body_of
 from risk_gateway.restore import Restoration, started_by
-from risk_gateway.snapshot import from_json, put_back, taken
+from risk_gateway.snapshot import LAYOUT, from_json, put_back, taken
 from trading.fills import Fill
 from trading.ledger import Ledger
 from trading.money import EXACT
@@ -162,7 +162,9 @@ def _take(restoration: Restoration, row: Row) -> None:
 
 def _check_snapshot(seal: Seal, restoration: Restoration) -> None:
     sealed = from_json(seal.snapshot)
-    if sealed is not None and sealed != taken(restoration.state, restoration.grants):
+    if sealed is None or sealed.layout != LAYOUT:
+        return
+    if sealed != taken(restoration.state, restoration.grants):
         raise NotProven(f"seal {seal.number}: its snapshot is not what the records make")
 
 

@@ -13,7 +13,7 @@ from desk_driver import DeskDriver, buy, cancel, content, fill
 from desk_story import STEPS, Story
 from stratops_api.v1 import order_execution_pb2 as pb
 from stratops_api.v1 import types_pb2 as types
-from trading.account_memory import BucketMemory, memory_of
+from trading.account_memory import RateMemory, memory_of
 
 TEN_LOST = {"limits": {"max_daily_loss": "10"}}
 
@@ -40,7 +40,7 @@ def fingerprint(desk: DeskDriver) -> dict[str, Any]:
     }
 
 
-def rates(desk: DeskDriver) -> tuple[BucketMemory, BucketMemory]:
+def rates(desk: DeskDriver) -> tuple[RateMemory, RateMemory]:
     memory = memory_of(desk.strategy.account)
     return memory.second, memory.minute
 

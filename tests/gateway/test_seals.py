@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import json
 import re
 import sqlite3
 import tempfile
@@ -29,13 +30,14 @@ from risk_gateway.sealing import Sealer, seal_record
 from risk_gateway.snapshot import taken, to_json
 from risk_gateway.told import Told
 from trading.pools import Line
+from trading.rates import SECOND_NS
 from trading.reservations import Working
 
 # What only shortens the way to the journal, or is not the desk's own.
 NOT_LOOKED_AT = {
     "archive", "_archive", "journal", "market", "outside", "counts", "_policies", "_view",
     "_batches", "_succession", "_out", "ended", "instruments", "_outcomes", "_verdicts",
-    "_counted", "terms", "judged", "_members", "_pools", "_told",
+    "_counted", "terms", "judged", "_members", "_pools", "_told", "_looked_at", "_taken",
 }  # fmt: skip
 NOTHING: tuple[object, ...] = (Working(), Line(), {}, 0)  # not to be there is to be none
 
@@ -180,6 +182,21 @@ async def test_a_snapshot_of_another_layout_is_not_read(desk: DeskDriver) -> Non
     )
     assert other != seal
     assert snapshot.from_json(other.snapshot) is None
+
+
+async def test_a_snapshot_with_buckets_for_rates_is_read(desk: DeskDriver) -> None:
+    """A journal that was cut at one could not be read otherwise."""
+    seal = await traded_and_sealed(desk)
+    older = json.loads(seal.snapshot) | {"layout": 4}
+    limit, then_ns = desk.strategy.account.terms.limits.max_orders_per_second, 9 * SECOND_NS
+    three_taken = {"level": (limit - 3) * SECOND_NS + 1, "at_ns": then_ns}
+    older["strategies"][0]["account"]["second"] = three_taken
+    none_taken = {"level": 2**62 * SECOND_NS, "at_ns": None}
+    bound = {"watermarks": None, "second": none_taken, "minute": none_taken}
+    older["pools"]["bounds"] = {"desk": bound}
+    text = json.dumps(older)
+    restoration = gone_on(desk.archive, dataclasses.replace(seal, snapshot=text))
+    assert restoration.state.strategies["s"].account._second.left(then_ns) == limit - 3
 
 
 @pytest.mark.servers

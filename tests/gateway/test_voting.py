@@ -65,10 +65,10 @@ async def test_what_was_refused_reserves_nothing(bound_desk: DeskDriver) -> None
     one, other = await two(bound_desk)
     await reason_of(one, "x", side=Side.SELL)
     account = bound_desk.state.strategies["t"].account
-    level = account._second._level
+    made = dict(account._second.counts)
     assert await reason_of(other, "y", quantity="900") is Reason.NO_CONSENSUS
     assert account.working("BTCUSDT").buys == 0
-    assert account._second._level == level
+    assert account._second.counts == made
     assert not account.orders
 
 

@@ -343,7 +343,7 @@ class DeskModel:
         return Day(marks.start, marks.peak)
 
     def orders_left(self, strategy: str, limit: str, now_ns: int) -> Decimal:
-        """A bucket of `limit`, refilled by `limit` a period; closing orders take nothing."""
+        """Of what may be made in the period that ends now; closing orders take nothing."""
         return model_rates.of_strategy(self, strategy, limit, now_ns)
 
     # ---- orders

@@ -1,4 +1,4 @@
-"""Rates as docs/gateway.md has them: a bucket of as many orders as the limit says, refilled evenly.
+"""Rates as docs/gateway.md has them: no more orders in any second or minute than the limit says.
 What was ordered is gone through once more each time it is asked.
 """
 
@@ -15,69 +15,46 @@ SECOND_NS = 10**9
 ENDLESS = Decimal(2**62)
 
 
-class Bucket:
-    def __init__(self, limit: str, most: Decimal) -> None:
-        self.period = SECOND_NS if limit.endswith("second") else 60 * SECOND_NS
-        self.most = most
-        self.begin_anew()
-
-    def begin_anew(self) -> None:
-        self.level, self.at_ns = self.most * self.period, None
-
-    def obey(self, most: Decimal) -> None:
-        """What was taken stays taken."""
-        self.level, self.most = self.level + (most - self.most) * self.period, most
-
-    def take(self, at_ns: int) -> None:
-        self.level = self._filled(at_ns) - self.period
-        self.at_ns = at_ns if self.at_ns is None else max(self.at_ns, at_ns)
-
-    def left(self, now_ns: int) -> Decimal:
-        return max(Decimal(0), self._filled(now_ns)) // self.period
-
-    def _filled(self, now_ns: int) -> Decimal:
-        gone = max(0, now_ns - self.at_ns) if self.at_ns is not None else 0
-        return min(self.most * self.period, self.level + gone * self.most)
-
-    level: Decimal
-    at_ns: int | None
+def left(most: Decimal, limit: str, times: list[int], now_ns: int) -> Decimal:
+    """A period is twenty slots. One counts from its slot to the twentieth after it, and five
+    periods before: then the clock was set back."""
+    slot_ns = (SECOND_NS if limit.endswith("second") else 60 * SECOND_NS) // 20
+    ages = (now_ns // slot_ns - at_ns // slot_ns for at_ns in times)
+    return max(Decimal(0), most - sum(-100 <= age <= 20 for age in ages))
 
 
 def of_strategy(model: "DeskModel", strategy: str, limit: str, now_ns: int) -> Decimal:
     """Closing orders take nothing."""
-    bucket = Bucket(limit, Decimal(0))
+    most, times = Decimal(0), list[int]()
     for fact in model.facts:
         if fact.get("strategy") != strategy:
             continue
         if fact["is"] == "terms":
-            bucket.obey(fact["terms"]["limits"][limit])
+            most = fact["terms"]["limits"][limit]
         elif fact["is"] == "begins_anew":
-            bucket.begin_anew()
+            times.clear()
         elif fact["is"] in ("ordered", "asked") and not fact["closing"]:
-            bucket.take(fact["at_ns"])
-    return bucket.left(now_ns)
+            times.append(fact["at_ns"])
+    return left(most, limit, times, now_ns)
 
 
 def of_scope(model: "DeskModel", scope: Scope, limit: str, now_ns: int) -> Decimal:
     """Since it is bound at all; another run of a replay begins with whoever names it first."""
-    bucket: Bucket | None = None
+    most: Decimal | None = None
+    times: list[int] = []
     runs: set[str] = set()
     for fact, changed in model_pools.history(model):
         for policies in changed:
             written = model_pools.bounds(model, policies).get(scope)
             if written is None:
-                bucket = None
-            else:
-                most = written.get(limit, ENDLESS)
-                bucket = bucket or Bucket(limit, most)
-                bucket.obey(most)
+                times.clear()
+            most = None if written is None else written.get(limit, ENDLESS)
         if fact["is"] == "begins_anew" and fact["session"] not in runs:
             runs.add(fact["session"])
-            if bucket:
-                bucket.begin_anew()
-        if bucket and _takes(model, scope, fact):
-            bucket.take(fact["at_ns"])
-    return bucket.left(now_ns) if bucket else ENDLESS
+            times.clear()
+        if most is not None and _takes(model, scope, fact):
+            times.append(fact["at_ns"])
+    return ENDLESS if most is None else left(most, limit, times, now_ns)
 
 
 def _takes(model: "DeskModel", scope: Scope, fact: "Fact") -> bool:

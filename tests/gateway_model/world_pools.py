@@ -92,6 +92,6 @@ def _seen(world: "DeskWorld") -> dict[str, Any]:
         found[str(scope)] = {
             **{name: getattr(policies[scope], name) for name in limits},
             "marks": (marks.day_start, marks.peak, marks.equity) if marks else None,
-            **{f"{n} left": left[n].available(world.now_ns) for n in RATES if n in limits},
+            **{f"{n} left": left[n].left(world.now_ns) for n in RATES if n in limits},
         }
     return found

@@ -247,7 +247,8 @@ def test_orders_beyond_the_rate_are_refused_until_time_has_passed() -> None:
     for nth in range(10):
         approved(account, signal_of("0.2", nth=nth))
     assert reason(account, signal_of("0.2", nth=10)) is Reason.MAX_ORDERS_PER_SECOND
-    assert reason(account, signal_of("0.2", nth=10), NOW + SECOND_NS // 10) is None
+    assert reason(account, signal_of("0.2", nth=10), NOW + SECOND_NS) is not None
+    assert reason(account, signal_of("0.2", nth=10), NOW + SECOND_NS // 20 * 21) is None
 
 
 def test_orders_of_a_minute_are_counted_too() -> None:

@@ -1,87 +1,126 @@
-"""Token buckets."""
+"""Rates: never more than the limit in any period, in whatever order they are counted."""
+
+from random import Random
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trading.rates import TokenBucket
+from trading.rates import SECOND_NS, SLOTS, RateWindow
 
-SECOND = 1_000_000_000
-
-
-def bucket_after(taken: int, limit: int = 10, at_ns: int = 0) -> TokenBucket:
-    bucket = TokenBucket(limit, SECOND)
-    for _ in range(taken):
-        bucket.take(at_ns)
-    return bucket
+SLOT = SECOND_NS // SLOTS
+HOUR_NS = 3600 * SECOND_NS
+NEAR = st.integers(0, 5 * SECOND_NS)  # times that all count beside each other, or too early to
 
 
-def test_a_new_bucket_is_full() -> None:
-    assert bucket_after(0).available(5 * SECOND) == 10
+def window_after(*times: int, limit: int = 10) -> RateWindow:
+    window = RateWindow(limit, SECOND_NS)
+    for at_ns in times:
+        window.take(at_ns)
+    return window
 
 
-def test_tokens_come_back_evenly() -> None:
-    bucket = bucket_after(10)
-    assert bucket.available(0) == 0
-    assert bucket.available(SECOND // 10 - 1) == 0
-    assert bucket.available(SECOND // 10) == 1
-    assert bucket.available(SECOND) == 10
+def test_nothing_was_made_at_first() -> None:
+    assert window_after().left(5 * SECOND_NS) == 10
+    assert window_after().left(0) == 10
 
 
-def test_what_came_back_is_there_after_a_token_was_taken() -> None:
-    bucket = bucket_after(10)
-    bucket.take(SECOND)
-    assert bucket.available(SECOND) == 9
+def test_all_may_be_made_at_once_and_again_when_the_period_is_over() -> None:
+    window = window_after(*[0] * 10)
+    assert window.left(0) == 0
+    assert window.left(SECOND_NS) == 0
+    assert window.left(SECOND_NS + SLOT) == 10
 
 
-def test_a_bucket_never_overflows() -> None:
-    assert bucket_after(1).available(100 * SECOND) == 10
+def test_room_comes_back_as_it_was_used() -> None:
+    window = window_after(*range(0, SECOND_NS, SECOND_NS // 10))
+    assert window.left(SECOND_NS) == 0
+    assert window.left(SECOND_NS + SLOT) == 1
+    assert window.left(SECOND_NS + 2 * SLOT) == 1
+    assert window.left(SECOND_NS + 3 * SLOT) == 2
 
 
-def test_time_that_goes_back_changes_nothing() -> None:
-    bucket = bucket_after(9, at_ns=SECOND)
-    assert bucket.available(0) == 1
-    bucket.take(0)
-    assert bucket.available(SECOND) == 0
-    assert bucket.available(2 * SECOND) == 10
+def test_what_was_made_too_much_leaves_no_debt() -> None:
+    window = window_after(*[0] * 12)
+    assert window.left(0) == 0
+    assert window.left(SECOND_NS + SLOT) == 10
 
 
-def test_a_bucket_that_begins_anew_is_full_at_any_time() -> None:
-    bucket = bucket_after(10, at_ns=100 * SECOND)
-    bucket.begin_anew()
-    assert bucket.available(0) == 10
-    bucket.take(0)
-    assert bucket.available(SECOND) == 10
+def test_what_lies_ahead_counts() -> None:
+    """The queue judges by priority: a signal of an earlier moment may come later."""
+    window = window_after(*[3 * SECOND_NS] * 9)
+    assert window.left(0) == 1
+    window.take(0)
+    assert window.left(0) == 0
+    assert window.left(3 * SECOND_NS) == 1
 
 
-def test_what_was_taken_too_much_is_paid_back_first() -> None:
-    bucket = bucket_after(12)
-    assert bucket.available(0) == 0
-    assert bucket.available(SECOND // 5) == 0
-    assert bucket.available(3 * SECOND // 10) == 1
+def test_a_clock_that_is_set_back_stops_nobody() -> None:
+    window = window_after(*[HOUR_NS] * 10)
+    assert window.left(0) == 10
+    window.take(0)
+    assert window.left(0) == 9
+    assert window.left(HOUR_NS) == 0
 
 
-def test_a_limit_of_zero_gives_nothing() -> None:
-    assert bucket_after(0, limit=0).available(SECOND) == 0
+def test_what_begins_anew_has_all() -> None:
+    window = window_after(*[SECOND_NS] * 10)
+    window.begin_anew()
+    assert window.left(SECOND_NS) == 10
 
 
-def test_a_resized_bucket_remembers_what_was_taken() -> None:
-    bucket = bucket_after(8)
-    bucket.resize(20)
-    assert bucket.available(0) == 12
-    bucket.resize(5)
-    assert bucket.available(0) == 0
+def test_a_limit_of_zero_leaves_nothing() -> None:
+    assert window_after(limit=0).left(SECOND_NS) == 0
 
 
-@given(st.integers(1, 20), st.lists(st.integers(-SECOND, 2 * SECOND), max_size=200))
-def test_no_span_of_time_yields_more_than_burst_and_rate(limit: int, steps: list[int]) -> None:
-    bucket, now = TokenBucket(limit, SECOND), 0
-    times: list[int] = []
+def test_another_limit_forgets_nothing() -> None:
+    window = window_after(*[0] * 8)
+    window.limit = 20
+    assert window.left(0) == 12
+    window.limit = 5
+    assert window.left(0) == 0
+
+
+def test_what_counts_no_more_is_not_kept() -> None:
+    window = window_after(*range(0, 60 * SECOND_NS, SLOT))
+    assert len(window.counts) <= 7 * SLOTS
+    assert window.left(60 * SECOND_NS) == 0
+    assert window.left(62 * SECOND_NS) == 10
+
+
+@given(st.lists(NEAR, max_size=150), st.randoms(), NEAR)
+def test_the_order_in_which_they_come_is_nothing(
+    times: list[int], chance: Random, now: int
+) -> None:
+    other = times.copy()
+    chance.shuffle(other)
+    window, shuffled = window_after(*times, limit=150), window_after(*other, limit=150)
+    assert window.left(now) == shuffled.left(now)
+    assert window.counts == shuffled.counts
+    made = sum(at_ns // SLOT >= now // SLOT - SLOTS for at_ns in times)
+    assert window.left(now) == 150 - made
+
+
+@given(st.integers(1, 20), st.lists(st.integers(0, 2 * SLOT), max_size=300))
+def test_no_period_has_more_than_the_limit(limit: int, steps: list[int]) -> None:
+    window, now = window_after(limit=limit), 0
+    made: list[int] = []
     for step in steps:
-        now = max(0, now + step)
-        if bucket.available(now):
-            bucket.take(now)
-            times.append(max([now, *times[-1:]]))
-    for first, began in enumerate(times):
-        for last in range(first, len(times)):
-            span = times[last] - began
-            assert last - first + 1 <= limit + limit * span / SECOND
+        now += step
+        if window.left(now):
+            window.take(now)
+            made.append(now)
+        else:
+            assert now - made[-limit] <= SECOND_NS + SLOT
+    for earlier, later in zip(made, made[limit:], strict=False):
+        assert later - earlier > SECOND_NS
+
+
+@given(st.lists(NEAR, max_size=150), st.lists(NEAR, max_size=20), NEAR)
+def test_what_goes_on_from_counts_goes_on(times: list[int], more: list[int], now: int) -> None:
+    window, other = window_after(*times), window_after()
+    other.go_on(window.counts)
+    assert other.left(now) == window.left(now)
+    for at_ns in more:
+        window.take(at_ns)
+        other.take(at_ns)
+    assert other.counts == window.counts
