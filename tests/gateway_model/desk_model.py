@@ -133,6 +133,8 @@ class DeskModel:
             self.by_kind["of orders"].append(fact)
         if fact["is"] in ("breached", "stood", "lifted"):
             self.by_kind["of breaches"].append(fact)
+        if fact["is"] in ("deployed", "withdrawn"):
+            self.by_kind["of deployments"].append(fact)
 
     def of(self, kind: str, strategy: str) -> list[Fact]:
         return [each for each in self.by_kind[kind] if each["strategy"] == strategy]

@@ -27,12 +27,8 @@ def withdraw(model: "DeskModel", strategy: str, *, flatten: bool) -> None:
 def under_way(model: "DeskModel", strategy: str) -> int | None:
     """Which of its flattenings, from 1; 0: it keeps what it holds; None: it is wanted."""
     found = None
-    for fact in model.facts:
-        if fact.get("strategy") == strategy:
-            if fact["is"] == "withdrawn":
-                found = fact["number"]
-            elif fact["is"] == "deployed":
-                found = None
+    for fact in model.of("of deployments", strategy):
+        found = fact["number"] if fact["is"] == "withdrawn" else None
     return found
 
 

@@ -59,7 +59,7 @@ def judge(model: "DeskModel", submission: "Submission", signal: Signal) -> str |
 
 def _objection(asked: Asked, order: "Fact", key: str) -> str | None:
     """What asks for more is judged, and votes, as an order."""
-    opens = _opens(asked, order)
+    opens = _opens(asked)
     if opens and not malformed(asked):
         vote(asked, key)
     checks = (*ALWAYS, *((*opening(asked), *TOGETHER) if opens else CLOSING))
@@ -71,16 +71,14 @@ def _misrouted(model: "DeskModel", asked: Asked, order: "Fact") -> str | None:
     same = asked.signal.price == order["price"]
     if same and order["filled"] + asked.quantity <= order["quantity"]:
         return None
-    closes = order["closing"] and not _opens(asked, order)
+    closes = order["closing"] and not _opens(asked)
     there = model_venues.takes(model, asked.strategy, order["symbol"], closes=closes)
     return None if there else "no_venue"
 
 
-def _opens(asked: Asked, order: "Fact") -> bool:
+def _opens(asked: Asked) -> bool:
     """A smaller quantity at the same price does not, nor what only closes."""
-    left = max(ZERO, order["quantity"] - order["filled"])
-    eases = asked.signal.price == order["price"] and asked.quantity <= left
-    return not (eases or asked.closing)
+    return not (asked.eases or asked.closing)
 
 
 def _in_its_place(
@@ -103,6 +101,8 @@ def _in_its_place(
     )
     strategy, by = submission.strategy, submission.key
     asked = Asked(without, strategy, wanted, now_ns, price_of, own=False, by=by)
+    left = max(ZERO, order["quantity"] - order["filled"])
+    asked.eases = wanted.price == order["price"] and asked.quantity <= left
     if observes:
         asked.terms = {**asked.terms, "mode": "simulation", "closing_only": True}
     return asked
@@ -120,7 +120,7 @@ def _ask(model: "DeskModel", submission: "Submission", asked: Asked, order: "Fac
             order["filled"] + asked.quantity,
             asked.signal.price or ZERO,
         ),
-        closing=order["closing"] and not _opens(asked, order),
+        closing=order["closing"] and not _opens(asked),
         at_ns=asked.now_ns,
         by=submission.key,
     )

@@ -57,6 +57,7 @@ class Asked:
         self.by, self.refused_by = by, ""  # the batch, and whose limit it was
         self.terms = model.terms(strategy)
         self.sign = 1 if signal.side is Side.BUY else -1
+        self.eases = False  # a modification that asks for less of the same
 
     @cached_property
     def instrument(self) -> Instrument | None:
@@ -279,7 +280,7 @@ def slippage(asked: Asked) -> str | None:
         "stop": (None, None),
     }[signal.order_type]
     if expected is None or reached is None:
-        return None if asked.closing else "slippage"
+        return None if asked.closing or asked.eases else "slippage"
     return "slippage" if (reached - expected) * asked.sign / expected > most else None
 
 
