@@ -115,8 +115,12 @@ class StrategyAccount:
         `now_ns` is the desk's clock. Notes the equity in `watermarks` where it is known.
         """
         request = self.request(signal, market, now_ns, revision=revision, epoch=epoch, stand=stand)
-        self.judged = request
         self.poll = self._pools.votes.take(request)
+        return self._reviewed(request, market)
+
+    def _reviewed(self, request: Request, market: Market) -> Approved | Rejection:
+        """By its own checks, then by what others have to do with it."""
+        self.judged = request
         reviewed = review(request, CLOSING if request.closing else self._opening)
         if request.closing or isinstance(reviewed, Rejection):
             return reviewed
@@ -292,8 +296,8 @@ class StrategyAccount:
         *,
         epoch: int = 0,
         stand: Stand = ACTIVE,
-    ) -> Order | Rejection:
-        """The order with the other terms under way. What is left of it is judged as an order in
+    ) -> Approved | Rejection:
+        """Of the order with the other terms under way. What is left of it is judged as an order in
         its place; then both terms count until the venue has answered (`ask`).
         """
         order = self.order_to_modify(signal)
@@ -308,19 +312,17 @@ class StrategyAccount:
             request.open_orders -= 1  # itself
             eases = wanted.price == order.price and request.quantity <= order.remaining
             # What only eases is judged as what only closes.
-            request.closing = harmless = eases or request.closing
-            self.judged = request
-            if not harmless:
+            request.closing = eases or request.closing
+            if not request.closing:
                 self.poll = self._pools.votes.take(request)
-            reviewed = review(request, CLOSING if harmless else self._opening)
-            if not isinstance(reviewed, Rejection) and not harmless:
-                reviewed = self._together(request, market) or reviewed
+            reviewed = self._reviewed(request, market)
         finally:
             self._set_aside(order, aside=False)
         if isinstance(reviewed, Rejection):
             return reviewed
         quantity = EXACT.add(order.filled_quantity, request.quantity)
-        return order.asking(signal.id, quantity, wanted.price or _ZERO, opens=not harmless)
+        price, opens = wanted.price or _ZERO, not request.closing
+        return replace(reviewed, order=order.asking(signal.id, quantity, price, opens=opens))
 
     def _set_aside(self, order: Order, *, aside: bool = True) -> None:
         """For a moment it counts nowhere: what would come in its place is judged."""

@@ -8,9 +8,8 @@ from risk_gateway.records import Decided
 from risk_gateway.strategy import Strategy, Submission
 from trading.intentions import Intended, intended
 from trading.market import Touch
-from trading.orders import Order
 from trading.reasons import Reason
-from trading.risk import Approved, Rejection
+from trading.risk import Approved, Rejection, Request
 from trading.routes import Destination
 from trading.signals import Action, Direction, Signal
 from trading.standings import Stand, Standing, Standings
@@ -43,19 +42,28 @@ def judge(
         outcome = _meant(meant, outcome)
     judged = judged_by(account.judged, strategy.terms_digest) if account.judged else None
     rejection = outcome if isinstance(outcome, Rejection) else None
-    approved = _sent_to(outcome, situation.to.venue) if isinstance(outcome, Approved) else None
+    approved = outcome if isinstance(outcome, Approved) else None
+    modifies = signal.action is Action.MODIFY
+    if approved is not None and not modifies:
+        approved = _sent_to(approved, situation.to.venue)
     touch = account.judged.touch if account.judged else None
     made = decided(submission, signal, view, rejection, approved, judged, account.poll, touch)
     if meant is not None:
         made = replace(made, sized=meant.sized)
-    if signal.action is Action.MODIFY and account.judged is not None:
-        made = replace(made, as_order=account.judged.signal)
-    if isinstance(outcome, Order):
-        account.ask(outcome, view.now_ns)
-        return replace(made, modification=outcome.asked)
-    if approved is not None:
+    if modifies:
+        made = _modifying(made, account.judged)
+    if approved is not None and modifies:
+        account.ask(approved.order, view.now_ns)
+    elif approved is not None:
         strategy.reserve(approved.order)
     return made
+
+
+def _modifying(made: Decided, judged: Request | None) -> Decided:
+    """The order is one that was there before."""
+    modification = made.order.asked if made.order else None
+    as_order = judged.signal if judged else None
+    return replace(made, order=None, modification=modification, as_order=as_order)
 
 
 def _sent_to(approved: Approved, venue: str) -> Approved:
@@ -64,9 +72,7 @@ def _sent_to(approved: Approved, venue: str) -> Approved:
     return replace(approved, order=replace(approved.order, venue=venue))
 
 
-def _meant(
-    meant: Intended, outcome: Approved | Order | Rejection | None
-) -> Approved | Order | Rejection | None:
+def _meant(meant: Intended, outcome: Approved | Rejection | None) -> Approved | Rejection | None:
     """An intention without a quantity is refused for what kept it from one; or wants none."""
     without = isinstance(outcome, Rejection) and outcome.reason is Reason.INVALID_QUANTITY
     if without and meant.refusal is not None:
@@ -105,10 +111,8 @@ def decided(
 
 def _decide(
     strategy: Strategy, submission: Submission, signal: Signal, view: View, situation: Situation
-) -> Approved | Order | Rejection | None:
-    """The order that shall leave; one with a modification that shall; None: accepted, and none
-    leaves.
-    """
+) -> Approved | Rejection | None:
+    """None: accepted, and nothing leaves but a cancel."""
     if signal.id in submission.known:
         return Rejection(Reason.DUPLICATE, "this signal was decided before")
     if signal.action is Action.CANCEL:
@@ -124,9 +128,9 @@ def _decide(
         modified = strategy.account.review_modification(
             signal, view.market, view.now_ns, epoch=submission.batch.epoch, stand=stand
         )
-        if isinstance(modified, Rejection) or modified.asks_for_less:
+        if isinstance(modified, Rejection) or modified.order.asks_for_less:
             return modified
-        closes = modified.closing
+        closes = modified.order.closing
         return _no_room(situation, closes) or _no_venue(situation, closes) or modified
     reviewed = _review(strategy, submission, signal, view, stand)
     if isinstance(reviewed, Rejection):

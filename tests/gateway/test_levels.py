@@ -190,6 +190,22 @@ async def test_a_bypassed_check_lets_pass_and_is_counted_and_shown(bound_desk: D
     assert (await said(one, "y")).startswith("max_order_value: order worth")
 
 
+@pytest.mark.parametrize(("quantity", "counted"), [("3", 2), ("1", 1)], ids=["more", "less"])
+async def test_what_a_bypass_lets_pass_of_a_modification_is_counted_and_recorded(
+    bound_desk: DeskDriver, quantity: str, counted: int
+) -> None:
+    """Of one that asks for more: what asks for less, no limit would have refused."""
+    one, _ = await crew(bound_desk, naming_main(), main={"bypass": ["max_order_value"]})
+    price = Decimal(90)
+    assert await said(one, "x", "2", order_type=OrderType.LIMIT, price=price) == "accepted"
+    other_terms = {"action": Action.MODIFY, "modifies": "x", "price": price}
+    assert await said(one, "m", quantity, **other_terms) == "accepted"
+    assert bound_desk.state.counts.checks["max_order_value", "bypassed"] == counted
+    decision = bound_desk.strategy.recent[-1]
+    assert decision.signal.id == "m"
+    assert decision.bypassed == ("max_order_value",) * (counted - 1)
+
+
 async def test_a_bypass_of_what_nobody_limits_would_have_refused_nothing(
     bound_desk: DeskDriver,
 ) -> None:

@@ -50,10 +50,10 @@ def judge(model: "DeskModel", submission: "Submission", signal: Signal) -> str |
     if asked.equity is not None:
         model.note("valued", strategy=strategy, at_ns=asked.now_ns, equity=asked.equity, by=key)
     reason = _objection(asked, order, key) or _misrouted(model, asked, order)
+    if reason is not None or not asked.eases:
+        model_bypass.note(asked, reason)
     if reason is None:
         _ask(model, submission, asked, order)
-    else:  # what a bypass lets pass of a modification nobody counts
-        model_bypass.note(asked, reason)
     return reason
 
 
