@@ -43,7 +43,7 @@ _ALONE: tuple[Limits, ...] = ()
 def figures() -> list[Figure]:
     theirs = _theirs()
     alone_us, few_us = _Desk(_ALONE).cpu_us(), _Desk(_bounds()).cpu_us()
-    many_us = _Desk(_bounds(), theirs["open"]).cpu_us()
+    reserving = {int(resting): us for resting, us in theirs["reserving_cpu_us"].items()}
     size = f"of {theirs['oversized']}"
     engine = f"us, RiskEngine {theirs['version']}"
     passed = theirs["oversized_passed"]
@@ -52,10 +52,12 @@ def figures() -> list[Figure]:
                theirs["cpu_us"], f"{engine}, cash account, nothing reserved", aim="<= 0.5x"),
         Figure(f"risk: decide and reserve, {_checks(_bounds())} checks", few_us, "us CPU",
                theirs["cpu_us"], f"{engine}, cash account, nothing reserved", aim="<= 0.5x"),
-        Figure("risk: the same", few_us, "us CPU", theirs["margin_cpu_us"],
-               f"{engine}, margin account, no notional check"),
-        Figure(f"risk: decide and reserve, {theirs['open']} open", many_us, "us CPU",
-               theirs["reserving_cpu_us"], f"{engine} and Portfolio, as many open", aim="<= 0.5x"),
+        Figure(f"risk: the same, {_checks(_bounds())} checks", few_us, "us CPU",
+               theirs["margin_cpu_us"], f"{engine}, margin account, no notional check"),
+        *(Figure(f"risk: the same, {_checks(bounds)} checks, {resting} open",
+                 _Desk(bounds, resting).cpu_us(), "us CPU", theirs_us,
+                 f"{engine} and Portfolio, as many open", aim="<= 0.5x")
+          for bounds in (_ALONE, _bounds()) for resting, theirs_us in reserving.items()),
         Figure("risk: oversized orders that passed", _oversized(theirs["oversized"]), size,
                aim="0"),
         Figure("nautilus: the same, cash account", passed["cash"], size),
