@@ -110,6 +110,7 @@ class DeskModel:
         self.market_clock, self.asks_for_policies = market_clock, asks_for_policies
         self.facts: list[Fact] = []
         self.by_kind: dict[str, list[Fact]] = defaultdict(list)  # the same, to find them sooner
+        self.history: list[model_pools.Told] = []  # what model_pools has read of them so far
         self.now_s = 0.0  # awake
         self.wall_ns = self.monotonic_ns = 0
         self.routes = model_venues.EVERYTHING
@@ -722,6 +723,7 @@ class DeskModel:
         unwritten = {each.key for each in self.submissions}
         facts, self.facts = self.facts, []
         self.by_kind.clear()
+        self.history.clear()
         for each in facts:
             if each.get("by") not in unwritten:
                 self._keep(each)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -10,6 +11,7 @@ Calendar = tuple[str, int]  # time zone, and the hour at which a day begins
 UTC_DAYS: Calendar = ("UTC", 0)
 
 
+@cache
 def date_of(at_ns: int, calendar: Calendar) -> Any:
     """The trading day of a moment."""
     zone, hour = calendar

@@ -56,9 +56,9 @@ def funds(terms: Mapping[str, Any]) -> Decimal:
 def of_scope(model: "DeskModel", scope: Scope) -> Marks | None:
     """None: nothing that is written asks for it, or its equity was never known."""
     measuring = _Measuring(model, scope)
-    for place, (fact, changed) in enumerate(model_pools.history(model)):
-        for policies in changed:
-            measuring.obey(policies, model.facts[:place])
+    for place, (fact, changed, _) in enumerate(model_pools.history(model)):
+        for reading in changed:
+            measuring.obey(reading, model.facts[:place])
         if fact["is"] == "terms" and model_pools.is_in(model, fact["strategy"], scope):
             measuring.fund(fact["strategy"], fact["terms"])
         elif fact["is"] == "valued together" and fact["scope"] == scope:
@@ -75,12 +75,12 @@ class _Measuring:
         self.measures, self.calendar = False, model_days.UTC_DAYS
         self.terms: dict[str, Mapping[str, Any]] = {}  # of its members
 
-    def obey(self, policies: model_pools.Policies, before: Sequence["Fact"]) -> None:
+    def obey(self, reading: model_pools.Reading, before: Sequence["Fact"]) -> None:
         """What nothing asks for any more is forgotten; not what cannot be read."""
-        model, measured = self.model, self.measures
-        self.calendar = model_pools.calendar(model, policies)
-        asks = OF_EQUITY & model_pools.bounds(model, policies).get(self.scope, {}).keys()
-        self.measures = bool(asks) or self.scope in model_pools.unreadable(model, policies)
+        measured = self.measures
+        self.calendar = reading.calendar
+        asks = OF_EQUITY & reading.bounds.get(self.scope, {}).keys()
+        self.measures = bool(asks) or self.scope in reading.unreadable
         if not self.measures:
             self.marks = None
         elif not measured:

@@ -4,7 +4,8 @@ accounts and the desk. Nothing is added up before it is asked for.
 
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import model_days
 from trading.scopes import DESK, Level, Scope
@@ -88,14 +89,47 @@ def limits(model: "DeskModel", scope: Scope) -> Limits:
     return bounds(model, model.policies()).get(scope, {})
 
 
-def history(model: "DeskModel") -> Iterator[tuple["Fact", list[Policies]]]:
-    """Each fact, and what becomes of policies by it, one at a time: as they are read, then without
+class Reading:
+    """What policies said at one moment."""
+
+    def __init__(self, model: "DeskModel", policies: Policies) -> None:
+        self._model, self.policies = model, policies
+
+    @cached_property
+    def bounds(self) -> dict[Scope, Limits]:
+        return bounds(self._model, self.policies)
+
+    @cached_property
+    def unreadable(self) -> set[Scope]:
+        return unreadable(self._model, self.policies)
+
+    @cached_property
+    def calendar(self) -> model_days.Calendar:
+        return calendar(self._model, self.policies)
+
+    @cached_property
+    def in_force(self) -> dict[str, dict[str, Any]]:
+        return self._model.in_force(self.policies)
+
+
+class Told(NamedTuple):
+    """A fact, and what becomes of policies by it, one at a time: as they are read, then without
     those that are gone."""
-    policies: Policies = {}
-    for fact in model.facts:
-        changed = list(_changes(fact, policies))
-        policies = changed[-1] if changed else policies
-        yield fact, changed
+
+    fact: "Fact"
+    changed: list[Reading]
+    after: Reading
+
+
+def history(model: "DeskModel") -> list[Told]:
+    """It only grows, but for a restart."""
+    found = model.history
+    reading = found[-1].after if found else Reading(model, {})
+    for fact in model.facts[len(found) :]:
+        changed = [Reading(model, each) for each in _changes(fact, reading.policies)]
+        reading = changed[-1] if changed else reading
+        found.append(Told(fact, changed, reading))
+    return found
 
 
 def _changes(fact: "Fact", policies: Policies) -> Iterator[Policies]:

@@ -43,9 +43,9 @@ def of_scope(model: "DeskModel", scope: Scope, limit: str, now_ns: int) -> Decim
     most: Decimal | None = None
     times: list[int] = []
     runs: set[str] = set()
-    for fact, changed in model_pools.history(model):
-        for policies in changed:
-            written = model_pools.bounds(model, policies).get(scope)
+    for fact, changed, _ in model_pools.history(model):
+        for reading in changed:
+            written = reading.bounds.get(scope)
             if written is None:
                 times.clear()
             most = None if written is None else written.get(limit, ENDLESS)

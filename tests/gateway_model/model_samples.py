@@ -54,9 +54,8 @@ def samples(model: "DeskModel") -> list[Sample]:
     """All that are kept, by going through everything once more."""
     kept: list[Sample] = []
     asking: set[str] = set()
-    policies: model_pools.Policies = {}
     under_way = _Interval()
-    for fact, changed in model_pools.history(model):
+    for fact, changed, reading in model_pools.history(model):
         if fact["is"] == "restarted":
             under_way = _Interval(under_way.seconds)
         elif fact["is"] == "message" and under_way.seconds:
@@ -64,13 +63,13 @@ def samples(model: "DeskModel") -> list[Sample]:
             _hear(kept, under_way, fact, at_ns // SECOND_NS // under_way.seconds)
         elif fact["is"] == "terms":
             _ask(asking, fact["strategy"], fact["terms"]["limits"])
-            under_way = under_way.obey(_interval_s(model, policies, asking))
-        for policies in changed:
-            written = model_pools.bounds(model, policies).values()
-            _ask(
-                asking, _TOGETHER, {name: value for each in written for name, value in each.items()}
-            )
-            under_way = under_way.obey(_interval_s(model, policies, asking))
+            under_way = under_way.obey(_interval_s(reading, asking))
+        for each in changed:
+            written = {
+                name: most for of_one in each.bounds.values() for name, most in of_one.items()
+            }
+            _ask(asking, _TOGETHER, written)
+            under_way = under_way.obey(_interval_s(each, asking))
     return kept
 
 
@@ -80,9 +79,9 @@ def _ask(asking: set[str], who: str, limits: Mapping[str, Decimal]) -> None:
         asking.add(who)
 
 
-def _interval_s(model: "DeskModel", policies: model_pools.Policies, asking: set[str]) -> int:
+def _interval_s(reading: model_pools.Reading, asking: set[str]) -> int:
     """0: nobody asks."""
-    written = sampling(model.in_force(policies))
+    written = sampling(reading.in_force)
     return (written or Sampling()).interval_s if written or asking else 0
 
 
