@@ -335,15 +335,21 @@ async def leave(r: Random, scene: Scene) -> None:
         scene.count("call: refused")
         world.refused(leaving)
         return
-    rejects = r.random() < 0.08
-    state = OrderState.REJECTED if rejects else OrderState.ACCEPTED
-    world.venue.take(leaving.request, state, leaving.venue)
+    _arrives(r, scene, leaving)
     if chance < 0.2:
         scene.count("call: answer lost")
         world.unanswered(leaving)
     else:
         scene.count("call: answered")
         _answer_later(r, scene, leaving, world.venue.statement(key))
+
+
+def _arrives(r: Random, scene: Scene, leaving: Any) -> None:
+    rejects = r.random() < 0.08
+    state = OrderState.REJECTED if rejects else OrderState.ACCEPTED
+    scene.world.venue.take(leaving.request, state, leaving.venue)
+    if leaving.request.post_only and r.random() < 0.5:  # else it meets its first quote later
+        _stays(scene, leaving.client_order_id)
 
 
 def _cancel(r: Random, scene: Scene, leaving: Any) -> None:
@@ -393,6 +399,8 @@ async def trade(r: Random, scene: Scene) -> None:
         world.venue.orders_[key].reason = Reason.REDUCING_ONLY
         scene.count("trade: it would not only reduce")
         return
+    if not _stays(scene, key):
+        return
     left = world.venue.orders_[key].left
     part = r.choice([left, left, D("0.3"), left / 2])
     if r.random() < 0.02:
@@ -402,8 +410,23 @@ async def trade(r: Random, scene: Scene) -> None:
     quantity = max(lot, part // lot * lot)
     if quantity < left:
         scene.count("trade: in part")
-    price = D(str(scene.bids.get(world.venue.orders_[key].request.symbol, 100.0)))
+    there_at = world.venue.orders_[key]
+    price = there_at.terms.price if there_at.rests else _touch(scene, key)
     world.fills.append(world.venue.trade(key, quantity, price, world.now_ns))
+
+
+def _stays(scene: Scene, key: str) -> bool:
+    """Whether it is still there when it has met a quote; one that may only rest may not be."""
+    venue = scene.world.venue
+    was_open = venue.has_open(key)
+    stays = venue.stays(key, _touch(scene, key))
+    if was_open and venue.orders_[key].request.post_only:
+        scene.count("post only: it rests" if stays else "post only: it would take")
+    return stays
+
+
+def _touch(scene: Scene, key: str) -> Any:
+    return D(str(scene.bids.get(scene.world.venue.orders_[key].request.symbol, 100.0)))
 
 
 async def deliver(r: Random, scene: Scene) -> None:

@@ -25,7 +25,7 @@ import model_venues
 import model_votes
 from model_days import calendar_of
 from model_sizing import meant
-from model_verdict import FRESH_NS, Asked, Price, PriceOf, is_cancel, malformed, verdict
+from model_verdict import FRESH_NS, Asked, Price, PriceOf, is_cancel, malformed, stays, verdict
 from trading.instruments import Instrument
 from trading.scopes import DESK
 from trading.signals import Cause, Direction, Side, Signal
@@ -602,7 +602,8 @@ class DeskModel:
             closing=asked.closing,
             price=signal.price,
             stop_price=signal.stop_price,
-            stays=signal.time_in_force.value == "GTC",
+            stays=stays(signal),
+            post_only=signal.post_only,
             at_ns=asked.now_ns,
         )
 
@@ -640,9 +641,12 @@ class DeskModel:
                 if signal.direction is not None:
                     quantity = made[f"{signal.id}-0"]["quantity"]
                     self.tell(strategy, signal.id, "sized", str(quantity))
-                reduces = model_venues.only_reduces(self, made[f"{signal.id}-0"])
                 key = f"{signal.id}-0"
-                self.note("leaves", strategy=strategy, id=key, cancel=False, reduces=reduces)
+                only = {
+                    "reduces": model_venues.only_reduces(self, made[key]),
+                    "rests": made[key]["post_only"],
+                }
+                self.note("leaves", strategy=strategy, id=key, cancel=False, **only)
             else:
                 self.tell(strategy, signal.id, "cancelled", None)  # only observed
 

@@ -15,7 +15,7 @@ from random import Random
 
 from desk_adoption import adopting_start, by_hand
 from desk_bounds import people_stand
-from desk_draws import FEATURES, Scene, content, policies, policy
+from desk_draws import FEATURES, LATER, Scene, content, policies, policy
 from desk_happenings import (
     answer,
     bad_message,
@@ -140,7 +140,8 @@ _OF_ORDERS = (
     "adoption: left as it is", "adoption: taken over", "by hand: an order",
     "deploy: after a withdrawal", "modify: a late copy", "modify: answer lost",
     "modify: asked for", "modify: never arrived", "modify: not taken", "modify: overtaken",
-    "modify: taken", "modify: the call was wrong", "signal: modify", "signal: resting",
+    "modify: taken", "modify: the call was wrong", "post only: it rests",
+    "post only: it would take", "signal: modify", "signal: post only", "signal: resting",
     "trade: it would not only reduce", "venues: a venue is gone", "venues: routes moved",
     "withdrawn: as it is", "withdrawn: closed", "withdrawn: flattened",
 )  # fmt: skip
@@ -190,6 +191,7 @@ async def begin(folder: Path, seed: int) -> Scene:
     """A desk with two or three strategies that trade."""
     r, besides = Random(seed), Random(f"{seed} besides")  # which a story without has no draw of
     features = frozenset(each for each in FEATURES if besides.random() < SHARE)
+    features |= {each for each in LATER if Random(f"{seed} {each}").random() < SHARE}
     market_clock, asks = r.random() < 0.7, r.random() < 0.5
     routes = some_routes(besides) if "venues" in features else EVERYTHING
     world = DeskWorld(

@@ -32,6 +32,7 @@ class AtVenue:
     terms: Modification = field(init=False)  # the last one decided, as the order stands since
     reason: Reason | None = None  # why it was not taken
     venue: str = DEFAULT_VENUE
+    rests: bool = False  # of one that may not take: it was seen not to
 
     def __post_init__(self) -> None:
         price = Decimal(self.request.price or 0)
@@ -112,6 +113,7 @@ class HostileVenue:
             quantity=text_of(order.terms.quantity),
             price=text_of(order.terms.price) if order.request.price else "",
             modification=order.terms.number,
+            post_only=order.request.post_only,
             reason=REASONS.number(order.reason) if order.reason else 0,  # type: ignore[arg-type]  # as above
         )
 
@@ -121,6 +123,8 @@ class HostileVenue:
         if order.is_open and asked.number > order.terms.number:
             enough = asked.quantity > order.filled
             order.reason = None if enough else Reason.INVALID_QUANTITY
+            moves = takes and enough and asked.price != order.terms.price
+            order.rests = order.rests and not moves
             order.terms = asked if takes and enough else replace(order.terms, number=asked.number)
         return self.statement(key)
 
@@ -132,6 +136,18 @@ class HostileVenue:
         self.buried.add(key)
         cancelled = ORDER_STATES.number(OrderState.CANCELLED)
         return pb.OrderResponse(client_order_id=key, state=cancelled)  # type: ignore[arg-type]  # as above
+
+    def stays(self, key: str, touch: Decimal) -> bool:
+        """Whether a quote leaves it there: what may only rest does not take from its first one."""
+        order = self.orders_[key]
+        if order.request.post_only and not order.rests:
+            beyond = touch - order.terms.price
+            is_buy = SIDES.member("side", order.request.side) is Side.BUY
+            order.rests = beyond > 0 if is_buy else beyond < 0
+            if not order.rests:
+                order.reason = None if order.filled else Reason.VENUE_REJECTED
+                self.end(key, OrderState.CANCELLED if order.filled else OrderState.REJECTED)
+        return order.is_open
 
     def has_open(self, key: str) -> bool:
         return key in self.orders_ and self.orders_[key].is_open

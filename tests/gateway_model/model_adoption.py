@@ -29,6 +29,7 @@ class Foreign(NamedTuple):
     price: Decimal | None
     stop_price: Decimal | None
     filled: Decimal
+    post_only: bool
 
 
 def is_ours(model: "DeskModel", found: Foreign) -> bool:

@@ -100,6 +100,7 @@ def _in_its_place(
         quantity=whole - order["filled"] if whole.is_finite() else ZERO,
         price=order["price"] if signal.price is None else signal.price,
         time_in_force=order["time_in_force"],
+        post_only=order["post_only"],
     )
     strategy, by = submission.strategy, submission.key
     asked = Asked(without, strategy, wanted, now_ns, price_of, own=False, by=by)
@@ -241,15 +242,21 @@ STEPS = {"asked": _asked, "modified": _modified}
 
 def terms_of(order: "Fact") -> Any:
     asked = order["asked"]["terms"] if order["asked"] else None
-    return order["quantity"], order["closing"], order["modification"], asked, order["venue"]
+    whole = order["quantity"], order["closing"], order["modification"], asked, order["venue"]
+    return (*whole, order["post_only"])
 
 
 def left(fact: "Fact") -> str:
     """What of an order leaves for the venue."""
     if "terms" in fact:
         return text(fact["terms"])
-    order = "order, reduce only" if fact.get("reduces") else "order"
-    return "cancel" if fact["cancel"] else order
+    if fact["cancel"]:
+        return "cancel"
+    return order_text(reduces=fact.get("reduces", False), rests=fact.get("rests", False))
+
+
+def order_text(*, reduces: bool, rests: bool) -> str:
+    return "order" + ", reduce only" * reduces + ", post only" * rests
 
 
 def text(terms: Terms) -> str:
