@@ -247,7 +247,7 @@ FEATURES = (
     *dict.fromkeys(feature for feature, _, _ in _BESIDES),
     *("prune", "modifications", "withdrawals", "venues", "adoption"),
 )
-LATER = ("post_only",)  # each by a chance of its own: a story told before stays what it was
+LATER = ("post_only", "busts")  # each by a chance of its own: a story told before stays what it was
 
 
 def policies(r: Random, scene: Scene, specs: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

@@ -60,10 +60,14 @@ async def market_runs(r: Random, scene: Scene) -> None:
 
 async def change_orders(r: Random, scene: Scene) -> None:
     """Limit orders, then other terms for them, as far as a few turns let the venue in."""
+    from desk_busts import bust
+
     if "modifications" not in scene.features:
         return
     for make in r.choice([(resting, modifying), (modifying, resting), (modifying, modifying)]):
         turns = r.choices(_TURNS, [12, 4, 4, 3, 3, 1, 1], k=6)
+        if "busts" in scene.features:
+            turns = [each for turn in turns for each in (turn, *([bust] * (turn is deliver)))]
         there = _some_seats(r, scene, 3)
         if make is modifying:
             there.sort(key=lambda seat: -_limits_open(scene, seat))

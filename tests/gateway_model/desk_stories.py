@@ -15,6 +15,7 @@ from random import Random
 
 from desk_adoption import adopting_start, by_hand
 from desk_bounds import people_stand
+from desk_busts import bust
 from desk_draws import FEATURES, LATER, Scene, content, policies, policy
 from desk_happenings import (
     answer,
@@ -121,6 +122,7 @@ HAPPENINGS: Mapping[str, tuple[Happening, float]] = {
     "reroute": (reroute, 1.5),
     "deploy_again": (deploy_again, 1),
     "people_stand": (people_stand, 3),
+    "bust": (bust, 8),
 }
 NAMES = list(HAPPENINGS)
 SHARE = 0.15  # of the stories have any one of what most leave out
@@ -156,7 +158,10 @@ DETAILS = (
     "clock: midnight",
     "clock: stepped", "deploy: one from before", "fence: went back", "fill: counted",
     "fill: foreign", "fill: late",
-    "fill: of records that are gone", "fill: repeated", "fill: stray", "grant: fresh",
+    "fill: bust again", "fill: bust of records that are gone", "fill: bust waits",
+    "fill: bust wrong", "fill: of records that are gone", "fill: repeated", "fill: stray",
+    "fill: taken back", "fill: taken back after a kill", "fill: taken back at once",
+    "grant: fresh",
     "journal: pruned",
     "grant: switched", "halt: file", "halt: operator", "message: lost", "policy: changed",
     "policy: removed", "restart: with signals waiting", "signal: again", "signal: cancel",
@@ -175,6 +180,7 @@ _RARE = {
     "flood",
     "queue_full",
     "breach: taken back by a day",
+    "fill: bust of records that are gone",
     "fill: of records that are gone",
 }
 

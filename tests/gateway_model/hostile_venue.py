@@ -28,6 +28,7 @@ class AtVenue:
     filled: Decimal = ZERO
     notional: Decimal = ZERO
     fee: Decimal = ZERO
+    busted: Decimal = ZERO  # was filled, and is not any more
     fills: int = 0
     terms: Modification = field(init=False)  # the last one decided, as the order stands since
     reason: Reason | None = None  # why it was not taken
@@ -44,7 +45,12 @@ class AtVenue:
 
     @property
     def left(self) -> Decimal:
-        return self.terms.quantity - self.filled
+        return self.terms.quantity - self.traded
+
+    @property
+    def traded(self) -> Decimal:
+        """What was taken back is not filled anew."""
+        return self.filled + self.busted
 
 
 @dataclass
@@ -54,6 +60,7 @@ class HostileVenue:
     orders_: dict[str, AtVenue] = field(default_factory=dict)
     buried: set[str] = field(default_factory=set)
     asked: list[tuple[str, str, pb.OrderResponse | None]] = field(default_factory=list)
+    busts: list[Fill] = field(default_factory=list)
 
     def take(
         self,
@@ -89,6 +96,21 @@ class HostileVenue:
             order_id=f"v-{key}",
         )
 
+    def bust(self, of: Fill, fee: Decimal, at_ns: int) -> Fill:
+        """Takes a fill back, in its books once; it may say so again, and of any fill."""
+        order = self.orders_.get(of.client_order_id)
+        if order and not of.busts and all(each.busts != of.fill_id for each in self.busts):
+            order.filled -= of.quantity
+            order.busted += of.quantity
+            order.notional -= of.quantity * of.price
+            order.fee -= fee
+        fill_id = f"{of.fill_id}/bust{len(self.busts)}"
+        side = of.side.other
+        self.busts.append(
+            replace(of, fill_id=fill_id, side=side, fee=-fee, at_ns=at_ns, busts=of.fill_id)
+        )
+        return self.busts[-1]
+
     def end(self, key: str, state: OrderState) -> None:
         if self.orders_[key].is_open:
             self.orders_[key].state = state
@@ -121,7 +143,7 @@ class HostileVenue:
         """A modification reached it: each number is decided once, and the newest counts."""
         order = self.orders_[key]
         if order.is_open and asked.number > order.terms.number:
-            enough = asked.quantity > order.filled
+            enough = asked.quantity > order.traded
             order.reason = None if enough else Reason.INVALID_QUANTITY
             moves = takes and enough and asked.price != order.terms.price
             order.rests = order.rests and not moves

@@ -58,8 +58,9 @@ def judge(model: "DeskModel", submission: "Submission", signal: Signal) -> str |
 
 
 def _objection(asked: Asked, order: "Fact", key: str) -> str | None:
-    """What asks for more is judged, and votes, as an order."""
+    """What asks for more is judged, and votes, as an order; all else as what only closes."""
     opens = _opens(asked, order)
+    asked.closing = not opens
     if opens and not malformed(asked):
         vote(asked, key)
     checks = (*ALWAYS, *((*opening(asked), *TOGETHER) if opens else CLOSING))
@@ -233,7 +234,7 @@ def _modified(orders: dict[str, "Fact"], fact: "Fact") -> None:
     order, terms = orders[fact["id"]], fact["terms"]
     order["quantity"], order["price"] = terms.quantity, terms.price
     order["modification"], order["asked"] = terms.number, None
-    if order["filled"] >= order["quantity"] > 0 and order["state"] not in ENDS:
+    if order["filled"] + order["busted"] >= order["quantity"] > 0 and order["state"] not in ENDS:
         order["state"] = "filled"
 
 
