@@ -227,6 +227,11 @@ class Order:
         return max(self.quantity, self.asked.quantity) if self.asked else self.quantity
 
     @property
+    def traded_quantity(self) -> Decimal:
+        """All that was ever filled: what was taken back counts against the quantity as well."""
+        return EXACT.add(self.filled_quantity, self.busted_quantity)
+
+    @property
     def overfilled(self) -> Decimal:
         """What was filled beyond the quantity: a fault of the venue, counted all the same."""
         return max(_ZERO, self.filled_quantity - self.quantity)
@@ -237,7 +242,7 @@ class Order:
         and have not come."""
         if self.is_open:
             return self.remaining
-        return max(_ZERO, self.announced_quantity - self.filled_quantity - self.busted_quantity)
+        return max(_ZERO, self.announced_quantity - self.traded_quantity)
 
     @property
     def average_price(self) -> Decimal | None:
@@ -293,7 +298,8 @@ class Order:
     def after_modification(self, number: int, quantity: Decimal, price: Decimal | None) -> "Order":
         """As the venue's terms are after it decided on that modification, whichever way."""
         after = replace(self, quantity=quantity, price=price, modification=number, asked=None)
-        complete = self.filled_quantity and self.filled_quantity + self.busted_quantity >= quantity
+        traded = self.traded_quantity
+        complete = traded and traded >= quantity
         return after.after(OrderEvent.COMPLETE) if complete and self.is_open else after
 
     def _after_bust(self, bust: Fill) -> "Order":

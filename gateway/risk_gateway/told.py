@@ -41,7 +41,8 @@ class Told:
         """
         if order.asked is not None:
             order = replace(order, asked=None)
-        if (order.is_open or order.outstanding) and order.remaining:
+        at_work = order.is_open or order.outstanding
+        if at_work and order.traded_quantity < order.quantity:
             self._working[order.client_order_id] = order
         else:
             self._working.pop(order.client_order_id, None)

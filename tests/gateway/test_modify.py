@@ -102,6 +102,17 @@ async def test_what_is_only_asked_is_told_to_nobody_who_comes_anew(
     assert at_work(again) == [D(1)]
 
 
+async def test_what_was_filled_whole_and_taken_back_is_not_at_work_by_what_is_only_asked(
+    desk: DeskDriver, runner: Runner
+) -> None:
+    """It would be at work by more than is on disk: a restart may not know of the modification."""
+    await decide(runner, modify(quantity="5"))
+    busts = {"side": Side.SELL, "fee": D("-0.1"), "busts": "x-0-1"}
+    await desk.filled(fill("x", quantity="2"), fill("x", 2, quantity="2", **busts))
+    assert desk.strategy.account.working("BTCUSDT").buys == 5
+    assert at_work(desk) == []
+
+
 def at_work(desk: DeskDriver) -> list[Decimal]:
     return [each.quantity for each in desk.strategy.told.holdings().working]
 

@@ -48,6 +48,9 @@ def _send(r: Random, scene: "Scene", key: str, name: str, account: str) -> None:
         price=text_of(price) if kind is OrderType.LIMIT else "",
         stop_price=text_of(price) if kind is OrderType.STOP else "",
     )
+    if "post_only" in scene.features:
+        stays = TIMES_IN_FORCE.number(TimeInForce.GTC) == request.time_in_force
+        request.post_only = kind is OrderType.LIMIT and stays and r.random() < 0.5
     if key not in world.venue.orders_:
         world.venue.take(request, venue=r.choice(list(world.settlers)))
         scene.count("by hand: an order")
@@ -118,4 +121,5 @@ def _found(key: str, there: AtVenue) -> Foreign:
         D(request.price) if request.price else None,
         D(request.stop_price) if request.stop_price else None,
         there.filled,
+        request.post_only,
     )

@@ -247,6 +247,7 @@ FEATURES = (
     *dict.fromkeys(feature for feature, _, _ in _BESIDES),
     *("prune", "modifications", "withdrawals", "venues", "adoption"),
 )
+LATER = ("post_only", "busts")  # each by a chance of its own: a story told before stays what it was
 
 
 def policies(r: Random, scene: Scene, specs: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
@@ -415,6 +416,10 @@ def resting(r: Random, scene: Scene, seat: Seat, cause: Cause) -> Signal:
     return desk_modifications.resting(r, scene, seat, cause, order(r, scene, seat, cause))
 
 
+def posting(r: Random, scene: Scene, seat: Seat, cause: Cause) -> Signal:
+    return replace(resting(r, scene, seat, cause), post_only=True)
+
+
 def modifying(r: Random, scene: Scene, seat: Seat, cause: Cause) -> Signal:
     return desk_modifications.modifying(r, scene, seat, cause, order(r, scene, seat, cause))
 
@@ -425,9 +430,14 @@ def some_signal(r: Random, scene: Scene, seat: Seat, cause: Cause) -> Signal:
         kinds = (*kinds, ("intention", intention, 60))
     if "modifications" in scene.features:
         kinds = (*kinds, ("resting", resting, 30), ("modify", modifying, 50))
+    if "post_only" in scene.features:
+        kinds = (*kinds, ("post only", posting, 60), ("modify", modifying, 15))
     (name, make, _) = r.choices(kinds, [each[2] for each in kinds])[0]
     scene.count(f"signal: {name}")
-    return make(r, scene, seat, cause)
+    made = make(r, scene, seat, cause)
+    if "post_only" in scene.features and r.random() < 0.1:  # also of what cannot rest
+        return replace(made, post_only=True)
+    return made
 
 
 def some_signals(r: Random, scene: Scene, seat: Seat, cause: Cause) -> list[Signal]:

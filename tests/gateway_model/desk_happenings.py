@@ -60,10 +60,14 @@ async def market_runs(r: Random, scene: Scene) -> None:
 
 async def change_orders(r: Random, scene: Scene) -> None:
     """Limit orders, then other terms for them, as far as a few turns let the venue in."""
+    from desk_busts import bust
+
     if "modifications" not in scene.features:
         return
     for make in r.choice([(resting, modifying), (modifying, resting), (modifying, modifying)]):
         turns = r.choices(_TURNS, [12, 4, 4, 3, 3, 1, 1], k=6)
+        if "busts" in scene.features:
+            turns = [each for turn in turns for each in (turn, *([bust] * (turn is deliver)))]
         there = _some_seats(r, scene, 3)
         if make is modifying:
             there.sort(key=lambda seat: -_limits_open(scene, seat))
@@ -335,15 +339,21 @@ async def leave(r: Random, scene: Scene) -> None:
         scene.count("call: refused")
         world.refused(leaving)
         return
-    rejects = r.random() < 0.08
-    state = OrderState.REJECTED if rejects else OrderState.ACCEPTED
-    world.venue.take(leaving.request, state, leaving.venue)
+    _arrives(r, scene, leaving)
     if chance < 0.2:
         scene.count("call: answer lost")
         world.unanswered(leaving)
     else:
         scene.count("call: answered")
         _answer_later(r, scene, leaving, world.venue.statement(key))
+
+
+def _arrives(r: Random, scene: Scene, leaving: Any) -> None:
+    rejects = r.random() < 0.08
+    state = OrderState.REJECTED if rejects else OrderState.ACCEPTED
+    scene.world.venue.take(leaving.request, state, leaving.venue)
+    if leaving.request.post_only and r.random() < 0.5:  # else it meets its first quote later
+        _stays(scene, leaving.client_order_id)
 
 
 def _cancel(r: Random, scene: Scene, leaving: Any) -> None:
@@ -393,6 +403,8 @@ async def trade(r: Random, scene: Scene) -> None:
         world.venue.orders_[key].reason = Reason.REDUCING_ONLY
         scene.count("trade: it would not only reduce")
         return
+    if not _stays(scene, key):
+        return
     left = world.venue.orders_[key].left
     part = r.choice([left, left, D("0.3"), left / 2])
     if r.random() < 0.02:
@@ -402,8 +414,23 @@ async def trade(r: Random, scene: Scene) -> None:
     quantity = max(lot, part // lot * lot)
     if quantity < left:
         scene.count("trade: in part")
-    price = D(str(scene.bids.get(world.venue.orders_[key].request.symbol, 100.0)))
+    there_at = world.venue.orders_[key]
+    price = there_at.terms.price if there_at.rests else _touch(scene, key)
     world.fills.append(world.venue.trade(key, quantity, price, world.now_ns))
+
+
+def _stays(scene: Scene, key: str) -> bool:
+    """Whether it is still there when it has met a quote; one that may only rest may not be."""
+    venue = scene.world.venue
+    was_open = venue.has_open(key)
+    stays = venue.stays(key, _touch(scene, key))
+    if was_open and venue.orders_[key].request.post_only:
+        scene.count("post only: it rests" if stays else "post only: it would take")
+    return stays
+
+
+def _touch(scene: Scene, key: str) -> Any:
+    return D(str(scene.bids.get(scene.world.venue.orders_[key].request.symbol, 100.0)))
 
 
 async def deliver(r: Random, scene: Scene) -> None:

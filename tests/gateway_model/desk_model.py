@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import model_adoption
 import model_breaches
+import model_busts
 import model_bypass
 import model_flattening
 import model_lowering
@@ -25,7 +26,7 @@ import model_venues
 import model_votes
 from model_days import calendar_of
 from model_sizing import meant
-from model_verdict import FRESH_NS, Asked, Price, PriceOf, is_cancel, malformed, verdict
+from model_verdict import FRESH_NS, Asked, Price, PriceOf, is_cancel, malformed, stays, verdict
 from trading.instruments import Instrument
 from trading.scopes import DESK
 from trading.signals import Cause, Direction, Side, Signal
@@ -605,7 +606,8 @@ class DeskModel:
             closing=asked.closing,
             price=signal.price,
             stop_price=signal.stop_price,
-            stays=signal.time_in_force.value == "GTC",
+            stays=stays(signal),
+            post_only=signal.post_only,
             at_ns=asked.now_ns,
         )
 
@@ -643,9 +645,12 @@ class DeskModel:
                 if signal.direction is not None:
                     quantity = made[f"{signal.id}-0"]["quantity"]
                     self.tell(strategy, signal.id, "sized", str(quantity))
-                reduces = model_venues.only_reduces(self, made[f"{signal.id}-0"])
                 key = f"{signal.id}-0"
-                self.note("leaves", strategy=strategy, id=key, cancel=False, reduces=reduces)
+                only = {
+                    "reduces": model_venues.only_reduces(self, made[key]),
+                    "rests": made[key]["post_only"],
+                }
+                self.note("leaves", strategy=strategy, id=key, cancel=False, **only)
             else:
                 self.tell(strategy, signal.id, "cancelled", None)  # only observed
 
@@ -693,20 +698,28 @@ class DeskModel:
         known = [*self.by_kind["fill"], *self.by_kind["stray"]]
         if any(fact["fill"] == fill["fill"] for fact in known):
             return "repeated"
+        if fill["busts"]:
+            return model_busts.take(self, fill)
         order = self.orders().get(fill["id"])
         strategy = order["strategy"] if order else fill["strategy"]
         wrong = order and (order["symbol"], order["side"]) != (fill["symbol"], fill["side"])
         if strategy not in self.strategies() or wrong or self.is_gone(fill["id"]):
-            self.note("stray", fill=fill["fill"])
+            self.note("stray", fill=fill["fill"], waits=None)
             return "stray"
+        self.book({**fill, "strategy": strategy})
+        return "counted"
+
+    def book(self, fill: Fact) -> None:
+        """Whose it is is known."""
+        order, strategy = self.orders().get(fill["id"]), fill["strategy"]
         waited = order is not None and not is_open(order) and at_work(order)
-        self.note("fill", **{**fill, "strategy": strategy})
+        self.note("fill", **fill)
         signal = fill["id"].rpartition("-")[0] or f"foreign-{fill['fill']}"
-        self.tell(strategy, signal, "fill", fill["fill"])
+        takes_back = f" takes back {fill['busts']}" if fill["busts"] else ""
+        self.tell(strategy, signal, "fill", fill["fill"] + takes_back)
         model_modifications.ended(self, fill["id"])
         if waited:
             self._end_if_over(strategy, fill["id"])
-        return "counted"
 
     def _end_if_over(self, strategy: str, order_id: str) -> None:
         """An order ends when the fills that were announced are here; a filled one by its fills."""
@@ -731,6 +744,8 @@ class DeskModel:
         self.lowering.clear()
         self.flattening.clear()
         self.note("restarted")
+        for fill in tuple(self.by_kind["fill"]):
+            model_busts.take_early(self, fill["fill"])
 
     def prune(self, applied: Mapping[str, int]) -> None:
         """Just after a seal and a restart: what has ended, and was heard of, is gone."""
@@ -747,9 +762,19 @@ class DeskModel:
 
 def outstanding(order: Fact) -> Decimal:
     """What may still change the position."""
-    expected = model_modifications.larger(order) if is_open(order) else order["announced"]
-    left: Decimal = expected - order["filled"]
+    # While it is open the venue may fill again what it took back.
+    left: Decimal = (
+        model_modifications.larger(order) - order["filled"]
+        if is_open(order)
+        else order["announced"] - traded(order)
+    )
     return max(ZERO, left)
+
+
+def traded(order: Fact) -> Decimal:
+    """Also what was taken back."""
+    found: Decimal = order["filled"] + order["busted"]
+    return found
 
 
 def is_open(order: Fact) -> bool:
@@ -800,7 +825,7 @@ def _tightest(
 
 def _ordered(orders: dict[str, Fact], fact: Fact) -> None:
     usual = {"state": "pending", "filled": ZERO, "announced": ZERO, "reason": "", "over": False}
-    money = {"notional": ZERO, "fee": ZERO, "asked": None, "modification": 0}
+    money = {"busted": ZERO, "notional": ZERO, "fee": ZERO, "asked": None, "modification": 0}
     orders[fact["id"]] = {**fact, **usual, **money}
 
 
@@ -830,17 +855,21 @@ def _said(orders: dict[str, Fact], fact: Fact) -> None:
     elif state == "unknown":
         order["state"] = "unknown"
     else:
-        order["state"] = "partially_filled" if order["filled"] else "accepted"
+        was_filled = order["filled"] or order["state"] == "partially_filled"
+        order["state"] = "partially_filled" if was_filled else "accepted"
 
 
 def _filled(orders: dict[str, Fact], fact: Fact) -> None:
     order = orders.get(fact["id"])
     if order is None:
         return
-    order["filled"] += fact["quantity"]
-    order["notional"] += fact["quantity"] * fact["price"]
+    quantity = -fact["quantity"] if fact["busts"] else fact["quantity"]
+    order["filled"] += quantity
+    order["notional"] += quantity * fact["price"]
     order["fee"] += fact["fee"]
-    if order["filled"] >= model_modifications.larger(order):
+    if fact["busts"]:  # its state is as it was
+        order["busted"] += fact["quantity"]
+    elif traded(order) >= model_modifications.larger(order):
         order["state"] = "filled"
     elif is_open(order) and order["state"] != "unknown":
         order["state"] = "partially_filled"

@@ -162,8 +162,10 @@ def left(leaving: Leaving) -> str:
     """What of it left."""
     if leaving.modification is not None:
         return model_modifications.text(terms_of(leaving.modification))
-    order = "order, reduce only" if leaving.request and leaving.request.reduce_only else "order"
-    return "cancel" if leaving.request is None else order
+    request = leaving.request
+    if request is None:
+        return "cancel"
+    return model_modifications.order_text(reduces=request.reduce_only, rests=request.post_only)
 
 
 def seen(orders: Mapping[str, Order]) -> Any:
@@ -175,6 +177,7 @@ def seen(orders: Mapping[str, Order]) -> Any:
             each.modification,
             terms_of(each.asked) if each.asked else None,
             each.venue,
+            each.post_only,
         )
         for key, each in orders.items()
     }

@@ -15,7 +15,8 @@ from random import Random
 
 from desk_adoption import adopting_start, by_hand
 from desk_bounds import people_stand
-from desk_draws import FEATURES, Scene, content, policies, policy
+from desk_busts import bust
+from desk_draws import FEATURES, LATER, Scene, content, policies, policy
 from desk_happenings import (
     answer,
     bad_message,
@@ -121,6 +122,7 @@ HAPPENINGS: Mapping[str, tuple[Happening, float]] = {
     "reroute": (reroute, 1.5),
     "deploy_again": (deploy_again, 1),
     "people_stand": (people_stand, 3),
+    "bust": (bust, 8),
 }
 NAMES = list(HAPPENINGS)
 SHARE = 0.15  # of the stories have any one of what most leave out
@@ -140,7 +142,8 @@ _OF_ORDERS = (
     "adoption: left as it is", "adoption: taken over", "by hand: an order",
     "deploy: after a withdrawal", "modify: a late copy", "modify: answer lost",
     "modify: asked for", "modify: never arrived", "modify: not taken", "modify: overtaken",
-    "modify: taken", "modify: the call was wrong", "signal: modify", "signal: resting",
+    "modify: taken", "modify: the call was wrong", "post only: it rests",
+    "post only: it would take", "signal: modify", "signal: post only", "signal: resting",
     "trade: it would not only reduce", "venues: a venue is gone", "venues: routes moved",
     "withdrawn: as it is", "withdrawn: closed", "withdrawn: flattened",
 )  # fmt: skip
@@ -155,7 +158,10 @@ DETAILS = (
     "clock: midnight",
     "clock: stepped", "deploy: one from before", "fence: went back", "fill: counted",
     "fill: foreign", "fill: late",
-    "fill: of records that are gone", "fill: repeated", "fill: stray", "grant: fresh",
+    "fill: bust again", "fill: bust of records that are gone", "fill: bust waits",
+    "fill: bust wrong", "fill: of records that are gone", "fill: repeated", "fill: stray",
+    "fill: taken back", "fill: taken back after a kill", "fill: taken back at once",
+    "grant: fresh",
     "journal: pruned",
     "grant: switched", "halt: file", "halt: operator", "message: lost", "policy: changed",
     "policy: removed", "restart: with signals waiting", "signal: again", "signal: cancel",
@@ -174,6 +180,7 @@ _RARE = {
     "flood",
     "queue_full",
     "breach: taken back by a day",
+    "fill: bust of records that are gone",
     "fill: of records that are gone",
 }
 
@@ -190,6 +197,7 @@ async def begin(folder: Path, seed: int) -> Scene:
     """A desk with two or three strategies that trade."""
     r, besides = Random(seed), Random(f"{seed} besides")  # which a story without has no draw of
     features = frozenset(each for each in FEATURES if besides.random() < SHARE)
+    features |= {each for each in LATER if Random(f"{seed} {each}").random() < SHARE}
     market_clock, asks = r.random() < 0.7, r.random() < 0.5
     routes = some_routes(besides) if "venues" in features else EVERYTHING
     world = DeskWorld(

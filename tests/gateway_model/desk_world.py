@@ -18,6 +18,7 @@ from typing import Any
 import desk_modifications
 import desk_venues
 import model_breaches
+import model_busts
 import model_flattening
 import model_modifications
 import world_pools
@@ -629,14 +630,28 @@ class DeskWorld:
         if ORDER_STATES.maybe(answer.state) is OrderState.CANCELLED:
             self.model.ends(strategy, key, "expired", "")
 
-    async def fill(self, *fills: Fill) -> None:
+    async def fill(self, *fills: Fill, dies: bool = False) -> None:
+        """`dies`: as soon as they are on disk, which is what a bust of them waits for."""
         done: list[str] = []
+        unwritten: set[str] = set()
         for each in fills:
+            if dies:
+                self.driver.state.early_busts.pop(each.fill_id, None)
             self.driver.desk.fill_book.take(each, lambda each=each: done.append(each.fill_id))  # type: ignore[misc]  # bound at once
-            self.happened[f"fill: {self.model.fill(_fact(each))}"] += 1
+            if each.busts not in unwritten:
+                self._filled(each)
+            unwritten.add(each.fill_id)
         self.drain()
+        for place, each in enumerate(fills):
+            if each.busts in {before.fill_id for before in fills[:place]}:
+                self._filled(each)
+            elif not dies and model_busts.take_early(self.model, each.fill_id):
+                self.happened["fill: taken back at once"] += 1
         await self.quiet()
         self.same("acknowledged fills", [each.fill_id for each in fills], done)
+
+    def _filled(self, fill: Fill) -> None:
+        self.happened[f"fill: {self.model.fill(_fact(fill))}"] += 1
 
     # ---- another life
 
@@ -701,6 +716,7 @@ class DeskWorld:
         self.answers.clear()
         self.expected_tools.clear()
         self._begin_life()
+        self.driver.desk.fill_book.resume()
         for seat in self.seats.values():
             seat.fenced = 0
             if seat.runner is not None:
@@ -928,7 +944,8 @@ def _votes_in(boxes: Mapping[str, Mapping[str, Box]], strategy: str) -> dict[str
 def _told(outcome: Outcome) -> tuple[str, str, str]:
     what = outcome.what
     if isinstance(what, OrderFill):
-        return outcome.signal_id, "fill", what.fill_id
+        takes_back = f" takes back {what.busts}" if what.busts else ""
+        return outcome.signal_id, "fill", what.fill_id + takes_back
     if isinstance(what, OrderSized):
         return outcome.signal_id, "sized", str(what.quantity)
     if isinstance(what, OrderModified):
@@ -948,4 +965,5 @@ def _fact(fill: Fill) -> Fact:
         "quantity": fill.quantity,
         "price": fill.price,
         "fee": fill.fee,
+        "busts": fill.busts,
     }

@@ -28,10 +28,12 @@ class AtVenue:
     filled: Decimal = ZERO
     notional: Decimal = ZERO
     fee: Decimal = ZERO
+    busted: Decimal = ZERO  # was filled, and is not any more
     fills: int = 0
     terms: Modification = field(init=False)  # the last one decided, as the order stands since
     reason: Reason | None = None  # why it was not taken
     venue: str = DEFAULT_VENUE
+    rests: bool = False  # of one that may not take: it was seen not to
 
     def __post_init__(self) -> None:
         price = Decimal(self.request.price or 0)
@@ -43,7 +45,12 @@ class AtVenue:
 
     @property
     def left(self) -> Decimal:
-        return self.terms.quantity - self.filled
+        return self.terms.quantity - self.traded
+
+    @property
+    def traded(self) -> Decimal:
+        """What was taken back is not filled anew."""
+        return self.filled + self.busted
 
 
 @dataclass
@@ -53,6 +60,7 @@ class HostileVenue:
     orders_: dict[str, AtVenue] = field(default_factory=dict)
     buried: set[str] = field(default_factory=set)
     asked: list[tuple[str, str, pb.OrderResponse | None]] = field(default_factory=list)
+    busts: list[Fill] = field(default_factory=list)
 
     def take(
         self,
@@ -88,6 +96,21 @@ class HostileVenue:
             order_id=f"v-{key}",
         )
 
+    def bust(self, of: Fill, fee: Decimal, at_ns: int) -> Fill:
+        """Takes a fill back, in its books once; it may say so again, and of any fill."""
+        order = self.orders_.get(of.client_order_id)
+        if order and not of.busts and all(each.busts != of.fill_id for each in self.busts):
+            order.filled -= of.quantity
+            order.busted += of.quantity
+            order.notional -= of.quantity * of.price
+            order.fee -= fee
+        fill_id = f"{of.fill_id}/bust{len(self.busts)}"
+        side = of.side.other
+        self.busts.append(
+            replace(of, fill_id=fill_id, side=side, fee=-fee, at_ns=at_ns, busts=of.fill_id)
+        )
+        return self.busts[-1]
+
     def end(self, key: str, state: OrderState) -> None:
         if self.orders_[key].is_open:
             self.orders_[key].state = state
@@ -112,6 +135,7 @@ class HostileVenue:
             quantity=text_of(order.terms.quantity),
             price=text_of(order.terms.price) if order.request.price else "",
             modification=order.terms.number,
+            post_only=order.request.post_only,
             reason=REASONS.number(order.reason) if order.reason else 0,  # type: ignore[arg-type]  # as above
         )
 
@@ -119,8 +143,10 @@ class HostileVenue:
         """A modification reached it: each number is decided once, and the newest counts."""
         order = self.orders_[key]
         if order.is_open and asked.number > order.terms.number:
-            enough = asked.quantity > order.filled
+            enough = asked.quantity > order.traded
             order.reason = None if enough else Reason.INVALID_QUANTITY
+            moves = takes and enough and asked.price != order.terms.price
+            order.rests = order.rests and not moves
             order.terms = asked if takes and enough else replace(order.terms, number=asked.number)
         return self.statement(key)
 
@@ -132,6 +158,18 @@ class HostileVenue:
         self.buried.add(key)
         cancelled = ORDER_STATES.number(OrderState.CANCELLED)
         return pb.OrderResponse(client_order_id=key, state=cancelled)  # type: ignore[arg-type]  # as above
+
+    def stays(self, key: str, touch: Decimal) -> bool:
+        """Whether a quote leaves it there: what may only rest does not take from its first one."""
+        order = self.orders_[key]
+        if order.request.post_only and not order.rests:
+            beyond = touch - order.terms.price
+            is_buy = SIDES.member("side", order.request.side) is Side.BUY
+            order.rests = beyond > 0 if is_buy else beyond < 0
+            if not order.rests:
+                order.reason = None if order.filled else Reason.VENUE_REJECTED
+                self.end(key, OrderState.CANCELLED if order.filled else OrderState.REJECTED)
+        return order.is_open
 
     def has_open(self, key: str) -> bool:
         return key in self.orders_ and self.orders_[key].is_open

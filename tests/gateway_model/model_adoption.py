@@ -29,6 +29,7 @@ class Foreign(NamedTuple):
     price: Decimal | None
     stop_price: Decimal | None
     filled: Decimal
+    post_only: bool
 
 
 def is_ours(model: "DeskModel", found: Foreign) -> bool:
@@ -47,16 +48,17 @@ def is_ours(model: "DeskModel", found: Foreign) -> bool:
 def adopt(model: "DeskModel", found: Foreign) -> bool:
     """With the fills that were booked before: whether it is taken over."""
     booked = [each for each in model.by_kind["fill"] if each["id"] == found.id]
-    contradicts = any((e["symbol"], e["side"]) != (found.symbol, found.side) for e in booked)
-    filled = sum((each["quantity"] for each in booked), ZERO)
-    if not is_ours(model, found) or contradicts or filled >= found.quantity:
+    contradicts = any(_is_of_another(each, found) for each in booked)
+    traded, busted = _quantity(booked, busts=False), _quantity(booked, busts=True)
+    if not is_ours(model, found) or contradicts or traded >= found.quantity:
         return False
     model.note(
         "adopted",
-        **found._asdict() | {"filled": filled},
+        **found._asdict() | {"filled": traded - busted},
+        busted=busted,
         type=found.order_type.value,
         announced=found.filled,
-        notional=sum((each["quantity"] * each["price"] for each in booked), ZERO),
+        notional=_worth(booked, busts=False) - _worth(booked, busts=True),
         fee=sum((each["fee"] for each in booked), ZERO),
         stays=found.time_in_force is TimeInForce.GTC,
         state="partially_filled" if booked else "accepted",
@@ -64,6 +66,20 @@ def adopt(model: "DeskModel", found: Foreign) -> bool:
         closing=False,
     )
     return True
+
+
+def _is_of_another(fill: "Fact", found: Foreign) -> bool:
+    side = found.side.other if fill["busts"] else found.side
+    return bool((fill["symbol"], fill["side"]) != (found.symbol, side))
+
+
+def _quantity(fills: list["Fact"], *, busts: bool) -> Decimal:
+    return sum((each["quantity"] for each in fills if bool(each["busts"]) is busts), ZERO)
+
+
+def _worth(fills: list["Fact"], *, busts: bool) -> Decimal:
+    mine = (each for each in fills if bool(each["busts"]) is busts)
+    return sum((each["quantity"] * each["price"] for each in mine), ZERO)
 
 
 def ids_taken(model: "DeskModel") -> set[str]:

@@ -58,7 +58,7 @@ def judge(model: "DeskModel", submission: "Submission", signal: Signal) -> str |
 
 
 def _objection(asked: Asked, order: "Fact", key: str) -> str | None:
-    """What asks for more is judged, and votes, as an order."""
+    """What asks for more is judged, and votes, as an order; all else as what only closes."""
     opens = _opens(asked)
     if opens and not malformed(asked):
         vote(asked, key)
@@ -98,6 +98,7 @@ def _in_its_place(
         quantity=whole - order["filled"] if whole.is_finite() else ZERO,
         price=order["price"] if signal.price is None else signal.price,
         time_in_force=order["time_in_force"],
+        post_only=order["post_only"],
     )
     strategy, by = submission.strategy, submission.key
     asked = Asked(without, strategy, wanted, now_ns, price_of, own=False, by=by)
@@ -232,7 +233,7 @@ def _modified(orders: dict[str, "Fact"], fact: "Fact") -> None:
     order, terms = orders[fact["id"]], fact["terms"]
     order["quantity"], order["price"] = terms.quantity, terms.price
     order["modification"], order["asked"] = terms.number, None
-    if order["filled"] >= order["quantity"] > 0 and order["state"] not in ENDS:
+    if order["filled"] + order["busted"] >= order["quantity"] > 0 and order["state"] not in ENDS:
         order["state"] = "filled"
 
 
@@ -241,15 +242,21 @@ STEPS = {"asked": _asked, "modified": _modified}
 
 def terms_of(order: "Fact") -> Any:
     asked = order["asked"]["terms"] if order["asked"] else None
-    return order["quantity"], order["closing"], order["modification"], asked, order["venue"]
+    whole = order["quantity"], order["closing"], order["modification"], asked, order["venue"]
+    return (*whole, order["post_only"])
 
 
 def left(fact: "Fact") -> str:
     """What of an order leaves for the venue."""
     if "terms" in fact:
         return text(fact["terms"])
-    order = "order, reduce only" if fact.get("reduces") else "order"
-    return "cancel" if fact["cancel"] else order
+    if fact["cancel"]:
+        return "cancel"
+    return order_text(reduces=fact.get("reduces", False), rests=fact.get("rests", False))
+
+
+def order_text(*, reduces: bool, rests: bool) -> str:
+    return "order" + ", reduce only" * reduces + ", post only" * rests
 
 
 def text(terms: Terms) -> str:

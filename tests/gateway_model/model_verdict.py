@@ -183,6 +183,7 @@ def whole(asked: Asked) -> str | None:
     fractions = [each for each in (signal.confidence, signal.max_slippage) if each is not None]
     fine = all(each.is_finite() and 0 <= each <= 1 for each in fractions)
     fine = fine and (signal.size is None or signal.direction is not None)
+    fine = fine and (not signal.post_only or (signal.order_type == "limit" and stays(signal)))
     return None if fine and 1 <= signal.priority <= 10 else "invalid_signal"
 
 
@@ -377,7 +378,7 @@ def self_trade(asked: Asked) -> str | None:
         "type": signal.order_type.value,
         "price": signal.price,
         "stop_price": signal.stop_price,
-        "stays": signal.time_in_force.value == "GTC",
+        "stays": stays(signal),
     }
     account = asked.model.account(asked.strategy)
     if model_pools.may_trade_with_itself(asked.model, account):
@@ -500,6 +501,11 @@ def opening(asked: Asked) -> tuple[Check, ...]:
 
 # What other strategies have to do with it, after all else.
 TOGETHER: tuple[Check, ...] = (self_trade, model_totals.refusal, consensus)
+
+
+def stays(signal: Signal) -> bool:
+    """Until somebody cancels it."""
+    return signal.time_in_force.value == "GTC"
 
 
 def is_cancel(signal: Signal) -> bool:

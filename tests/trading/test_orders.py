@@ -217,6 +217,13 @@ def test_a_bust_brings_no_order_back_to_life() -> None:
     assert (busted.filled_quantity, busted.outstanding) == (Decimal(6), Decimal(0))
 
 
+def test_an_order_whose_fills_were_all_busted_ends_with_the_quantity_that_it_reached() -> None:
+    order = in_state(S.ACCEPTED).asking("b", Decimal(4), Decimal(100))
+    busted = order.after_fill(fill_of("4")).after_fill(bust_of("4"))
+    assert busted.is_open
+    assert busted.after_modification(1, Decimal(4), Decimal(100)).state is S.FILLED
+
+
 def test_what_was_announced_and_busted_is_not_waited_for() -> None:
     order = in_state(S.ACCEPTED).after_fill(fill_of("4")).after_answer(S.CANCELLED, Decimal(4))
     assert order.after_fill(bust_of("4")).outstanding == 0
