@@ -14,12 +14,12 @@ from decimal import Decimal
 
 from trading.admission import LARGEST
 from trading.aggregation import Aggregation
+from trading.at_work import in_its_place, order_to_modify
 from trading.breaches import Stock, Worth
 from trading.currencies import ANY_AGE_NS, Exchange
 from trading.days import UTC_DAYS
 from trading.exposure import Exposure, Stake, exposure
 from trading.fills import Fill
-from trading.ids import client_order_id
 from trading.instruments import Instrument
 from trading.ledger import Booking, CurrencyPnl, Ledger, Pnl, together
 from trading.limits import DEFAULT_LIMITS, UNLIMITED, Limits
@@ -30,12 +30,11 @@ from trading.pools import NOTHING, Line, Pools
 from trading.positions import Position
 from trading.prospects import Change, Correlation, ValueAtRisk
 from trading.rates import MINUTE_NS, SECOND_NS, RateWindow
-from trading.reasons import Reason
 from trading.reservations import Reservations, Working
 from trading.risk import UNLISTED, Approved, Rejection, Request, review
 from trading.rules import CLOSING, asks_for_samples, bypassed, exposure_is_known, opening
 from trading.scopes import DEFAULT_ACCOUNT, DESK
-from trading.signals import Action, OrderType, Side, Signal
+from trading.signals import Side, Signal
 from trading.sizing import Sizing
 from trading.standings import ACTIVE, Stand
 from trading.votes import Poll, dissent
@@ -261,33 +260,6 @@ class StrategyAccount:
             price * instrument.contract_multiplier,
         )
 
-    def order_to_cancel(self, signal: Signal) -> Order | Rejection:
-        """The open order that a cancel means."""
-        if signal.action is not Action.CANCEL or not signal.cancels:
-            return Rejection(Reason.INVALID_SIGNAL, "a cancel names the signal that it cancels")
-        order = self.orders.get(client_order_id(signal.cancels))
-        if order is None or not order.is_open:
-            return Rejection(Reason.UNKNOWN_ORDER, f"no open order of signal {signal.cancels}")
-        return order
-
-    def order_to_modify(self, signal: Signal) -> Order | Rejection:
-        """The order that a modification means."""
-        if signal.action is not Action.MODIFY or not signal.modifies:
-            return Rejection(Reason.INVALID_SIGNAL, "a modify names the signal that it modifies")
-        order = self.orders.get(client_order_id(signal.modifies))
-        if order is None or not order.is_open:
-            return Rejection(Reason.UNKNOWN_ORDER, f"no open order of signal {signal.modifies}")
-        if signal.symbol != order.symbol:
-            named = f"modify of {signal.symbol}, the order's symbol is {order.symbol}"
-            return Rejection(Reason.INVALID_SIGNAL, named)
-        if order.order_type is not OrderType.LIMIT or order.price is None:
-            kind = order.order_type
-            return Rejection(Reason.INVALID_SIGNAL, f"modify of a {kind} order, expected limit")
-        if order.asked is not None:
-            under_way = f"signal {order.asked.signal_id} modifies it, not answered yet"
-            return Rejection(Reason.INVALID_SIGNAL, under_way)
-        return order
-
     def review_modification(
         self,
         signal: Signal,
@@ -300,10 +272,10 @@ class StrategyAccount:
         """Of the order with the other terms under way. What is left of it is judged as an order in
         its place; then both terms count until the venue has answered (`ask`).
         """
-        order = self.order_to_modify(signal)
+        order = order_to_modify(signal, self.orders)
         if isinstance(order, Rejection):
             return order
-        wanted = _modified(signal, order)
+        wanted = in_its_place(signal, order)
         self._set_aside(order)
         try:
             request = self.request(
@@ -592,22 +564,6 @@ class StrategyAccount:
         self._pools.stands(self.account, order)
         self._tell(order.symbol)
         return order
-
-
-def _modified(signal: Signal, order: Order) -> Signal:
-    """What would be left of the order, as if it were asked for now."""
-    quantity = signal.quantity or order.quantity
-    return replace(
-        signal,
-        action=Action.ORDER,
-        symbol=order.symbol,
-        side=order.side,
-        order_type=order.order_type,
-        quantity=EXACT.subtract(quantity, order.filled_quantity) if quantity.is_finite() else _ZERO,
-        price=order.price if signal.price is None else signal.price,
-        time_in_force=order.time_in_force,
-        post_only=order.post_only,
-    )
 
 
 def _on_the_lot(quantity: Decimal, instrument: Instrument) -> Decimal:

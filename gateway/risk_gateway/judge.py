@@ -6,6 +6,7 @@ from risk_gateway.judged import Judged, judged_by
 from risk_gateway.market_view import View
 from risk_gateway.records import Decided
 from risk_gateway.strategy import Strategy, Submission
+from trading.at_work import order_to_cancel
 from trading.intentions import Intended, intended
 from trading.market import Touch
 from trading.reasons import Reason
@@ -116,7 +117,7 @@ def _decide(
     if signal.id in submission.known:
         return Rejection(Reason.DUPLICATE, "this signal was decided before")
     if signal.action is Action.CANCEL:
-        order = strategy.account.order_to_cancel(signal)
+        order = order_to_cancel(signal, strategy.account.orders)
         return order if isinstance(order, Rejection) else None
     observes = strategy.observes and not submission.is_own
     stand = _stand(strategy, submission, signal, situation)

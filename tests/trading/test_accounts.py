@@ -13,6 +13,7 @@ from trading.accounts import (
     Terms,
     UnknownOrder,
 )
+from trading.at_work import order_to_cancel
 from trading.days import DAY_NS
 from trading.fills import Fill, ForeignFill
 from trading.limits import Limits
@@ -351,7 +352,7 @@ def cancel_of(signal_id: str | None) -> Signal:
 def test_a_cancel_finds_its_open_order() -> None:
     account = account_of()
     order = approved(account, signal_of())
-    assert account.order_to_cancel(cancel_of("s1")) == order
+    assert order_to_cancel(cancel_of("s1"), account.orders) == order
 
 
 @pytest.mark.parametrize(
@@ -367,7 +368,7 @@ def test_a_cancel_of_no_open_order_is_refused(signal: Signal, expected: Reason) 
     account = account_of()
     approved(account, signal_of())
     account.on_answer("s1-0", OrderState.CANCELLED, Decimal(1))
-    answer = account.order_to_cancel(signal)
+    answer = order_to_cancel(signal, account.orders)
     assert isinstance(answer, Rejection)
     assert answer.reason is expected
 
