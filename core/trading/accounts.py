@@ -23,10 +23,11 @@ from trading.fills import Fill
 from trading.instruments import Instrument
 from trading.ledger import Booking, CurrencyPnl, Ledger, Pnl, together
 from trading.limits import DEFAULT_LIMITS, UNLIMITED, Limits
+from trading.lines import NOTHING, Line
 from trading.market import Market, fresh_mid, mid_of, priced
 from trading.money import EXACT
 from trading.orders import Order, OrderEvent, OrderState
-from trading.pools import NOTHING, Line, Pools
+from trading.pools import Pools
 from trading.positions import Position
 from trading.prospects import Change, Correlation, ValueAtRisk
 from trading.rates import MINUTE_NS, SECOND_NS, RateWindow

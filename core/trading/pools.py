@@ -10,21 +10,29 @@ another's.
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
-from decimal import Decimal, localcontext
+from decimal import Decimal
 from typing import Protocol
 
 from trading.currencies import ONE_CURRENCY, Currencies, Exchange, added
 from trading.days import UTC_DAYS, Days
-from trading.exposure import Exposure, exposure
 from trading.instruments import Instrument
 from trading.limits import UNBOUNDED, UNLIMITED, Limits, written
-from trading.market import Market, fresh_mid
+from trading.lines import (
+    NOTHING,
+    Charges,
+    Line,
+    Mids,
+    balance_of_several,
+    equity_of,
+    exposure_of,
+)
+from trading.market import Market
 from trading.money import EXACT
 from trading.orders import Order
 from trading.prospects import Change, Correlation, Prospects, ValueAtRisk
 from trading.rates import MINUTE_NS, SECOND_NS, RateWindow
 from trading.reasons import Reason
-from trading.risk import UNLISTED, Check, Rejection, Request, copied, objection
+from trading.risk import Check, Rejection, Request, copied, objection
 from trading.rules import (
     ASKING_FOR_EQUITY,
     ASKING_FOR_EXPOSURE,
@@ -35,96 +43,12 @@ from trading.rules import (
 from trading.scopes import DESK, Level, Scope, covering
 from trading.self_trade import may_trade, rests
 from trading.signals import Side, Signal
-from trading.values import value
 from trading.votes import Votes
 from trading.watermarks import Watermarks
 
 _ZERO = Decimal(0)
 _SESSIONS_KEPT = 64
 _POLICIES = " policies"  # no name of a strategy
-
-Charges = Mapping[str, Mapping[str, Decimal]]  # fees by symbol and currency, not in a line
-
-
-@value(frozen=True, slots=True)
-class Line:
-    """One symbol of one strategy; or of several, added up."""
-
-    long: Decimal = _ZERO  # how long each could become
-    short: Decimal = _ZERO  # how short each could become, as a number above 0
-    worst: Decimal = _ZERO  # the larger of the two, of each
-    longest: Decimal = _ZERO  # if all that works were bought
-    shortest: Decimal = _ZERO  # if all that works were sold
-    quantity: Decimal = _ZERO
-    cost: Decimal = _ZERO  # of the quantity, signed like it
-    earned: Decimal = _ZERO  # realised, fees paid
-    orders: int = 0  # at work
-
-    @classmethod
-    def of(
-        cls,
-        quantity: Decimal,
-        buys: Decimal,
-        sells: Decimal,
-        cost: Decimal = _ZERO,
-        earned: Decimal = _ZERO,
-        orders: int = 0,
-    ) -> "Line":
-        """One strategy's: what it holds, and what it has at work."""
-        longest, shortest = quantity + buys, quantity - sells
-        long, short = max(_ZERO, longest), max(_ZERO, -shortest)
-        worst = max(abs(longest), abs(shortest))
-        return cls(long, short, worst, longest, shortest, quantity, cost, earned, orders)
-
-    def with_order(self, side: Side, quantity: Decimal) -> "Line":
-        """One strategy's, with one more order."""
-        buys, sells = self.longest - self.quantity, self.quantity - self.shortest
-        if side is Side.BUY:
-            buys += quantity
-        else:
-            sells += quantity
-        return Line.of(self.quantity, buys, sells, self.cost, self.earned, self.orders + 1)
-
-    def moved(self, before: "Line", now: "Line") -> "Line":
-        """With one strategy's line in the place of what it was."""
-        with localcontext(EXACT):
-            return Line(
-                self.long - before.long + now.long,
-                self.short - before.short + now.short,
-                self.worst - before.worst + now.worst,
-                self.longest - before.longest + now.longest,
-                self.shortest - before.shortest + now.shortest,
-                self.quantity - before.quantity + now.quantity,
-                self.cost - before.cost + now.cost,
-                self.earned - before.earned + now.earned,
-                self.orders - before.orders + now.orders,
-            )
-
-    def on(self, side: Side) -> Decimal:
-        return self.long if side is Side.BUY else self.short
-
-
-NOTHING = Line()
-
-
-@value(frozen=True, slots=True)
-class _Stake:
-    """A line, and what a unit of it is worth."""
-
-    line: Line
-    unit: Decimal
-
-    @property
-    def worst(self) -> Decimal:
-        return self.line.worst * self.unit
-
-    @property
-    def longest(self) -> Decimal:
-        return self.line.longest
-
-    @property
-    def shortest(self) -> Decimal:
-        return self.line.shortest
 
 
 class Member(Protocol):
@@ -401,11 +325,11 @@ class Pools:
         now = before.moved(*own)
         exchange = self._exchange(bound, held, request, market) if self._converts else None
         most, quotes = request.max_quote_age_ns, self.currencies.quotes
-        mids = _Mids(market, most, self._instruments, quotes, exchange)
+        mids = Mids(market, most, self._instruments, quotes, exchange)
         balance = self._balance(bound.scope, held, exchange)
         asked = bound.asks_for_samples
         change = Change(symbol, request.quantity * side.sign) if asked else None
-        equity = _equity(balance, held, mids) if bound.asks_for_equity else None
+        equity = equity_of(balance, held, mids) if bound.asks_for_equity else None
         marks = bound.note(equity, request.now_ns, self.days)
         judged = copied(request)
         judged.limits = bound.limits
@@ -417,7 +341,7 @@ class Pools:
         judged.open_orders = sum(line.orders for line in held.values())
         judged.exposure = judged.value_at_risk = judged.correlation = None
         if bound.asks_for_exposure:
-            judged.exposure = _exposure({**held, symbol: now}, symbol, mids)
+            judged.exposure = exposure_of({**held, symbol: now}, symbol, mids)
         if change:
             judged.value_at_risk = self._value_at_risk(bound, change, request.now_ns)
         if change and bound.limits.max_correlation != UNLIMITED:
@@ -474,7 +398,7 @@ class Pools:
         earned = _ZERO if scope.level is Level.SYMBOL else self._of(scope).funds
         if exchange is not None:
             charges = self._charges(scope)
-            return _balance_of_several(earned, lines, charges, exchange, self.currencies)
+            return balance_of_several(earned, lines, charges, exchange, self.currencies)
         for line in lines.values():
             earned = EXACT.add(earned, line.earned)
         return earned
@@ -546,77 +470,6 @@ class Pools:
     def _has_several(self, scope: Scope) -> bool:
         quotes = self.currencies.quotes
         return bool(self._charges(scope)) or any(each in quotes for each in self._lines(scope))
-
-
-class _Mids:
-    """What a unit of each symbol is worth, at mid."""
-
-    def __init__(
-        self,
-        market: Market,
-        most_age_ns: int,
-        instruments: Mapping[str, Instrument],
-        quotes: Mapping[str, str],
-        exchange: Exchange | None,
-    ) -> None:
-        self._market = market
-        self._most_age_ns = most_age_ns
-        self._instruments = instruments
-        self._quotes = quotes
-        self.exchange = exchange
-
-    def unit(self, symbol: str) -> Decimal | None:
-        """In the currency of the symbol."""
-        mid = fresh_mid(self._market(symbol), self._most_age_ns)
-        instrument = self._instruments.get(symbol, UNLISTED)
-        return None if mid is None else mid * instrument.contract_multiplier
-
-    def worth(self, amount: Decimal | None, symbol: str) -> Decimal | None:
-        """Of the symbol's currency, in the desk's."""
-        if self.exchange is None:
-            return amount
-        return self.exchange.worth(amount, self._quotes.get(symbol, ""))
-
-
-def _balance_of_several(
-    funds: Decimal,
-    lines: Mapping[str, Line],
-    charges: Charges,
-    exchange: Exchange,
-    currencies: Currencies,
-) -> Decimal | None:
-    amounts = {"": funds}
-    for symbol, line in lines.items():
-        added(amounts, currencies.quote(symbol), line.earned)
-    for fees in charges.values():
-        for currency, fee in fees.items():
-            added(amounts, currency, EXACT.minus(fee))
-    return exchange.total(amounts)
-
-
-def _equity(balance: Decimal | None, lines: Mapping[str, Line], mids: _Mids) -> Decimal | None:
-    """None when a price or rate that it needs is unknown or too old."""
-    equity = balance
-    for symbol, line in lines.items():
-        unit = mids.unit(symbol) if line.quantity else _ZERO
-        if unit is None or equity is None:
-            return None
-        gain = EXACT.subtract(EXACT.multiply(line.quantity, unit), line.cost)
-        worth = gain if mids.exchange is None else mids.worth(gain, symbol)
-        equity = None if worth is None else EXACT.add(equity, worth)
-    return equity
-
-
-def _exposure(lines: Mapping[str, Line], symbol: str, mids: _Mids) -> Exposure | None:
-    stakes = {}
-    for name, line in lines.items():
-        if line.worst:
-            unit = mids.worth(mids.unit(name), name)
-            if unit is None:
-                return None
-            stakes[name] = _Stake(line, unit)
-    judged = stakes.pop(symbol, None)
-    return None if judged is None else exposure(judged, stakes.values())
 
 
 def _may_meet(signal: Signal, order: Order) -> bool:

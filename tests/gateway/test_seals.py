@@ -29,7 +29,7 @@ from risk_gateway.restore import Restoration
 from risk_gateway.sealing import Sealer, seal_record
 from risk_gateway.snapshot import taken, to_json
 from risk_gateway.told import Told
-from trading.pools import Line
+from trading.lines import Line
 from trading.rates import SECOND_NS
 from trading.reservations import Working
 
