@@ -16,12 +16,16 @@ from dev_cluster.addresses import Addresses
 
 NOW = datetime.now(UTC)
 ADDRESSES = Addresses(4)
-FILES = pki.files(ADDRESSES, NOW)
+
+
+@pytest.fixture(scope="module")
+def files() -> dict[str, bytes]:
+    return pki.files(ADDRESSES, NOW)
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    for name, content in FILES.items():
+def folder(tmp_path: Path, files: dict[str, bytes]) -> Path:
+    for name, content in files.items():
         (tmp_path / name).write_bytes(content)
     return tmp_path
 
@@ -46,23 +50,25 @@ def test_another_cluster_s_authority_is_not_trusted(folder: Path) -> None:
         _shakes_hands(folder, "other.crt", "localhost")
 
 
-def test_the_kubelet_is_a_node_to_kubernetes() -> None:
-    names = x509.load_pem_x509_certificate(FILES["kubelet.crt"]).subject.rfc4514_string()
+def test_the_kubelet_is_a_node_to_kubernetes(files: dict[str, bytes]) -> None:
+    names = x509.load_pem_x509_certificate(files["kubelet.crt"]).subject.rfc4514_string()
     assert names == "CN=system:node:node1,O=system:nodes"
 
 
-def test_a_kubeconfig_holds_all_that_a_client_needs() -> None:
-    config = json.loads(FILES["admin.kubeconfig"])
+def test_a_kubeconfig_holds_all_that_a_client_needs(files: dict[str, bytes]) -> None:
+    config = json.loads(files["admin.kubeconfig"])
     user = config["users"][0]["user"]
     assert config["clusters"][0]["cluster"]["server"] == "https://10.81.0.1:6443"
-    assert base64.b64decode(user["client-certificate-data"]) == FILES["admin.crt"]
-    assert base64.b64decode(user["client-key-data"]) == FILES["admin.key"]
+    assert base64.b64decode(user["client-certificate-data"]) == files["admin.crt"]
+    assert base64.b64decode(user["client-key-data"]) == files["admin.key"]
 
 
-def test_tokens_are_verified_by_the_key_that_goes_with_the_one_that_signs() -> None:
-    private = load_pem_private_key(FILES["sa.key"], None)
+def test_tokens_are_verified_by_the_key_that_goes_with_the_one_that_signs(
+    files: dict[str, bytes],
+) -> None:
+    private = load_pem_private_key(files["sa.key"], None)
     assert isinstance(private, RSAPrivateKey)  # RS256 is what verifiers take
-    public = load_pem_public_key(FILES["sa.pub"])
+    public = load_pem_public_key(files["sa.pub"])
     assert private.public_key() == public
 
 

@@ -576,7 +576,7 @@ async def brought_down(folder: Path, action: Any, fates: list[str], seed: int) -
     for fate in [*fates, "fill", "fill"]:
         await venue.give(fate)
         desk.feed_next(LOW)
-        await desk.settled(40)
+        await desk.settled(40, step_s=0.2)  # longer than it ever waits between two attempts
     assert venue.held == desk.strategy.account.positions["BTCUSDT"].quantity
     return desk
 

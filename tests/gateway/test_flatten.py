@@ -247,7 +247,7 @@ async def ends_flat(folder: Path, fates: list[str], seed: int) -> None:
     await withdrawn(desk)
     for fate in [*fates, "fill", "fill"]:
         await venue.give(fate)
-        await desk.settled(40)
+        await desk.settled(40, step_s=0.2)  # longer than it ever waits between two attempts
     # Of a part of a part of a part, less may be left than an order may be worth.
     small = f"BTCUSDT {venue.held} (worth less than an order may be)"
     assert left(desk) == (small if venue.held else "")

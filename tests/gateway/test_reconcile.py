@@ -10,7 +10,8 @@ import pytest
 
 from desk_driver import DeskDriver, buy
 from own_time import Watch
-from risk_gateway.reconcile import SETTLE_S, differences_at
+from risk_gateway import reconcile
+from risk_gateway.reconcile import differences_at
 from risk_gateway.venue import Venue
 from stratops_api.v1 import order_execution_pb2 as pb
 from stratops_api.v1.order_execution_pb2_grpc import (
@@ -18,6 +19,7 @@ from stratops_api.v1.order_execution_pb2_grpc import (
     add_OrderExecutionServicer_to_server,
 )
 
+SETTLE_S = 1.0
 SLOW_S = 0.05
 FOREIGN = 200
 AT_ONCE = 32
@@ -63,8 +65,9 @@ async def slow() -> AsyncIterator[tuple[Slow, Venue]]:
 
 
 async def test_what_differs_is_asked_for_together_and_by_the_clock(
-    desk: DeskDriver, slow: tuple[Slow, Venue]
+    desk: DeskDriver, slow: tuple[Slow, Venue], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(reconcile, "SETTLE_S", SETTLE_S)
     await (await desk.armed()).decide(buy("x"))
     servicer, venue = slow
     began = time.monotonic()

@@ -99,7 +99,7 @@ def order(name: str) -> pb.OrderRequest:
 @pytest.mark.parametrize("mood", [UNAVAILABLE, "slow"])
 async def test_a_repeat_has_the_same_id(moody: MoodyVenue, mood: Any) -> None:
     moody.moods = [mood, mood]
-    venue = Venue(moody.address, replace(PATIENCE, deadline_s=2.0))
+    venue = Venue(moody.address, replace(PATIENCE, deadline_s=0.5, retries=9))
     (answer,) = await venue.submit([order("x")])
     assert answer.client_order_id == "x"
     assert len(moody.seen) >= 3  # the third may be late, too

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -19,7 +20,17 @@ from own_time import ends_in
 
 pytestmark = pytest.mark.servers
 
-SAMPLE = [(m.symbol, m.sequence) for m in messages(open_all(sample.paths()), print)]
+
+@cache
+def all_sent() -> list[tuple[str, int]]:
+    """What the sample has."""
+    return [(m.symbol, m.sequence) for m in messages(open_all(sample.paths()), print)]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _the_sample_is_read() -> None:
+    """Before a feed runs, which would be done meanwhile; not where this file is only collected."""
+    all_sent()
 
 
 def arrived(reader: Any) -> list[tuple[str, int]]:
@@ -32,7 +43,7 @@ async def readers(reader: Any) -> list[Any]:
 
 
 def all_done(readers: list[Any]) -> bool:
-    return all(len(one.events) >= len(SAMPLE) for one in readers)
+    return all(len(one.events) >= len(all_sent()) for one in readers)
 
 
 async def test_every_message_arrives_once_and_in_order(
@@ -40,7 +51,7 @@ async def test_every_message_arrives_once_and_in_order(
 ) -> None:
     started = feed(expect="runner,gateway,venue")
     await until(lambda: all_done(readers) and started.report().get("ended"))
-    assert all(arrived(one) == SAMPLE for one in readers)
+    assert all(arrived(one) == all_sent() for one in readers)
     assert readers[0].intake.dropped == {}
     await until(lambda: shortfalls(started) == {"runner": 0, "gateway": 0, "venue": 0})
 
@@ -66,12 +77,12 @@ async def test_nothing_is_lost_when_redis_is_killed_in_the_middle(
 ) -> None:
     started = feed(expect="runner,gateway,venue")
     for part in (5, 3, 2):
-        await until(lambda part=part: len(readers[0].events) > len(SAMPLE) // part)
+        await until(lambda part=part: len(readers[0].events) > len(all_sent()) // part)
         redis_server.kill()
         await until(lambda: all(one.subscription.stale for one in readers))
         redis_server.start()
     await until(lambda: all_done(readers) and started.report().get("ended"))
-    assert all(arrived(one) == SAMPLE for one in readers)
+    assert all(arrived(one) == all_sent() for one in readers)
     assert started.report()["restarts"] >= 3
     assert readers[0].subscription.session.startswith("run-1.")
 
@@ -81,12 +92,12 @@ async def test_nothing_is_lost_when_the_feed_is_killed_in_the_middle(
 ) -> None:
     started = feed(expect="runner,gateway,venue")
     for part in (5, 3, 2):
-        await until(lambda part=part: len(readers[0].events) > len(SAMPLE) // part)
+        await until(lambda part=part: len(readers[0].events) > len(all_sent()) // part)
         started.kill()
         started.start()
     await until(lambda: all_done(readers) and started.report().get("ended"))
-    assert all(arrived(one) == SAMPLE for one in readers)
-    await until(lambda: started.report()["published"] == len(SAMPLE))
+    assert all(arrived(one) == all_sent() for one in readers)
+    await until(lambda: started.report()["published"] == len(all_sent()))
     await until(lambda: shortfalls(started) == {"runner": 0, "gateway": 0, "venue": 0})
 
 
@@ -100,7 +111,7 @@ async def test_nothing_is_lost_when_one_consumers_link_goes_dark(
     await until(lambda: far.lost)
     proxy.dark = False
     await until(lambda: all_done([near, far]))
-    assert arrived(near) == arrived(far) == SAMPLE
+    assert arrived(near) == arrived(far) == all_sent()
     await until(lambda: shortfalls(started) == {"near": 0, "far": 0})
 
 
@@ -127,7 +138,7 @@ async def test_a_dead_consumer_leaves_after_two_seconds_and_is_named(
     await until(lambda: all_done(readers))
     assert monotonic() - at > 1.5
     await until(lambda: started.report()["consumers"]["venue"]["left"])
-    assert shortfalls(started)["venue"] >= len(SAMPLE) - len(dead.events) - 4_096
+    assert shortfalls(started)["venue"] >= len(all_sent()) - len(dead.events) - 4_096
     await until(lambda: shortfalls(started)["runner"] == 0)
 
 
@@ -148,8 +159,8 @@ async def test_a_consumer_that_joins_late_gets_all_from_then_on(
     feed(expect="runner,gateway,venue")
     await until(lambda: len(readers[0].events) > 5_000)
     late = await reader("late")
-    await until(lambda: all_done(readers) and arrived(late)[-1:] == SAMPLE[-1:])
-    assert arrived(late) == SAMPLE[-len(late.events) :]
+    await until(lambda: all_done(readers) and arrived(late)[-1:] == all_sent()[-1:])
+    assert arrived(late) == all_sent()[-len(late.events) :]
 
 
 async def test_speed_ten_takes_a_tenth_of_the_time(reader: Any, feed: Any, until: Any) -> None:
@@ -183,7 +194,7 @@ async def test_the_end_is_in_the_heartbeat_and_the_process_stays(
     one = await reader("one")
     started = feed(expect="one")
     await until(lambda: one.subscription.heartbeat and one.subscription.heartbeat.ended)
-    assert one.subscription.heartbeat.published == len(SAMPLE)
+    assert one.subscription.heartbeat.published == len(all_sent())
     assert started.process.poll() is None
 
 
@@ -203,10 +214,10 @@ async def test_its_pages_tell_health_readiness_and_figures(
     await until_page(number, "/ready", (503, "consumers to say where they are\n"))
     assert await page(number, "/health") == (200, "ok\n")
     one = await reader("one")
-    await until(lambda: len(one.events) == len(SAMPLE))
+    await until(lambda: len(one.events) == len(all_sent()))
     await until_page(number, "/ready", (200, "ready\n"))
     _, metrics = await page(number, "/metrics")
-    published = sum(symbol == "BTCUSDT" for symbol, _ in SAMPLE)
+    published = sum(symbol == "BTCUSDT" for symbol, _ in all_sent())
     labels = 'symbol="BTCUSDT",type="tick"'
     assert f"market_data_published_total{{{labels}}} {published}.0" in metrics
     assert "strategy_engine_feed_consumers 1.0" in metrics

@@ -270,15 +270,15 @@ class DeskDriver:
         finally:
             archive.close()
 
-    def tick(self, seconds: float = 0.02) -> None:
-        for _ in range(max(1, round(seconds / 0.02))):
-            self.now += 0.02
+    def tick(self, seconds: float = 0.02, step_s: float = 0.02) -> None:
+        for _ in range(max(1, round(seconds / step_s))):
+            self.now += step_s
             self.desk.tick(self.now)
 
-    async def settled(self, seconds: float = 0.06) -> None:
+    async def settled(self, seconds: float = 0.06, step_s: float = 0.02) -> None:
         """Until nothing is on its way, with the clock moving on."""
         for _ in range(4):
-            self.tick(seconds / 4)
+            self.tick(seconds / 4, step_s)
             await asyncio.sleep(0)
             while self.in_line:
                 await asyncio.sleep(0)

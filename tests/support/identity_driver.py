@@ -7,6 +7,7 @@ import ssl
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,11 @@ class Signer:
 
     def __init__(self, kid: str = "first", alg: str = "RS256") -> None:
         self.kid, self.alg = kid, alg
-        self.key: Any = _KEYS[alg]()
+
+    @cached_property
+    def key(self) -> Any:
+        """Made when it is first used: an RSA key takes long, and most workers need but a few."""
+        return _KEYS[self.alg]()
 
     @property
     def public(self) -> dict[str, Any]:
