@@ -2,6 +2,7 @@
 on its trouble, in its time, and on nothing else.
 """
 
+import json
 import re
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
@@ -341,8 +342,8 @@ def suite(*tests: Any) -> Mapping[str, Any]:
 
 def promtool(folder: Path, what: str, document: Mapping[str, Any]) -> str:
     """What it says; AssertionError where it is not content."""
-    (folder / "rules.yml").write_text(yaml.safe_dump({"groups": groups(alerting())}))
-    (folder / "file.yml").write_text(yaml.safe_dump(document))
+    (folder / "rules.yml").write_text(json.dumps({"groups": groups(alerting())}))
+    (folder / "file.yml").write_text(json.dumps(document))
     file = folder / ("rules.yml" if what == "check" else "file.yml")
     command = [str(tools.promtool()), what, "rules", str(file)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
