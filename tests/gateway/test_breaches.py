@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from desk_driver import HASH, SECOND_NS, DeskDriver, Runner, buy, content, fill, tick
+from examples import examples
 from fateful_venue import FATES, FatefulVenue, answer
 from handover.messages import Alive, Counters
 from risk_gateway.callers import Runners
@@ -582,7 +583,7 @@ async def brought_down(folder: Path, action: Any, fates: list[str], seed: int) -
 
 
 @given(FATES, st.integers(0, 2**16))
-@settings(max_examples=10)
+@examples(10)
 def test_whatever_happens_a_stop_ends_flat_and_halted_and_never_flips(
     fates: list[str], seed: int
 ) -> None:
@@ -598,7 +599,7 @@ def test_whatever_happens_a_stop_ends_flat_and_halted_and_never_flips(
 
 
 @given(FATES, st.integers(0, 2**16))
-@settings(max_examples=10)
+@examples(10)
 def test_whatever_happens_reduce_leaves_what_it_said(fates: list[str], seed: int) -> None:
     async def ends() -> None:
         with tempfile.TemporaryDirectory() as folder:

@@ -6,10 +6,11 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from desk_driver import DeskDriver, Runner, buy, content, fill
+from examples import examples
 from fateful_venue import FATES, FatefulVenue, answer
 from risk_gateway.report import Surroundings, desk_to_proto
 from stratops_api.v1 import risk_gateway_pb2 as gateway_pb
@@ -256,7 +257,7 @@ async def ends_flat(folder: Path, fates: list[str], seed: int) -> None:
 
 @example(["part, then cancelled"] * 3, 591)
 @given(FATES, st.integers(0, 2**16))
-@settings(max_examples=15)
+@examples(15)
 def test_whatever_happens_it_ends_flat_and_never_flips(fates: list[str], seed: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         asyncio.run(ends_flat(Path(folder), fates, seed))

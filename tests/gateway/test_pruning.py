@@ -11,10 +11,11 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from desk_driver import DeskDriver, Runner, buy, fill, foreign_order
 from desk_story import ALL_STEPS, Story
+from examples import examples
 from handover.messages import Batch, Input, Mark
 from postgres_driver import PostgresServer
 from risk_gateway.adoption import Adoption, fills_of
@@ -147,7 +148,7 @@ def check_pruning(home: Home, number: int) -> None:
 
 
 @given(ALL_STEPS, ALL_STEPS)
-@settings(max_examples=10, deadline=None)
+@examples(10)
 def test_the_desk_is_the_one_that_it_was(
     before: list[tuple[str, str]], after: list[tuple[str, str]]
 ) -> None:

@@ -1,8 +1,9 @@
 """The bounded priority queue."""
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from examples import examples
 from risk_gateway.queue import BATCH, LIMIT, PriorityQueue, has_room
 
 Items = list[tuple[int, int]]
@@ -45,7 +46,7 @@ NEWER = 900  # that are taken before a signal of priority 1, at the most
 
 
 @given(st.lists(st.tuples(st.integers(1, 10), st.integers(0, 12)), min_size=200, max_size=1_500))
-@settings(max_examples=30)  # each is a story of some hundred moves
+@examples(30)  # each is a story of some hundred moves
 def test_none_is_overtaken_by_more_than_its_age_allows(moves: Items) -> None:
     """Each move puts one signal and then takes some."""
     queue: PriorityQueue[tuple[int, int]] = PriorityQueue()

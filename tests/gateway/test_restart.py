@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from desk_driver import DeskDriver, buy, cancel, content, fill
 from desk_story import STEPS, Story
+from examples import examples
 from stratops_api.v1 import order_execution_pb2 as pb
 from stratops_api.v1 import types_pb2 as types
 from trading.account_memory import RateMemory, memory_of
@@ -54,7 +55,7 @@ async def told_again(steps: list[tuple[str, str]], folder: Path) -> None:
 
 
 @given(STEPS)
-@settings(max_examples=60)
+@examples(60)
 def test_a_restart_changes_nothing(steps: list[tuple[str, str]]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         asyncio.run(told_again(steps, Path(folder)))

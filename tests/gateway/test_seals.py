@@ -15,11 +15,12 @@ from types import NoneType
 from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from desk_driver import DeskDriver, buy, fill
 from desk_story import ALL_STEPS, Story
+from examples import examples
 from risk_gateway import snapshot
 from risk_gateway.archive import Archive
 from risk_gateway.journal import Seal
@@ -106,7 +107,7 @@ async def law(steps: list[tuple[str, str]], folder: Path, share: float) -> None:
 
 @given(ALL_STEPS, st.floats(0, 1))
 @example([("buy", "fill"), ("sell", "nothing"), ("buy", "nothing")], 0.0)  # both sides at work
-@settings(max_examples=25, deadline=None)
+@examples(25)
 def test_a_seal_and_the_rest_are_the_whole(steps: list[tuple[str, str]], share: float) -> None:
     with tempfile.TemporaryDirectory() as folder:
         asyncio.run(law(steps, Path(folder), share))

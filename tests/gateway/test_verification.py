@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from chance import SEED
 from desk_driver import DeskDriver, buy, fill
 from desk_story import ALL_STEPS, Story
+from examples import examples
 from risk_gateway.audit import main
 from risk_gateway.backup import TargetExists, back_up
 from risk_gateway.home import JournalUnusable
@@ -99,7 +100,7 @@ async def play(steps: list[tuple[str, str]], folder: Path) -> None:
 
 
 @given(ALL_STEPS)
-@settings(max_examples=30, deadline=None)
+@examples(30)
 def test_whatever_a_desk_does_its_journal_is_proven(steps: list[tuple[str, str]]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         asyncio.run(play(steps, Path(folder)))

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from desk_driver import DeskDriver, Runner, buy, content, fill
+from examples import examples
 from risk_gateway.explanation_text import to_json, to_text
 from risk_gateway.policies import parse_policy
 from risk_gateway.sealing import made_of, seal_record
@@ -137,7 +138,7 @@ TALKS = st.lists(
 )
 
 
-@settings(max_examples=15)
+@examples(15)
 @given(TALKS)
 def test_whatever_was_said_a_restart_counts_it_alike(talk: list[tuple[str, str, int]]) -> None:
     asyncio.run(_talked(talk))

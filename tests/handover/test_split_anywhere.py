@@ -5,9 +5,10 @@ from itertools import count
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from examples import examples
 from handover.messages import Phase
 from handover_market import MEMORY
 from handover_world import World
@@ -50,7 +51,7 @@ def test_a_hand_over_behind_every_tick_changes_nothing(splits: int) -> None:
     assert divided == world.alone()
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(
     split=st.integers(0, 120),
     old_lags=st.integers(0, 15),

@@ -10,10 +10,11 @@ from itertools import pairwise, product
 from math import ceil
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from btc import BTC, ETH
+from examples import examples
 from trading.limits import UNLIMITED, Limits
 from trading.prospect_rules import correlation_stays_within_limit, value_at_risk_stays_within_limit
 from trading.prospects import Change, Prospects
@@ -95,7 +96,7 @@ def test_value_at_risk_is_a_sorted_list_and_a_place_in_it(
     assert float(found.amount or 0) == pytest.approx(slow, rel=1e-10, abs=1e-9)
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(SEEDS, st.lists(st.tuples(st.sampled_from("ab"), LINES, CHANGES), max_size=12))
 def test_what_is_kept_from_one_question_never_answers_another(
     seed: int, asked: list[tuple[str, dict[str, Ends], Change]]
