@@ -132,6 +132,17 @@ def test_an_order_that_ended_unfilled_needs_no_rate_any_more(bound: Limits) -> N
     assert reason(judge(account, signal("ETHUSDT", "1"), NO_BTC)) is None
 
 
+def test_what_nobody_won_or_lost_in_a_currency_without_a_rate_keeps_no_equity_unknown() -> None:
+    pools = crew(desk=bounds(max_daily_loss=10**6)).pools
+    working, other = Crew(pools).account("a"), Crew(pools).account("b")
+    approved = judge(working, signal("ETHBTC", "1"))
+    assert isinstance(approved, Approved)
+    working.reserve(approved.order)
+    trade(other, "ETHUSDT", "1", "1500")
+    assert reason(judge(other, signal("ETHUSDT", "1"), NO_BTC)) is Reason.NO_RATE
+    assert pools.all_watermarks["desk"].peak == 20_500  # 2 * 10,000 + 2,000 - 1,500
+
+
 # ---- books
 
 
