@@ -208,7 +208,7 @@ class StrategyAccount:
         """Of all that it has, with an order in that symbol; None: it is in the desk's currency."""
         if not self._converts:
             return None
-        quotes, symbols = self.currencies.quotes, (symbol, *self._at_work)
+        quotes, symbols = self.currencies.quotes, (symbol, *+self._at_work)
         needed = self.ledger.currencies | {quotes[each] for each in symbols if each in quotes}
         if not needed:
             return None

@@ -153,7 +153,7 @@ def equity_of(balance: Decimal | None, lines: Mapping[str, Line], mids: Mids) ->
         if unit is None or equity is None:
             return None
         gain = EXACT.subtract(EXACT.multiply(line.quantity, unit), line.cost)
-        worth = gain if mids.exchange is None else mids.worth(gain, symbol)
+        worth = mids.worth(gain, symbol) if gain else gain
         equity = None if worth is None else EXACT.add(equity, worth)
     return equity
 

@@ -359,11 +359,12 @@ class Pools:
         quotes, symbol = self.currencies.quotes, request.signal.symbol
         if not bound.asks_for_worth:
             return None
-        symbols = {symbol, *held} if bound.asks_for_all else {symbol}
+        there = (each for each, line in held.items() if line != NOTHING)
+        symbols = {symbol, *there} if bound.asks_for_all else {symbol}
         needed = {quotes[each] for each in symbols if each in quotes}
         if bound.asks_for_equity:
             charges = self._charges(bound.scope).values()
-            needed.update(currency for fees in charges for currency in fees)
+            needed.update(each for fees in charges for each, fee in fees.items() if fee)
         if not needed:
             return None
         quote = self.currencies.quote(symbol)

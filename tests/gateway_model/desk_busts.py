@@ -40,7 +40,7 @@ def _taking_back(r: Random, scene: "Scene", of: Fill) -> Fill:
         return made
     wrong: dict[str, Any] = r.choice(
         [
-            {"quantity": of.quantity + 1},
+            {"quantity": of.quantity / 2},
             {"price": of.price + 1},
             {"symbol": "SOLUSDT"},
             {"side": of.side},

@@ -43,10 +43,11 @@ class Scene:
 
 def content(r: Random, scene: Scene, policy: str = "") -> dict[str, Any]:
     """Limits are mostly wide: what is refused for everything shows nothing."""
+    own = scene.world.currency or "USDT"
     made: dict[str, Any] = {
         "symbols": r.choice([[BTC], [BTC, ETH], [BTC, ETH], [BTC, ETH, "SOLUSDT"]]),
         "mode": r.choice(["simulation"] * 9 + ["observation"]),
-        "capital": {"amount": r.choice(["10000", "20000", "100000"]), "currency": "USDT"},
+        "capital": {"amount": r.choice(["10000", "20000", "100000"]), "currency": own},
         "limits": limits(r),
         "policy": policy or ("main" if scene.features else ""),
     }
@@ -247,7 +248,8 @@ FEATURES = (
     *dict.fromkeys(feature for feature, _, _ in _BESIDES),
     *("prune", "modifications", "withdrawals", "venues", "adoption"),
 )
-LATER = ("post_only", "busts")  # each by a chance of its own: a story told before stays what it was
+# Each by a chance of its own: a story told before stays what it was.
+LATER = ("post_only", "busts", "currencies")
 
 
 def policies(r: Random, scene: Scene, specs: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

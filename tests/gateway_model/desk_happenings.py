@@ -416,7 +416,8 @@ async def trade(r: Random, scene: Scene) -> None:
         scene.count("trade: in part")
     there_at = world.venue.orders_[key]
     price = there_at.terms.price if there_at.rests else _touch(scene, key)
-    world.fills.append(world.venue.trade(key, quantity, price, world.now_ns))
+    charged_in = r.choice(_CHARGED) if scene.world.currency else ""
+    world.fills.append(world.venue.trade(key, quantity, price, world.now_ns, charged_in))
 
 
 def _stays(scene: Scene, key: str) -> bool:
@@ -543,9 +544,14 @@ async def deploy(r: Random, scene: Scene) -> None:
         revision = r.choice(list(seat.contents))
         scene.count("deploy: one from before")
         scene.world.deploy(seat.name, revision, seat.contents[revision])
+        return
+    revision = f"r{len(seat.contents) + 1}"
+    made = content(r, scene, r.choice(["", "main", "main", "other"]))
+    if scene.world.currency and r.random() < 0.2:
+        made["capital"]["currency"] = "EUR"
+        scene.world.does_not_deploy(seat.name, revision, made)
+        scene.count("deploy: capital in another currency")
     else:
-        revision = f"r{len(seat.contents) + 1}"
-        made = content(r, scene, r.choice(["", "main", "main", "other"]))
         scene.world.deploy(seat.name, revision, made)
 
 
@@ -629,6 +635,7 @@ async def restart(r: Random, scene: Scene) -> None:
     await scene.world.restart()
 
 
+_CHARGED = [""] * 30 + ["USDT", "BTC", "ETH"] * 4 + ["BNB"]  # the last has no rate, ever
 _TURNS = [leave, answer, trade, deliver, settle, venue_ends, restart]
 
 

@@ -15,6 +15,7 @@ import model_adoption
 import model_breaches
 import model_busts
 import model_bypass
+import model_currencies
 import model_flattening
 import model_lowering
 import model_marks
@@ -24,6 +25,7 @@ import model_rates
 import model_standings
 import model_venues
 import model_votes
+from model_currencies import Amounts, Mids
 from model_days import calendar_of
 from model_sizing import meant
 from model_verdict import FRESH_NS, Asked, Price, PriceOf, is_cancel, malformed, stays, verdict
@@ -106,8 +108,12 @@ class DeskModel:
         *,
         market_clock: bool = True,
         asks_for_policies: bool = False,
+        currency: str = "",
+        feed: Sequence[str] = (),
     ) -> None:
+        """`feed`: the symbols that it hears."""
         self.instruments = instruments
+        self.currency, self.feed = currency, feed
         self.market_clock, self.asks_for_policies = market_clock, asks_for_policies
         self.facts: list[Fact] = []
         self.by_kind: dict[str, list[Fact]] = defaultdict(list)  # the same, to find them sooner
@@ -314,32 +320,48 @@ class DeskModel:
     def symbols(self, strategy: str) -> set[str]:
         return {fill["symbol"] for fill in self.fills(strategy)}
 
-    def fees(self, strategy: str) -> Decimal:
-        return sum((fill["fee"] for fill in self.fills(strategy)), ZERO)
-
-    def realised(self, strategy: str) -> Decimal:
-        symbols = self.symbols(strategy)
-        return sum((self.bought(strategy, symbol)[1] for symbol in symbols), ZERO)
-
-    def balance(self, strategy: str) -> Decimal:
-        capital: Decimal = self.terms(strategy)["capital"]
-        return capital + self.realised(strategy) - self.fees(strategy)
-
-    def equity(self, strategy: str, mid: Any) -> Decimal | None:
-        """Capital, all that was paid and received, and what is held at mid."""
-        total: Decimal = self.terms(strategy)["capital"]
-        held: dict[str, Decimal] = {}
+    def fees(self, strategy: str) -> Amounts:
+        """By currency, as everything that was made."""
+        found: Amounts = {}
         for fill in self.fills(strategy):
-            symbol, traded = fill["symbol"], _signed(fill)
-            held[symbol] = held.get(symbol, ZERO) + traded
-            total -= traded * fill["price"] * self.multiplier(symbol) + fill["fee"]
-        for symbol, quantity in held.items():
-            if quantity:
+            model_currencies.add(found, model_currencies.of_fee(self, fill), fill["fee"])
+        return found
+
+    def balances(self, strategy: str) -> Amounts:
+        found: Amounts = {self.currency: self.terms(strategy)["capital"]}
+        for symbol in self.symbols(strategy):
+            realised = self.bought(strategy, symbol)[1]
+            model_currencies.add(found, model_currencies.quote(self, symbol), realised)
+        for currency, fee in self.fees(strategy).items():
+            model_currencies.add(found, currency, -fee)
+        return found
+
+    def balance(self, strategy: str, mid: Mids) -> Decimal | None:
+        return model_currencies.total(self, self.balances(strategy), mid)
+
+    def paid(self, strategy: str, symbols: Iterable[str]) -> Amounts:
+        """All that was paid and received in these."""
+        found: Amounts = {}
+        for fill in self.fills(strategy):
+            symbol = fill["symbol"]
+            if symbol in symbols:
+                spent = _signed(fill) * fill["price"] * self.multiplier(symbol)
+                model_currencies.add(found, model_currencies.quote(self, symbol), -spent)
+                model_currencies.add(found, model_currencies.of_fee(self, fill), -fill["fee"])
+        return found
+
+    def equity(self, strategy: str, mid: Mids) -> Decimal | None:
+        """Capital, all that was paid and received, and what is held at mid."""
+        found = self.paid(strategy, self.symbols(strategy))
+        model_currencies.add(found, self.currency, self.terms(strategy)["capital"])
+        for symbol in self.symbols(strategy):
+            if quantity := self.position(strategy, symbol):
                 price = mid(symbol)
                 if price is None:
                     return None
-                total += quantity * price * self.multiplier(symbol)
-        return total
+                held = quantity * price * self.multiplier(symbol)
+                model_currencies.add(found, model_currencies.quote(self, symbol), held)
+        return model_currencies.total(self, found, mid)
 
     def day(self, strategy: str) -> Day:
         """A day begins with the equity that was known last; capital is neither gain nor loss."""

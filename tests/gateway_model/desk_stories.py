@@ -156,7 +156,8 @@ DETAILS = (
     "call: never arrived", "call: refused", "cancel: answer lost", "cancel: answered",
     "cancel: never arrived", "cause: lost", "cause: of another time", "clock: a long wait",
     "clock: midnight",
-    "clock: stepped", "deploy: one from before", "fence: went back", "fill: counted",
+    "clock: stepped", "deploy: capital in another currency", "deploy: one from before",
+    "fence: went back", "fill: counted",
     "fill: foreign", "fill: late",
     "fill: bust again", "fill: bust of records that are gone", "fill: bust waits",
     "fill: bust wrong", "fill: of records that are gone", "fill: repeated", "fill: stray",
@@ -173,7 +174,7 @@ DETAILS = (
 # a journal that cannot be written ends the process, and a venue's rejection is an outcome.
 _NOT_HERE = {
     Reason.PAUSED, Reason.UNKNOWN_CALLER, Reason.UNKNOWN_STRATEGY, Reason.JOURNAL_UNAVAILABLE,
-    Reason.NOT_WARM, Reason.VENUE_REJECTED, Reason.NO_RATE,
+    Reason.NOT_WARM, Reason.VENUE_REJECTED,
 }  # fmt: skip
 REASONS = ("accepted", *(each.value for each in Reason if each not in _NOT_HERE))
 _RARE = {
@@ -200,11 +201,13 @@ async def begin(folder: Path, seed: int) -> Scene:
     features |= {each for each in LATER if Random(f"{seed} {each}").random() < SHARE}
     market_clock, asks = r.random() < 0.7, r.random() < 0.5
     routes = some_routes(besides) if "venues" in features else EVERYTHING
+    several = Random(f"{seed} currency").choice(["USDT", "USDT", "BTC"])
     world = DeskWorld(
         folder,
         market_clock=market_clock,
         asks_for_policies=asks or bool(features),
         routes=routes,
+        currency=several if "currencies" in features else "",
     )
     scene = Scene(world, features=features)
     for each in features:

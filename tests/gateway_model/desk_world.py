@@ -8,8 +8,8 @@ the model, and `compare` raises `Differs` where the two do not say the same. Wha
 import asyncio
 import json
 from collections import Counter, deque
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from math import inf
 from pathlib import Path
@@ -47,10 +47,11 @@ from handover.messages import (
     Welcome,
 )
 from hostile_venue import HostileVenue, OneVenue
+from market_data import catalogue
 from model_samples import samples
 from model_venues import EVERYTHING, Route
 from risk_gateway.callers import Runners
-from risk_gateway.desk import deployment_of
+from risk_gateway.desk import NotAllowed, deployment_of
 from risk_gateway.halt_file import HaltFile
 from risk_gateway.lanes import Leaving
 from risk_gateway.pruning import pruned
@@ -63,7 +64,9 @@ from risk_gateway.verification import verified
 from stratops_api.v1 import order_execution_pb2 as pb
 from stratops_wire.scalars import ORDER_STATES, REASONS
 from trading.fills import Fill
+from trading.instruments import Instrument
 from trading.orders import Modification, OrderState
+from trading.positions import Position
 from trading.reasons import Reason
 from trading.scopes import Scope
 from trading.signals import Side, Signal
@@ -106,6 +109,24 @@ class ClockedDesk(DeskDriver):
     @staticmethod
     def monotonic_ns() -> int:
         return ClockedDesk.time[1]
+
+
+class DeskOfSeveral(ClockedDesk):
+    """One that says its currency: what it hears of ETHUSDT is quoted in BTC, whatever its name."""
+
+    currency = "USDT"
+
+    @staticmethod
+    def catalogue() -> Mapping[str, Instrument]:
+        shipped = catalogue.load()
+        return {**shipped, "ETHUSDT": replace(shipped["ETHUSDT"], quote_currency="BTC")}
+
+
+class DeskInCoins(DeskOfSeveral):
+    currency = "BTC"
+
+
+DESKS = {each.currency: each for each in (ClockedDesk, DeskOfSeveral, DeskInCoins)}
 
 
 @dataclass
@@ -233,17 +254,22 @@ class DeskWorld:
         market_clock: bool = True,
         asks_for_policies: bool = False,
         routes: tuple[Route, ...] = EVERYTHING,
+        currency: str = "",
     ) -> None:
+        self.currency = currency
         ClockedDesk.time[:] = [START_NS, 10**9]
         clock = Clock.MARKET if market_clock else Clock.WALL
         self.next_routes, there = routes, desk_venues.table(routes)
-        self.driver = ClockedDesk(folder, clock, asks_for_policies=asks_for_policies, routes=there)
+        desk = DESKS[currency]
+        self.driver = desk(folder, clock, asks_for_policies=asks_for_policies, routes=there)
         self.driver.routes = there
         self.folder = folder
         self.model = DeskModel(
             self.driver.state.instruments,
             market_clock=market_clock,
             asks_for_policies=asks_for_policies,
+            currency=currency,
+            feed=self.driver.symbols,
         )
         self.venue = HostileVenue()
         self.seats: dict[str, Seat] = {}
@@ -283,7 +309,7 @@ class DeskWorld:
         driver = self.driver
         asks, instruments = driver.asks_for_policies, driver.state.instruments
         routes = driver.state.policies.routes.all
-        body = Started(driver.clock, asks, False, instruments, routes=routes)
+        body = Started(driver.clock, asks, False, instruments, False, routes, self.currency)
         written = record(Kind.STARTED, body, self.now_ns, key=started_key(driver.journal.last))
         driver.journal.append([written])
 
@@ -378,6 +404,14 @@ class DeskWorld:
         self.model.note("deployed", strategy=name, revision=revision, content=content)
         self.model.note("wanted", strategy=name, revision=revision)
         self.model.renew_terms(name)
+
+    def does_not_deploy(self, name: str, revision: str, content: dict[str, Any]) -> None:
+        made = deployment_of(revision, json.dumps(content), Runners(HASH))
+        try:
+            self.driver.desk.deploy(self.term, name, made)
+        except NotAllowed:
+            return
+        raise Differs(f"{name}: a capital of {content['capital']} was deployed")
 
     def newcomer(self, seat: Seat) -> ObedientRunner:
         seat.runners += 1
@@ -845,8 +879,8 @@ class DeskWorld:
         return {
             "positions": {each: model.position(name, each) for each in symbols},
             "costs": {each: model.bought(name, each) for each in symbols},
-            "balance": model.balance(name),
-            "fees": model.fees(name),
+            "balance": _without_nothing(model.balances(name)),
+            "fees": _without_nothing(model.fees(name)),
             "day": tuple(day),
             "orders": at_work,
             "terms": {key: model_modifications.terms_of(each) for key, each in orders.items()},
@@ -873,8 +907,8 @@ class DeskWorld:
             "costs": {
                 key: (each.cost, each.realized_pnl) for key, each in ledger.positions.items()
             },
-            "balance": ledger.balance,
-            "fees": ledger.fees,
+            "balance": self._by_currency(ledger.balances().items()),
+            "fees": self._by_currency(_fees(ledger.positions.values())),
             "day": (marks.day_start, marks.peak),
             "orders": {
                 key: (each.state, each.filled_quantity, each.outstanding)
@@ -889,6 +923,13 @@ class DeskWorld:
             "votes": _votes_in(self.driver.state.pools.votes.boxes, strategy.name),
             **{name: Decimal(getattr(limits, name)) for name in names},
         }
+
+    def _by_currency(self, amounts: Iterable[tuple[str, Decimal]]) -> dict[str, Decimal]:
+        found: dict[str, Decimal] = {}
+        for currency, amount in amounts:
+            name = currency or self.currency
+            found[name] = found.get(name, Decimal(0)) + amount
+        return _without_nothing(found)
 
     def same(self, what: str, wanted: Any, found: Any) -> None:
         if wanted == found or _alike(wanted, found):
@@ -933,6 +974,16 @@ def _prune(path: Path) -> None:
     verified(path)
 
 
+def _fees(positions: Iterable[Position]) -> Iterator[tuple[str, Decimal]]:
+    for each in positions:
+        yield each.currency, each.fees
+        yield from each.other_fees
+
+
+def _without_nothing(amounts: Mapping[str, Decimal]) -> dict[str, Decimal]:
+    return {currency: amount for currency, amount in amounts.items() if amount}
+
+
 def _votes_in(boxes: Mapping[str, Mapping[str, Box]], strategy: str) -> dict[str, Any]:
     return {
         symbol: [(v.direction, v.confidence, v.at_ns, v.since_ns) for v in by[strategy].votes]
@@ -966,4 +1017,5 @@ def _fact(fill: Fill) -> Fact:
         "price": fill.price,
         "fee": fill.fee,
         "busts": fill.busts,
+        "fee_currency": fill.fee_currency,
     }

@@ -74,7 +74,9 @@ class HostileVenue:
             state = OrderState.REJECTED if key in self.buried else state
             self.orders_[key] = AtVenue(request, state, venue=venue)
 
-    def trade(self, key: str, quantity: Decimal, price: Decimal, at_ns: int) -> Fill:
+    def trade(
+        self, key: str, quantity: Decimal, price: Decimal, at_ns: int, fee_currency: str = ""
+    ) -> Fill:
         """Also more than was ordered, if the story says so."""
         order = self.orders_[key]
         order.fills += 1
@@ -94,6 +96,7 @@ class HostileVenue:
             fee=FEE,
             at_ns=at_ns,
             order_id=f"v-{key}",
+            fee_currency=fee_currency,
         )
 
     def bust(self, of: Fill, fee: Decimal, at_ns: int) -> Fill:

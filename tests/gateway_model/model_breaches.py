@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+import model_currencies
 import model_excess
 import model_pools
 from model_days import date_of
@@ -167,7 +168,16 @@ def _worths(model: "DeskModel", name: str, price_of: PriceOf) -> dict[str, Decim
         if held and mid is None:
             return None
         if held and mid is not None:
-            found[symbol] = held * mid * model.multiplier(symbol)
+            worth = held * mid * model.multiplier(symbol)
+            each = model_currencies.worth(
+                model,
+                worth,
+                model_currencies.quote(model, symbol),
+                lambda other: fresh_mid(price_of, other),
+            )
+            if each is None:
+                return None
+            found[symbol] = each
     return found
 
 
@@ -196,7 +206,8 @@ def _drawdown(model: "DeskModel", name: str, price_of: PriceOf) -> set[str]:
 
 def _balance(model: "DeskModel", name: str, price_of: PriceOf) -> set[str]:
     equity, least = _equity(model, name, price_of), _limit(model, name, "min_account_balance")
-    beyond = equity is not None and min(equity, model.balance(name)) < least
+    balance = model.balance(name, lambda symbol: fresh_mid(price_of, symbol))
+    beyond = equity is not None and balance is not None and min(equity, balance) < least
     return _held(model, name) if beyond else set()
 
 

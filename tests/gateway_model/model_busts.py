@@ -42,8 +42,9 @@ def _objection(model: "DeskModel", bust: "Fact", of: "Fact") -> str:
 
 
 def _book(model: "DeskModel", bust: "Fact", of: "Fact") -> None:
-    """For whom and of what order its fill was."""
-    model.book({**bust, "id": of["id"], "strategy": of["strategy"]})
+    """For whom, of what order, and charged in what its fill was."""
+    kept = ("id", "strategy", "fee_currency")
+    model.book({**bust, **{name: of[name] for name in kept}})
 
 
 def _counted(model: "DeskModel", fill: str) -> "Fact | None":

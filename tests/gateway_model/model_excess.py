@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+import model_currencies
 import model_marks
 import model_pools
-import model_totals
 from trading.scopes import Scope
 
 if TYPE_CHECKING:
@@ -26,14 +26,21 @@ def look(model: "DeskModel", scope: Scope, now_ns: int, mids: Mids) -> None:
 
 def held_worth(model: "DeskModel", scope: Scope, mids: Mids) -> Decimal | None:
     """Equity by each one's own: all that anybody holds needs a price."""
-    total = model_totals.paid(model, scope)
+    total = ZERO
     for name in model_pools.members(model, scope):
-        for symbol in model.symbols(name):
-            held, mid = model.position(name, symbol), mids(symbol)
-            if held and mid is None:
-                return None
-            total += held * mid * model.multiplier(symbol) if held and mid is not None else ZERO
+        equity, terms = model.equity(name, mids), model.terms(name)
+        if equity is None:
+            return None
+        total += equity - terms["capital"] + model_marks.funds(terms)
     return total
+
+
+def _unit(model: "DeskModel", symbol: str, mids: Mids) -> Decimal | None:
+    """What one is worth, in the desk's currency."""
+    mid, quote = mids(symbol), model_currencies.quote(model, symbol)
+    if mid is None:
+        return None
+    return model_currencies.worth(model, mid * model.multiplier(symbol), quote, mids)
 
 
 def beyond(model: "DeskModel", scope: Scope, limit: str, mids: Mids) -> set[str]:
@@ -65,11 +72,11 @@ def _one_side(sizes: list[Decimal]) -> Decimal:
 def _exposed(model: "DeskModel", scope: Scope, limit: str, most: Decimal, mids: Mids) -> bool:
     total = ZERO
     for symbol, each in _held(model, scope).items():
-        mid = mids(symbol)
-        if mid is None:
+        unit = _unit(model, symbol, mids)
+        if unit is None:
             return False
         sizes = each if limit == "max_net_exposure" else [abs(size) for size in each]
-        total += sum(sizes, ZERO) * mid * model.multiplier(symbol)
+        total += sum(sizes, ZERO) * unit
     return abs(total) > most
 
 
@@ -78,9 +85,9 @@ def _concentrated(
 ) -> set[str]:
     equity, found = held_worth(model, scope, mids), set()
     for symbol, each in held.items():
-        mid = mids(symbol)
-        if equity is not None and mid is not None:
-            worth = sum(map(abs, each), ZERO) * mid * model.multiplier(symbol)
+        unit = _unit(model, symbol, mids)
+        if equity is not None and unit is not None:
+            worth = sum(map(abs, each), ZERO) * unit
             found |= {symbol} if equity <= 0 or worth > equity * share else set()
     return found
 
@@ -93,4 +100,10 @@ def _lost(model: "DeskModel", scope: Scope, limit: str, most: Decimal, mids: Mid
         return marks.start - equity > most
     if limit == "max_drawdown":
         return marks.peak <= 0 or marks.peak - equity > marks.peak * most
-    return min(equity, model_totals.balance(model, scope)) < most
+    balance = ZERO
+    for name in model_pools.members(model, scope):
+        its, terms = model.balance(name, mids), model.terms(name)
+        if its is None:
+            return False
+        balance += its - terms["capital"] + model_marks.funds(terms)
+    return min(equity, balance) < most

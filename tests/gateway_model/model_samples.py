@@ -160,6 +160,8 @@ def ends(asked: "Asked", strategy: str) -> Ends:
 
 
 def value_at_risk(asked: "Asked") -> str | None:
+    if asked.currencies:
+        return "no_rate"  # how rates moved with prices nobody knows
     stakes = ends(asked, asked.strategy)
     return beyond_value_at_risk(asked, stakes, asked.limit("max_value_at_risk"))
 
@@ -184,6 +186,8 @@ def _scenarios(moved: Mapping[str, Series]) -> list[dict[str, float]]:
 
 
 def correlation(asked: "Asked") -> str | None:
+    if asked.currencies:
+        return "no_rate"
     return beyond_correlation(asked, asked.model.strategies(), asked.limit("max_correlation"))
 
 

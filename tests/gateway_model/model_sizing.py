@@ -10,6 +10,7 @@ from fractions import Fraction
 from math import floor, fsum, log, sqrt
 from typing import TYPE_CHECKING, Any
 
+import model_currencies
 from model_verdict import FRESH_NS, Price, PriceOf
 from trading.signals import Direction, OrderType, Side, Signal
 
@@ -62,17 +63,25 @@ def _opening(
     sizings = model.terms(strategy)["sizings"]
     if not sizings:
         return signal, "not_sized"
-    equity = model.equity(strategy, lambda symbol: _fresh_mid(price_of(symbol)))
+
+    def mids(symbol: str) -> Decimal | None:
+        return _fresh_mid(price_of(symbol))
+
+    needed = model_currencies.needed(model, strategy, signal.symbol)
+    if model_currencies.are_missing(model, needed, mids):
+        return signal, "no_rate"
+    equity = model.equity(strategy, mids)
+    rate = model_currencies.rate(model, model_currencies.quote(model, signal.symbol), mids)
     price, targets = price_of(signal.symbol), []
     for sizing in sizings:
-        if price is None or equity is None:
+        if price is None or equity is None or rate is None:
             return signal, "no_price"
         ((method, said),) = sizing.items()
         share = _METHODS[method](said, _quotes(stood, signal.symbol)) if equity > 0 else None
         if share is None:
             return signal, "not_sized"
         money = Fraction(equity) * _billionths(share) * _weight(signal)
-        targets.append(_lots(model, signal.symbol, money / Fraction(price.ask)))
+        targets.append(_lots(model, signal.symbol, money / Fraction(price.ask) / Fraction(rate)))
     held = model.position(strategy, signal.symbol) * (1 if signal.side is Side.BUY else -1)
     reached = held + model.reserved(strategy, signal.symbol, signal.side)
     missing = _lots(model, signal.symbol, Fraction(min(targets) - reached), each=1)

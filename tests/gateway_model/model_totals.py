@@ -7,10 +7,12 @@ from decimal import Decimal
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+import model_currencies
 import model_marks
 import model_pools
 import model_rates
 import model_samples
+from model_currencies import Amounts
 from trading.scopes import Level, Scope
 from trading.signals import Side
 
@@ -19,6 +21,12 @@ if TYPE_CHECKING:
     from model_verdict import Asked
 
 ZERO = Decimal(0)
+EXPOSURES = {"max_gross_exposure", "max_net_exposure"}
+OF_AMOUNTS = {
+    *("max_order_value", "max_value_at_risk", "max_correlation"),
+    *EXPOSURES,
+    *model_marks.OF_EQUITY,
+}
 
 
 class Total:
@@ -54,13 +62,50 @@ class Total:
         for name in self.names:
             for symbol in _within(self.model, self.scope, name):
                 held[symbol] = held.get(symbol, ZERO) + self.model.position(name, symbol)
-        total = paid(self.model, self.scope)
+        found = paid(self.model, self.scope)
         for symbol, quantity in held.items():
             mid = self.asked.fresh_mid(symbol) if quantity else ZERO
             if mid is None:
                 return None
-            total += quantity * mid * self.model.multiplier(symbol)
-        return total
+            worth = quantity * mid * self.model.multiplier(symbol)
+            model_currencies.add(found, model_currencies.quote(self.model, symbol), worth)
+        return model_currencies.total(self.model, found, self.asked.fresh_mid)
+
+    @cached_property
+    def balance(self) -> Decimal | None:
+        found: Amounts = {}
+        for name in self.names:
+            for currency, amount in self.model.balances(name).items():
+                model_currencies.add(found, currency, amount)
+            terms = self.model.terms(name)
+            unfunded = terms["capital"] - model_marks.funds(terms)
+            model_currencies.add(found, self.model.currency, -unfunded)
+        return model_currencies.total(self.model, found, self.asked.fresh_mid)
+
+    @cached_property
+    def currencies(self) -> set[str]:
+        """Those of which its limits need a rate: of this order, and where they look at more, of
+        what is at stake and what was won or lost."""
+        model, names = self.model, OF_AMOUNTS & self.limits.keys()
+        found = {self.asked.signal.symbol} if names else set()
+        earned: Amounts = {}
+        for name in self.names if names - {"max_order_value"} else ():
+            found |= model.symbols_at_stake(name) & self.symbols
+            for currency, amount in self._earned(name, fees=bool(names & model_marks.OF_EQUITY)):
+                model_currencies.add(earned, currency, amount)
+        needed = {model_currencies.quote(model, each) for each in found}
+        return (needed | {each for each in earned if earned[each]}) - {model.currency}
+
+    def _earned(self, name: str, *, fees: bool) -> Iterator[tuple[str, Decimal]]:
+        """`fees`: also those in another currency than the symbol's."""
+        model, symbols = self.model, _within(self.model, self.scope, name)
+        for symbol in symbols:
+            yield model_currencies.quote(model, symbol), model.bought(name, symbol)[1]
+        for fill in model.fills(name):
+            charged_in = model_currencies.of_fee(model, fill)
+            usual = charged_in == model_currencies.quote(model, fill["symbol"])
+            if fill["symbol"] in symbols and (usual or fees):
+                yield charged_in, -fill["fee"]
 
     @cached_property
     def marks(self) -> model_marks.Marks:
@@ -73,10 +118,9 @@ class Total:
         """By symbol, what each could come to be worth: most and least. None: a price is missing."""
         found = {}
         for symbol in self.symbols:
-            mid = self.asked.fresh_mid(symbol)
-            if mid is None:
+            unit = self.asked.unit(symbol)
+            if unit is None:
                 return None
-            unit = mid * self.model.multiplier(symbol)
             found[symbol] = [(most * unit, least * unit) for most, least in self.stretches(symbol)]
         return found
 
@@ -88,26 +132,15 @@ class Total:
         )
 
 
-def paid(model: "DeskModel", scope: Scope) -> Decimal:
+def paid(model: "DeskModel", scope: Scope) -> Amounts:
     """Capital, and all that was paid and received."""
-    total = ZERO
+    found: Amounts = {}
     for name in model_pools.members(model, scope):
         if scope.level is not Level.SYMBOL:
-            total += model_marks.funds(model.terms(name))
-        for fill in model.fills(name):
-            if fill["symbol"] in _within(model, scope, name):
-                signed = fill["quantity"] if fill["side"] is Side.BUY else -fill["quantity"]
-                worth = signed * fill["price"] * model.multiplier(fill["symbol"])
-                total -= worth + fill["fee"]
-    return total
-
-
-def balance(model: "DeskModel", scope: Scope) -> Decimal:
-    total = ZERO
-    for name in model_pools.members(model, scope):
-        terms = model.terms(name)
-        total += model.balance(name) - terms["capital"] + model_marks.funds(terms)
-    return total
+            model_currencies.add(found, model.currency, model_marks.funds(model.terms(name)))
+        for currency, amount in model.paid(name, _within(model, scope, name)).items():
+            model_currencies.add(found, currency, amount)
+    return found
 
 
 def _within(model: "DeskModel", scope: Scope, name: str) -> set[str]:
@@ -119,7 +152,7 @@ def _within(model: "DeskModel", scope: Scope, name: str) -> set[str]:
 
 
 def order_value(total: Total, most: Decimal) -> str | None:
-    worth = total.asked.worth
+    worth = total.asked.value
     return "max_order_value" if worth is None or worth > most else None
 
 
@@ -145,9 +178,9 @@ def drawdown(total: Total, most: Decimal) -> str | None:
 
 
 def least_balance(total: Total, least: Decimal) -> str | None:
-    if total.equity is None:
+    if total.equity is None or total.balance is None:
         return "no_price"
-    lower = min(total.equity, balance(total.model, total.scope))
+    lower = min(total.equity, total.balance)
     return "min_account_balance" if lower < least else None
 
 
@@ -198,6 +231,8 @@ def _worst(worths: list[tuple[Decimal, Decimal]]) -> Decimal:
 
 def value_at_risk(total: Total, most: Decimal) -> str | None:
     """Long and short of several set off."""
+    if total.currencies:
+        return "no_rate"
     stakes: dict[str, tuple[float, float]] = {}
     for symbol in sorted(total.symbols):
         stretches = list(total.stretches(symbol))
@@ -215,6 +250,8 @@ def value_at_risk(total: Total, most: Decimal) -> str | None:
 
 
 def correlation(total: Total, most: Decimal) -> str | None:
+    if total.currencies:
+        return "no_rate"
     return model_samples.beyond_correlation(total.asked, total.names, most)
 
 
@@ -244,6 +281,9 @@ def refusal(asked: "Asked") -> str | None:
             asked.model.note(
                 "valued together", scope=scope, at_ns=asked.now_ns, equity=total.equity, by=asked.by
             )
+        if model_currencies.are_missing(asked.model, total.currencies, asked.fresh_mid):
+            asked.refused_by = scope.level.value
+            return "no_rate"
         for name, check in CHECKS.items():
             if name in limits and (reason := check(total, limits[name])):
                 asked.refused_by = scope.level.value

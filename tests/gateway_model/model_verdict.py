@@ -10,6 +10,7 @@ from decimal import Decimal
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import model_currencies
 import model_pools
 import model_totals
 from model_samples import correlation, value_at_risk
@@ -109,6 +110,31 @@ class Asked:
         return self.model.equity(self.strategy, self.fresh_mid)
 
     @cached_property
+    def balance(self) -> Decimal | None:
+        return self.model.balance(self.strategy, self.fresh_mid)
+
+    @cached_property
+    def currencies(self) -> set[str]:
+        """Those that need a rate."""
+        return model_currencies.needed(self.model, self.strategy, self.signal.symbol)
+
+    @property
+    def value(self) -> Decimal | None:
+        """Its worth, in the desk's currency."""
+        if self.worth is None:
+            return None
+        quote = model_currencies.quote(self.model, self.signal.symbol)
+        return model_currencies.worth(self.model, self.worth, quote, self.fresh_mid)
+
+    def unit(self, symbol: str) -> Decimal | None:
+        """What one is worth, in the desk's currency."""
+        mid, quote = self.fresh_mid(symbol), model_currencies.quote(self.model, symbol)
+        if mid is None:
+            return None
+        one = mid * self.model.multiplier(symbol)
+        return model_currencies.worth(self.model, one, quote, self.fresh_mid)
+
+    @cached_property
     def worth(self) -> Decimal | None:
         """The most that the order may turn out to be worth."""
         signal, price = self.signal, self.price
@@ -133,10 +159,9 @@ class Asked:
         symbols = self.model.symbols_at_stake(self.strategy) | {self.signal.symbol}
         gross = own = longest = shortest = ZERO
         for symbol in symbols:
-            mid = self.fresh_mid(symbol)
+            mid = self.unit(symbol)
             if mid is None:
                 return None
-            mid *= self.model.multiplier(symbol)
             most, least = self._stretch(symbol)
             worst = max(abs(most), abs(least)) * mid
             gross += worst
@@ -285,13 +310,18 @@ def slippage(asked: Asked) -> str | None:
     return "slippage" if (reached - expected) * asked.sign / expected > most else None
 
 
+def rates_known(asked: Asked) -> str | None:
+    missing = model_currencies.are_missing(asked.model, asked.currencies, asked.fresh_mid)
+    return "no_rate" if missing else None
+
+
 def confidence(asked: Asked) -> str | None:
     given = asked.signal.confidence
     return "min_confidence" if given is not None and given < asked.limit("min_confidence") else None
 
 
 def order_value(asked: Asked) -> str | None:
-    worth = asked.worth
+    worth = asked.value
     return "max_order_value" if worth is None or worth > asked.limit("max_order_value") else None
 
 
@@ -319,7 +349,9 @@ def drawdown(asked: Asked) -> str | None:
 
 def balance(asked: Asked) -> str | None:
     assert asked.equity is not None
-    least = min(asked.equity, asked.model.balance(asked.strategy))
+    if asked.balance is None:
+        return "min_account_balance"
+    least = min(asked.equity, asked.balance)
     return "min_account_balance" if least < asked.limit("min_account_balance") else None
 
 
@@ -433,6 +465,7 @@ OPENING: tuple[Check, ...] = (
     price_fresh,
     min_notional,
     slippage,
+    rates_known,
     confidence,
     order_value,
     position_size,

@@ -19,6 +19,7 @@ from trading.ledger import CurrencyPnl
 from trading.limits import UNBOUNDED, Limits, parse_bounds
 from trading.market import Touch
 from trading.money import EXACT
+from trading.orders import OrderEvent
 from trading.pools import Pools
 from trading.reasons import Reason
 from trading.risk import Approved, Rejection
@@ -115,6 +116,31 @@ def test_what_pools_lost_in_one_sum_of_several_is_measured_anew(
     judge(account, signal(symbol, "1"))
     found = pools.all_watermarks["desk"]
     assert (found.currency, found.day_start) == ("USDT", day_start)
+
+
+# ---- what needs a rate
+
+
+@pytest.mark.parametrize("bound", [UNBOUNDED, bounds(max_daily_loss=10**6)], ids=["", "desk"])
+def test_an_order_that_ended_unfilled_needs_no_rate_any_more(bound: Limits) -> None:
+    account = crew(desk=bound).account()
+    approved = judge(account, signal("ETHBTC", "1"))
+    assert isinstance(approved, Approved)
+    account.reserve(approved.order)
+    assert reason(judge(account, signal("ETHUSDT", "1"), NO_BTC)) is Reason.NO_RATE
+    account.on_event(approved.order.client_order_id, OrderEvent.CANCEL)
+    assert reason(judge(account, signal("ETHUSDT", "1"), NO_BTC)) is None
+
+
+def test_what_nobody_won_or_lost_in_a_currency_without_a_rate_keeps_no_equity_unknown() -> None:
+    pools = crew(desk=bounds(max_daily_loss=10**6)).pools
+    working, other = Crew(pools).account("a"), Crew(pools).account("b")
+    approved = judge(working, signal("ETHBTC", "1"))
+    assert isinstance(approved, Approved)
+    working.reserve(approved.order)
+    trade(other, "ETHUSDT", "1", "1500")
+    assert reason(judge(other, signal("ETHUSDT", "1"), NO_BTC)) is Reason.NO_RATE
+    assert pools.all_watermarks["desk"].peak == 20_500  # 2 * 10,000 + 2,000 - 1,500
 
 
 # ---- books
