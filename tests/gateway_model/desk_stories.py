@@ -183,6 +183,10 @@ _RARE = {
     "breach: taken back by a day",
     "fill: bust of records that are gone",
     "fill: of records that are gone",
+    "fill: taken back after a kill",
+    "fill: taken back at once",
+    "modify: a late copy",
+    "modify: overtaken",
 }
 
 

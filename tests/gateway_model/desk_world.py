@@ -21,6 +21,7 @@ import model_breaches
 import model_busts
 import model_flattening
 import model_modifications
+import model_pools
 import world_pools
 from desk_driver import HASH, TOKEN, DeskDriver, Runner
 from desk_model import DeskModel, Fact, outstanding
@@ -704,8 +705,15 @@ class DeskWorld:
 
     @property
     def has_looked(self) -> bool:
-        """Ever."""
-        return any(each["by"] == "look" for each in self.model.by_kind["valued"])
+        """Ever, or may at any moment: a look writes also what a signal has moved whose batch waits,
+        where a day began by it."""
+        entries = [
+            each
+            for policy in self.model.policies().values()
+            for each in (policy, *(entry for _, entry in model_pools.of_several(policy)))
+        ]
+        acts = any("actions" in each or "day" in each for each in entries)
+        return acts or any(each["by"] == "look" for each in self.model.by_kind["valued"])
 
     async def _marked(self) -> None:
         """The next look after so long writes down what looks have moved."""
