@@ -64,6 +64,6 @@ class RateWindow:
         return self._taken
 
     def _forget(self, now: int) -> None:
-        first, last = now - SLOTS - _AHEAD, now + _AHEAD
-        kept = {slot: n for slot, n in self._counts.items() if first <= slot <= last}
-        self._counts = kept
+        """What is over, also for a signal of an earlier moment; nothing that lies ahead."""
+        first = now - SLOTS - _AHEAD
+        self._counts = {slot: n for slot, n in self._counts.items() if slot >= first}

@@ -62,6 +62,14 @@ def test_a_clock_that_is_set_back_stops_nobody() -> None:
     assert window.left(HOUR_NS) == 0
 
 
+def test_a_signal_of_long_ago_makes_no_room_for_those_of_now() -> None:
+    now = 60 * SECOND_NS
+    window = window_after(*range(0, now, SLOT), *[now] * 10)
+    assert window.left(now) == 0
+    window.take(now - 6 * SECOND_NS)
+    assert window.left(now) == 0
+
+
 def test_what_begins_anew_has_all() -> None:
     window = window_after(*[SECOND_NS] * 10)
     window.begin_anew()
