@@ -89,11 +89,15 @@ class ClockedDesk(DeskDriver):
 
     time = [START_NS, 10**9]  # the wall's, and a monotonic one
     routes = desk_venues.table(EVERYTHING)
-    between: Callable[[Path], None] | None = (
-        None  # what is done to the journal before the next life
-    )
+    # What is done to the journal before the next life.
+    between: Callable[[Path], None] | None = None
+    is_closed = False
 
     def close(self) -> None:
+        """Once: what `between` objects to may have ended a story."""
+        if self.is_closed:
+            return
+        self.is_closed = True
         super().close()
         between, self.between = self.between, None
         if between is not None:
@@ -101,6 +105,7 @@ class ClockedDesk(DeskDriver):
 
     def again(self, **_: Any) -> "ClockedDesk":
         super().again(routes=self.routes)
+        self.is_closed = False
         return self
 
     @staticmethod
