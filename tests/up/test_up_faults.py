@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from up_driver import Up, manifest, strategy
+from up_driver import REDIS, Up, manifest, strategy
 
 pytestmark = pytest.mark.servers
 
@@ -23,7 +23,7 @@ def probe(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    "who", ["redis-server", "nats-server", "risk_gateway", "paper_venue", "market_feed", "probe@"]
+    "who", [REDIS, "nats-server", "risk_gateway", "paper_venue", "market_feed", "probe@"]
 )
 async def test_a_kill_loses_nothing(start_up: StartUp, probe: Path, who: str) -> None:
     up = start_up("-f", str(probe), "--speed", "10", "-o", "json")

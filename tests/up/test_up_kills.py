@@ -9,13 +9,13 @@ import psutil
 import pytest
 
 from stratops_api.v1 import risk_gateway_pb2 as pb
-from up_driver import Up, manifest, strategy
+from up_driver import REDIS, Up, manifest, strategy
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(900)]
 
 StartUp = Callable[..., Up]
 KILLS = 50
-VICTIMS = ("redis-server", "nats-server", "risk_gateway", "paper_venue", "market_feed", "probe@")
+VICTIMS = (REDIS, "nats-server", "risk_gateway", "paper_venue", "market_feed", "probe@")
 
 
 async def test_fifty_kills_lose_nothing_and_count_nothing_twice(
