@@ -86,6 +86,9 @@ _UPSERT_ORDERS = _rows_of("orders", "text bigint text text text text text") + sc
 _INSERT_SEALS = _rows_of("seals", "bigint bytea text")
 
 
+_LET_GO_AFTER = "SELECT set_config('idle_in_transaction_session_timeout', %s, false)"
+
+
 class PostgresWriter:
     """Leads from its making on, until `close` or until it is replaced."""
 
@@ -96,6 +99,9 @@ class PostgresWriter:
         self._home = home
         self._connection = _connected(home)
         try:
+            # Stopped in the middle of a commit it would keep its rows locked: nobody could lead.
+            milliseconds = str(int(home.patience_s * 1_000))
+            self._connection.execute(_LET_GO_AFTER, (milliseconds,))
             _make_tables(self._connection, home)
             self.generation = self._taken()
         except psycopg.Error as error:

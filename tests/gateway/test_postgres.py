@@ -13,6 +13,7 @@ from postgres_driver import PostgresServer
 from risk_gateway.archive import Archive
 from risk_gateway.home import JournalLocked, JournalUnusable, Postgres
 from risk_gateway.journal import Journal, OrderRow, Record, Seal
+from risk_gateway.postgres_store import PostgresWriter
 from risk_gateway.proof import chained
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(240)]
@@ -163,6 +164,25 @@ def silence(home: Postgres) -> None:
     """As if its leader had said nothing for long."""
     with psycopg.connect(home.url, autocommit=True) as connection:
         connection.execute("UPDATE leader SET seen = seen - interval '1 hour'")
+
+
+async def test_who_was_stopped_in_the_middle_of_a_commit_keeps_nobody_from_leading(
+    home: Postgres,
+) -> None:
+    stopped = PostgresWriter(home)
+    stopped._connection.execute("BEGIN")
+    stopped._connection.execute("UPDATE leader SET seen = seen - interval '1 hour'")
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            other = await asyncio.wait_for(asyncio.to_thread(PostgresWriter, home), 20)
+            break
+        except JournalLocked:
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.1)
+    assert other.generation > stopped.generation
+    other.close()
+    stopped._connection.close()
 
 
 async def test_an_idle_leader_that_was_replaced_hears_of_it(home: Postgres) -> None:
