@@ -13,7 +13,7 @@ MINUTE_NS = 60 * SECOND_NS
 
 SLOTS = 20  # of a period
 _AHEAD = 5 * SLOTS  # what lies further ahead is of a clock that was set back since
-_MOST_KEPT = 64  # slots, before it is looked for those that count no more
+_MOST_KEPT = 2 * (SLOTS + _AHEAD)  # slots, before it is looked for those that count no more
 
 
 class RateWindow:
@@ -41,10 +41,10 @@ class RateWindow:
         """One was made, whether or not there was room: what was approved has been approved."""
         slot = now_ns // self.slot_ns
         taken = self._taken_at(slot)
+        if slot not in self._counts and len(self._counts) >= _MOST_KEPT:
+            self._forget(slot)
         self._counts[slot] = self._counts.get(slot, 0) + 1
         self._taken = taken + 1
-        if len(self._counts) > _MOST_KEPT:
-            self._forget(slot)
 
     @property
     def counts(self) -> Mapping[int, int]:

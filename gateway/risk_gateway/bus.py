@@ -2,7 +2,7 @@
 
 import asyncio
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,6 +14,7 @@ from nats.js.errors import BadRequestError
 
 from risk_gateway.tls import CERTIFICATE, KEY
 from risk_gateway.venue_tls import CA
+from stratops_process.cancelling import cancellable
 
 FILLS_STREAM: Final = "TRADING_FILLS"
 FILLS_SUBJECT: Final = "trading.fills"
@@ -97,12 +98,12 @@ class Bus:
                 self._up.clear()
                 await self.client.close()
 
-    async def serve(self, what: str, use: Callable[[Client], Awaitable[None]]) -> None:
+    async def serve(self, what: str, use: Callable[[Client], Coroutine[Any, Any, None]]) -> None:
         """Calls `use(client)` for as long as it raises Trouble, each time the bus is back."""
         while True:
             await self._up.wait()
             try:
-                await use(self.client)
+                await cancellable(use(self.client))
             except Trouble as error:
                 log.warning("bus_trouble", what=what, error=str(error) or type(error).__name__)
                 await asyncio.sleep(RETRY_S)

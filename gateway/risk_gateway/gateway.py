@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -156,8 +156,8 @@ class Gateway:
         )
         return subscription
 
-    async def run(self) -> None:
-        """Until cancelled. Raises what ended it, in a group."""
+    async def run(self, *beside: Coroutine[Any, Any, None]) -> None:
+        """Until cancelled; what is `beside` is so with it. Raises what ended it, in a group."""
         outside = self.state.outside
         async with asyncio.TaskGroup() as tasks:
             outside.leave = self.venues.run(self.state, tasks, self.desk.execution)
@@ -175,6 +175,7 @@ class Gateway:
                 self._tick(),
                 self._serve(),
                 self._watch(),
+                *beside,
             ):
                 tasks.create_task(work)
             if self._cluster is not None:

@@ -44,18 +44,15 @@ def judge(
     judged = judged_by(account.judged, strategy.terms_digest) if account.judged else None
     rejection = outcome if isinstance(outcome, Rejection) else None
     approved = outcome if isinstance(outcome, Approved) else None
-    modifies = signal.action is Action.MODIFY
-    if approved is not None and not modifies:
-        approved = _sent_to(approved, situation.to.venue)
     touch = account.judged.touch if account.judged else None
     made = decided(submission, signal, view, rejection, approved, judged, account.poll, touch)
     if meant is not None:
         made = replace(made, sized=meant.sized)
-    if modifies:
-        made = _modifying(made, account.judged)
-    if approved is not None and modifies:
-        account.ask(approved.order, view.now_ns)
-    elif approved is not None:
+    if signal.action is Action.MODIFY:
+        if approved is not None:
+            account.ask(approved.order, view.now_ns)
+        return _modifying(made, account.judged)
+    if approved is not None:
         strategy.reserve(approved.order)
     return made
 
@@ -137,9 +134,10 @@ def _decide(
     if isinstance(reviewed, Rejection):
         return reviewed
     closes = reviewed.order.closing
-    if refused := _no_room(situation, closes):
+    refused = _no_room(situation, closes)
+    if refused or observes:
         return refused
-    return None if observes else _no_venue(situation, closes) or reviewed
+    return _no_venue(situation, closes) or _sent_to(reviewed, situation.to.venue)
 
 
 def _no_room(situation: Situation, closes: bool) -> Rejection | None:

@@ -72,6 +72,7 @@ WHERE released OR seen < clock_timestamp() - make_interval(secs => %s)
 RETURNING generation"""
 _WHO = """SELECT holder, CASE WHEN released THEN '' ELSE address END,
 extract(epoch FROM clock_timestamp() - seen)::float8 FROM leader"""
+_LET_GO_AFTER = "SELECT set_config('idle_in_transaction_session_timeout', %s, false)"
 _RELEASE = "UPDATE leader SET released = true WHERE generation = %s"
 
 
@@ -84,9 +85,6 @@ def _rows_of(table: str, types: str) -> str:
 _INSERT_LOG = _rows_of("log", "bigint text text text bigint bigint text text text bytea")
 _UPSERT_ORDERS = _rows_of("orders", "text bigint text text text text text") + schema.ON_KNOWN_ORDER
 _INSERT_SEALS = _rows_of("seals", "bigint bytea text")
-
-
-_LET_GO_AFTER = "SELECT set_config('idle_in_transaction_session_timeout', %s, false)"
 
 
 class PostgresWriter:
@@ -191,13 +189,18 @@ class _Transaction:
 class PostgresReader:
     def __init__(self, home: Postgres, *, one_moment: bool = False) -> None:
         """Raises JournalUnusable."""
+        self._home = home
         self._connection = _connected(home)
         self._connection.execute("SET default_transaction_read_only = on")
         if one_moment:
             self._connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
 
     def execute(self, query: str, values: Any = ()) -> "psycopg.Cursor[Any]":
-        return self._connection.execute(query.replace("?", "%s"), tuple(values))
+        """Raises JournalUnusable."""
+        try:
+            return self._connection.execute(query.replace("?", "%s"), tuple(values))
+        except psycopg.Error as error:
+            raise JournalUnusable(f"journal {self._home}: {_line(error)}") from error
 
     def close(self) -> None:
         self._connection.close()
@@ -210,8 +213,11 @@ def _connected(home: Postgres) -> "psycopg.Connection[Any]":
             autocommit=True,
             connect_timeout=_CONNECT_S,
             application_name="stratops-gateway",
-            # A host that has gone says nothing: found out while there is patience left.
+            # A host that has gone says nothing: found out while there is patience left, also by
+            # who only waits for its answer.
             tcp_user_timeout=int(home.patience_s * 1_000),
+            keepalives_idle=1,
+            keepalives_interval=1,
         )
     except psycopg.Error as error:
         raise JournalUnusable(f"journal {home}: {_line(error)}") from error

@@ -44,7 +44,7 @@ async def _serve(settings: Settings) -> None:
         gc.collect()
         gc.freeze()  # modules, and what the journal brought back, stay for good
         gc.set_threshold(_NEW_OBJECTS, *gc.get_threshold()[1:])
-        running = asyncio.create_task(gateway.run())
+        running = asyncio.create_task(gateway.run(_hurries()))
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
@@ -53,6 +53,14 @@ async def _serve(settings: Settings) -> None:
         await asyncio.wait({running})
         if not running.cancelled():
             running.result()
+
+
+async def _hurries() -> None:
+    """When the gateway ends, whatever ends it: it is not held up."""
+    try:
+        await asyncio.Event().wait()
+    finally:
+        ending.hurry()
 
 
 def _late(frame: FrameType | None) -> NoReturn:

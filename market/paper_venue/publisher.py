@@ -18,6 +18,7 @@ from nats.js.errors import NotFoundError
 
 from paper_venue.log import Log
 from paper_venue.store import Outgoing
+from stratops_process.cancelling import cancellable
 
 STREAM = "TRADING_FILLS"
 SUBJECT = "trading.fills"
@@ -72,7 +73,7 @@ class Publisher:
         while True:
             client = await self._connected()
             try:
-                await self._serve(client)
+                await cancellable(self._serve(client))
             finally:
                 await self._close(client)
 

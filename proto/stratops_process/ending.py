@@ -55,8 +55,9 @@ def _ended() -> None:
 
 
 def hurry() -> None:
-    """`late` is due in `GRACE_S`, also when nobody asked."""
-    signal.setitimer(signal.ITIMER_REAL, GRACE_S)
+    """`late` is due in `GRACE_S`, also when nobody asked; who asks again does not put it off."""
+    if not signal.getitimer(signal.ITIMER_REAL)[0]:
+        signal.setitimer(signal.ITIMER_REAL, GRACE_S)
 
 
 def leave(name: str, reason: str, code: int) -> NoReturn:

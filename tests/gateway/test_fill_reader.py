@@ -35,4 +35,5 @@ async def test_a_fill_that_breaks_the_books_is_a_fault_and_no_line_in_a_log(
             await asyncio.sleep(0.1)
     assert faults.get_nowait() is broken
     running.cancel()
+    await asyncio.wait({running})
     await client.close()

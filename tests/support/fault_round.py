@@ -13,7 +13,7 @@ from dev_cluster import tools
 from dev_cluster.wheels import WheelUnavailable
 from fault_desk import FaultDesk, NotHere, Servers, small_disk
 from fault_load import Load, Tally
-from faults import FAULTS, Needs, Scene
+from faults import FAULTS, LEAST_FREE, Needs, Scene
 from gateway_driver import until
 from hostile_bus import between
 from toxiproxy_driver import Toxiproxy
@@ -50,7 +50,7 @@ async def scene(fault: str, folder: Path, servers: Servers, chance: Random) -> A
         settings: dict[str, str] = {}
         if needs is Needs.SMALL_DISK:
             state = stack.enter_context(small_disk(folder / "disk", DISK_MB))
-            settings["LEAST_FREE_BYTES"] = "4000000"
+            settings["LEAST_FREE_BYTES"] = str(LEAST_FREE)
         if needs is Needs.CLOCK:
             clock = folder / "clock"
             preload, settings = _faked(clock), {"CLOCK": "wall"}

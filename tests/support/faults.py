@@ -26,6 +26,8 @@ _USUALLY_DARK_S = 2.5  # longer than a runner may be silent
 _STEPPED_S = 1.5  # it is looked at once a second
 _SLOW_MS = 1_000
 _LATE_MS = 150
+LEAST_FREE = 48_000_000  # bytes, of the small disk
+_NEARLY_FULL = 32_000_000  # more than is written before it is looked for room again
 
 
 class Needs(StrEnum):
@@ -144,7 +146,7 @@ async def _fill_disk(scene: Scene) -> None:
     assert scene.disk is not None
     filler = scene.disk / "filler"
     with filler.open("wb") as file:
-        _fill(file.fileno(), scene.disk, leave=2_000_000)
+        _fill(file.fileno(), scene.disk, leave=_NEARLY_FULL)
         await asyncio.sleep(_SPOILT_S)
         await scene.told()
         _fill(file.fileno(), scene.disk, leave=0)
