@@ -24,9 +24,11 @@ POSITIONS_SUBJECT: Final = "trading.positions"
 USERNAME, PASSWORD = "username", "password"
 
 Trouble = (NatsError, TimeoutError, OSError)  # what a bus that is away raises
+Read = Callable[[], str]
 RETRY_S = 0.2
 _RECONNECT_S = 0.1
 _PING_S = 2
+_CLOSE_S = 0.3
 _NAME_IN_USE = 10058  # the stream exists, with settings of somebody else's choice
 
 log = structlog.get_logger()
@@ -96,7 +98,15 @@ class Bus:
                 await closed.wait()
             finally:
                 self._up.clear()
+                await self._close()
+
+    async def _close(self) -> None:
+        """Where nobody answers, TLS alone would take 30 s for its goodbye."""
+        try:
+            async with asyncio.timeout(_CLOSE_S):
                 await self.client.close()
+        except Trouble as error:
+            log.debug("bus_trouble", what="close", error=str(error))
 
     async def serve(self, what: str, use: Callable[[Client], Coroutine[Any, Any, None]]) -> None:
         """Calls `use(client)` for as long as it raises Trouble, each time the bus is back."""
@@ -120,10 +130,15 @@ class Bus:
         async def on_disconnected() -> None:
             log.warning("bus_disconnected")
 
-        async def on_error(error: Exception) -> None:
-            log.debug("bus_error", error=str(error))
-
         user, password = self._credentials()
+        said = ""
+
+        async def on_error(error: Exception) -> None:
+            nonlocal said
+            if str(error) != said:
+                log.warning("bus_error", error=str(error))
+            said = str(error)
+
         await self.client.connect(
             self._url,
             name="risk-gateway",
@@ -139,12 +154,12 @@ class Bus:
             password=password,
         )
 
-    def _credentials(self) -> tuple[str | None, str | None]:
-        """Raises OSError."""
+    def _credentials(self) -> tuple[Read | None, Read | None]:
+        """Read anew by the client each time that it says who it is, which raises OSError."""
         if self._folder is None or not (self._folder / USERNAME).exists():
             return None, None
-        user, password = (self._folder / name for name in (USERNAME, PASSWORD))
-        return user.read_text().strip(), password.read_text().strip()
+        user, password = self._folder / USERNAME, self._folder / PASSWORD
+        return lambda: user.read_text().strip(), lambda: password.read_text().strip()
 
 
 async def ensure_stream(client: Client, name: str, subject: str) -> None:

@@ -100,6 +100,7 @@ class Gateway:
         self.subscription = self._subscription(intake)
         self.fault: asyncio.Future[None] = loop.create_future()
         self.address = ""
+        self.broken = ""  # why it can no longer be relied on, and ends
         self._listening = False
         self._cluster = self._cluster_side()
         self.callers = self._known_callers()
@@ -205,6 +206,8 @@ class Gateway:
             {self.fault, self.state.journal.failed}, return_when=asyncio.FIRST_COMPLETED
         )
         for failed in done:
+            self.broken = str(failed.exception())
+            log.error("broken", why=self.broken)
             failed.result()
 
     async def _serve(self) -> None:

@@ -27,6 +27,7 @@ _OPTIONS = (
     # A runner whose node has gone says nothing: its session would live on for hours.
     ("grpc.keepalive_time_ms", 10_000),
     ("grpc.keepalive_timeout_ms", 5_000),
+    ("grpc.http2.ping_timeout_ms", 5_000),  # the ping's own deadline, a minute by default, counts
     # Clients ask each 10 s, idle ones too; oftener than this is a fault.
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.min_ping_interval_without_data_ms", 5_000),

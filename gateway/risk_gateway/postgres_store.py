@@ -72,6 +72,7 @@ WHERE released OR seen < clock_timestamp() - make_interval(secs => %s)
 RETURNING generation"""
 _WHO = """SELECT holder, CASE WHEN released THEN '' ELSE address END,
 extract(epoch FROM clock_timestamp() - seen)::float8 FROM leader"""
+_BUT_A_MOMENT = "SET LOCAL lock_timeout = 500"  # ms: who stands by is asked for meanwhile
 _LET_GO_AFTER = "SELECT set_config('idle_in_transaction_session_timeout', %s, false)"
 _RELEASE = "UPDATE leader SET released = true WHERE generation = %s"
 
@@ -153,7 +154,12 @@ class PostgresWriter:
         holder = f"{socket.gethostname()} ({os.getpid()})"
         patience_s = self._home.patience_s
         values = (holder, self._home.address, patience_s)
-        found = self._connection.execute(_TAKE, values).fetchone()
+        try:
+            with self._connection.transaction():
+                self._connection.execute(_BUT_A_MOMENT)
+                found = self._connection.execute(_TAKE, values).fetchone()
+        except psycopg.errors.LockNotAvailable:
+            found = None  # whoever leads is in the middle of a commit
         if found is not None:
             return int(found[0])
         found = self._connection.execute(_WHO).fetchone()

@@ -8,7 +8,7 @@ from types import FrameType
 from typing import NoReturn
 
 from market_data import catalogue
-from risk_gateway.gateway import Fault, opened
+from risk_gateway.gateway import Fault, Gateway, opened
 from risk_gateway.journal import JournalLocked, JournalUnusable
 from risk_gateway.logs import configure
 from risk_gateway.proof import NotProven
@@ -16,6 +16,7 @@ from risk_gateway.roster import InvalidRoster
 from risk_gateway.settings import Settings
 from risk_gateway.tls import InvalidCertificate
 from stratops_process import ending
+from stratops_process.cancelling import hurries
 from stratops_process.environment import InvalidSettings
 from trading.instruments import InvalidCatalogue
 
@@ -40,11 +41,11 @@ async def _serve(settings: Settings) -> None:
     stop = asyncio.Event()
     async with opened(settings, catalogue.load(settings.catalogue)) as gateway:
         # Not before: reading the journal back keeps the loop busy, and may be left at any point.
-        ending.orderly(asyncio.get_running_loop(), stop.set, _late)
+        ending.orderly(asyncio.get_running_loop(), stop.set, lambda frame: _late(gateway, frame))
         gc.collect()
         gc.freeze()  # modules, and what the journal brought back, stay for good
         gc.set_threshold(_NEW_OBJECTS, *gc.get_threshold()[1:])
-        running = asyncio.create_task(gateway.run(_hurries()))
+        running = asyncio.create_task(gateway.run(hurries()))
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
@@ -55,18 +56,10 @@ async def _serve(settings: Settings) -> None:
             running.result()
 
 
-async def _hurries() -> None:
-    """When the gateway ends, whatever ends it: it is not held up."""
-    try:
-        await asyncio.Event().wait()
-    finally:
-        ending.hurry()
-
-
-def _late(frame: FrameType | None) -> NoReturn:
+def _late(gateway: Gateway, frame: FrameType | None) -> NoReturn:
     """The journal has all that was told to anybody, so nothing is lost."""
     where = traceback.extract_stack(frame)[-1] if frame else "nowhere"
-    ending.leave(NAME, f"did not end in time, was at {where}", 1)
+    ending.leave(NAME, gateway.broken or f"did not end in time, was at {where}", 1)
 
 
 def main() -> NoReturn:

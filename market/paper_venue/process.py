@@ -21,6 +21,7 @@ from paper_venue.settings import Settings
 from paper_venue.store import Store, StoreUnavailable
 from paper_venue.venue import PaperVenue
 from stratops_process import ending
+from stratops_process.cancelling import hurries
 from stratops_process.environment import InvalidSettings
 from stratops_process.pages import serving, standard
 from trading.instruments import InvalidCatalogue
@@ -64,14 +65,14 @@ async def serve(settings: Settings, log: Log) -> None:
         await _run(settings, venue, store, contents.session, log, counts)
     finally:
         store.stop()
-    if store.failure is not None:
-        raise store.failure
+        if store.failure is not None:  # whatever else fell with it
+            raise store.failure
 
 
 async def _run(
     settings: Settings, venue: PaperVenue, store: Store, session: str, log: Log, counts: Counts
 ) -> None:
-    stopped = _stop_event()
+    stopped = _stop_event(store)
     store.on_failure = stopped.set
     intake = Intake(settings.symbols)
     feed = Feed(intake, venue, behind=session)
@@ -94,6 +95,7 @@ async def _run(
                 tasks.create_task(_look_after(venue, feed))
                 tasks.create_task(_note_session(subscription, store, session, log))
                 tasks.create_task(_raise_when(stopped))
+                tasks.create_task(hurries())
         except* _Stopped:
             log("stopping", dropped=dict(intake.dropped))
         finally:
@@ -146,14 +148,17 @@ async def _note_session(subscription: Subscription, store: Store, known: str, lo
             log("feed_session", session=known)
 
 
-def _stop_event() -> asyncio.Event:
+def _stop_event(store: Store) -> asyncio.Event:
     stopped = asyncio.Event()
-    ending.orderly(asyncio.get_running_loop(), stopped.set, _late)
+    ending.orderly(asyncio.get_running_loop(), stopped.set, lambda _: _late(store))
     return stopped
 
 
-def _late(_: object) -> NoReturn:
-    ending.leave(NAME, "asked to end", 0)  # what the book has is on disk
+def _late(store: Store) -> NoReturn:
+    """What the book has is on disk."""
+    if store.failure is not None:
+        ending.leave(NAME, str(store.failure), 1)
+    ending.leave(NAME, "asked to end", 0)
 
 
 async def _raise_when(stopped: asyncio.Event) -> None:

@@ -71,7 +71,7 @@ class Publisher:
     async def run(self) -> None:
         """Until cancelled. A client that gave up is replaced."""
         while True:
-            client = await self._connected()
+            client = await cancellable(self._connected())
             try:
                 await cancellable(self._serve(client))
             finally:

@@ -125,7 +125,12 @@ class OrderService(OrderExecutionServicer):
 def make_server(service: OrderService) -> grpc.aio.Server:
     # Without so_reuseport=0 a second venue would share the port, and the calls, of the first.
     server = grpc.aio.server(
-        options=(("grpc.so_reuseport", 0),), maximum_concurrent_rpcs=MOST_CALLS
+        options=(
+            ("grpc.so_reuseport", 0),
+            # A client may ask whether we are there while it waits for an answer.
+            ("grpc.http2.min_ping_interval_without_data_ms", 1_000),
+        ),
+        maximum_concurrent_rpcs=MOST_CALLS,
     )
     add_OrderExecutionServicer_to_server(service, server)
     return server

@@ -162,7 +162,9 @@ class MetadataWatch:
             self._cluster.access.server + path,
             params=query,
             headers={"Accept": _PARTIAL.format(form), **self._cluster.access.headers()},
-            timeout=aiohttp.ClientTimeout(total=whole_s, sock_connect=_CONNECT_S),
+            timeout=aiohttp.ClientTimeout(
+                total=whole_s, sock_connect=_CONNECT_S, sock_read=_SILENT_S
+            ),
         )
 
 
@@ -171,8 +173,7 @@ async def _lines(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
     rest = b""
     while True:
         try:
-            async with asyncio.timeout(_SILENT_S):
-                data = await response.content.readany()
+            data = await response.content.readany()
         except TimeoutError:
             return
         if not data:

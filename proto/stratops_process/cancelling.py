@@ -1,11 +1,14 @@
-"""Work with clients of others, which swallow a cancellation now and then.
+"""The end of a process' tasks: by cancellation, which some work takes its time to obey.
 
-nats-py does, in the moment of a flush: who was cancelled there goes on, and would for ever.
+Clients of others swallow one now and then. nats-py does, in the moment of a flush: who was
+cancelled there goes on, and would for ever.
 """
 
 import asyncio
 from collections.abc import Coroutine
 from typing import Any, TypeVar
+
+from stratops_process import ending
 
 AGAIN_S = 0.1
 
@@ -25,3 +28,11 @@ async def cancellable(work: Coroutine[Any, Any, T]) -> T:
             task.exception()  # nobody asks for it any more
         raise
     return task.result()
+
+
+async def hurries() -> None:
+    """Among a process' tasks: when they end, whatever ends them, they are not held up."""
+    try:
+        await asyncio.Event().wait()
+    finally:
+        ending.hurry()

@@ -27,6 +27,7 @@ _OPTIONS = (
     # A gateway whose node has gone says nothing, and its successor has the same address.
     ("grpc.keepalive_time_ms", 10_000),
     ("grpc.keepalive_timeout_ms", 5_000),
+    ("grpc.http2.ping_timeout_ms", 5_000),  # the ping's own deadline, a minute by default, counts
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.max_pings_without_data", 0),
 )

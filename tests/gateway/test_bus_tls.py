@@ -49,6 +49,7 @@ OLD, NEW = Party("old"), Party("new")
 class TlsNats:
     def __init__(self, folder: Path, port: int, party: Party | None) -> None:
         self._folder, self._port = folder, port
+        self.password = "secret"
         self.start(party)
 
     def start(self, party: Party | None) -> None:
@@ -57,7 +58,7 @@ class TlsNats:
             (self._folder / "ca.crt").write_bytes(party.ca.certificate_pem)
             (self._folder / "s.crt").write_bytes(party.server.certificate_pem)
             (self._folder / "s.key").write_bytes(party.server.key_pem)
-            options += ["--user", "gateway", "--pass", "secret", "--tlsverify"]
+            options += ["--user", "gateway", "--pass", self.password, "--tlsverify"]
             for name, file in (("cert", "s.crt"), ("key", "s.key"), ("cacert", "ca.crt")):
                 options += [f"--tls{name}", str(self._folder / file)]
         self._process = subprocess.Popen([_binary(), *options], stderr=subprocess.DEVNULL)
@@ -144,6 +145,36 @@ async def test_rotated_certificates_are_used_at_the_next_connection(
         await holds(lambda: not bus.connected)
         NEW.put_client(ours)
         server.start(NEW)
+        await holds(lambda: bus.connected)
+
+
+async def test_a_password_that_changed_is_read_however_long_the_old_one_was_refused(
+    nats_of: Any, tmp_path: Path
+) -> None:
+    server, url = nats_of(OLD)
+    ours = OLD.put_client(tmp_path / "ours")
+    async with running(Bus(url, ours)) as bus:
+        await holds(lambda: bus.connected)
+        server.stop()
+        server.password = "rotated"
+        server.start(OLD)
+        await holds(lambda: not bus.connected)
+        with pytest.raises(TimeoutError):
+            await holds(lambda: bus.connected, within_s=1)
+        (ours / "password").write_text("rotated\n")
+        await holds(lambda: bus.connected)
+
+
+async def test_a_password_that_was_wrong_at_the_start_is_read_again(
+    nats_of: Any, tmp_path: Path
+) -> None:
+    _, url = nats_of(OLD)
+    ours = OLD.put_client(tmp_path / "ours")
+    (ours / "password").write_text("of another bus\n")
+    async with running(Bus(url, ours)) as bus:
+        with pytest.raises(TimeoutError):
+            await holds(lambda: bus.connected, within_s=1)
+        (ours / "password").write_text("secret\n")
         await holds(lambda: bus.connected)
 
 

@@ -193,6 +193,19 @@ async def test_who_was_stopped_in_the_middle_of_a_commit_keeps_nobody_from_leadi
     assert await leading > stopped.generation
 
 
+def test_who_stands_by_does_not_wait_for_a_commit_that_hangs(home: Postgres) -> None:
+    """It is asked meanwhile whether it is there."""
+    PostgresWriter(home).close()
+    with psycopg.connect(home.url) as leader:
+        leader.execute("UPDATE leader SET released = false, seen = seen - interval '1 hour'")
+        leader.commit()
+        leader.execute("UPDATE leader SET seen = clock_timestamp()")  # and hangs
+        with pytest.raises(JournalLocked):
+            PostgresWriter(home)
+        leader.rollback()
+    PostgresWriter(home).close()
+
+
 def test_whoever_waits_for_an_answer_asks_whether_the_host_is_still_there(home: Postgres) -> None:
     """By its kernel: one that has lost power says nothing, and has acknowledged the question."""
     writer = PostgresWriter(home)

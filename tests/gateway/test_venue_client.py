@@ -9,6 +9,7 @@ import grpc
 import grpc.aio
 import pytest
 
+from dark_relay import Relay
 from risk_gateway.lanes import Lanes, Leaving
 from risk_gateway.venue import Patience, Venue, VenueRefused, VenueUnavailable
 from stratops_api.v1 import order_execution_pb2 as pb
@@ -105,6 +106,20 @@ async def test_a_repeat_has_the_same_id(moody: MoodyVenue, mood: Any) -> None:
     assert len(moody.seen) >= 3  # the third may be late, too
     assert all(each == ["x"] for each in moody.seen)
     await venue.close()
+
+
+@pytest.mark.servers
+async def test_a_venue_whose_host_has_gone_is_found_again_at_its_address(
+    moody: MoodyVenue,
+) -> None:
+    relay = Relay(int(moody.address.rpartition(":")[2]))
+    venue = Venue(await relay.start(), Patience(deadline_s=5.0, retries=5))
+    await venue.submit([order("x")])
+    relay.lose()
+    await venue.submit([order("y")])
+    assert moody.seen == [["x"], ["y"]]
+    await venue.close()
+    await relay.stop()
 
 
 async def test_after_its_retries_it_says_that_it_does_not_know(

@@ -8,6 +8,7 @@ import pytest
 from aiohttp import web
 
 from small_api import SmallApi
+from strategy_operator import metadata_watch
 from strategy_operator.cluster import REVISION, Cluster, Resource
 from strategy_operator.metadata_watch import PAGE, MetadataWatch
 from strategy_operator.objects import Brought, Clocks
@@ -66,3 +67,35 @@ async def test_a_list_that_broke_off_after_its_first_page_is_finished(fault: Fau
             await asyncio.gather(watch, return_exceptions=True)
     assert not faults
     assert len(told.uids) == MANY == len(told.taken)
+
+
+class Frozen(SmallApi):
+    """Takes the first watch, and never says a word to it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.watches = 0
+        self.watched_again = asyncio.Event()
+
+    async def answered(self, request: web.Request) -> web.Response | None:
+        if "watch" in request.query:
+            self.watches += 1
+            if self.watches == 1:
+                await asyncio.Event().wait()
+            self.watched_again.set()
+        return await super().answered(request)
+
+
+async def test_a_watch_that_is_not_even_begun_is_asked_for_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(metadata_watch, "_SILENT_S", 0.5)
+    api = Frozen()
+    async with api.serving() as access, Cluster(access) as cluster:
+        watch = asyncio.create_task(MetadataWatch(cluster, REVISION, "", Told(), Clocks()).run())
+        try:
+            async with asyncio.timeout(60):
+                await api.watched_again.wait()
+        finally:
+            watch.cancel()
+            await asyncio.gather(watch, return_exceptions=True)

@@ -161,11 +161,20 @@ def venue(make_venue: Callable[..., VenueProcess]) -> VenueProcess:
 @pytest.fixture(scope="module")
 def shared_venue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VenueProcess]:
     """For what needs no market: neither Redis nor NATS is there."""
-    folder = tmp_path_factory.mktemp("shared") / "venue"
-    nowhere = "127.0.0.1:1"
-    venue = VenueProcess(folder, free_port(), f"redis://{nowhere}", f"nats://{nowhere}", "touch")
+    venue = _alone(tmp_path_factory.mktemp("shared") / "venue")
     yield venue
     venue.kill()
+
+
+@pytest.fixture
+def alone() -> Callable[[Path], VenueProcess]:
+    """Makes one in that folder, with neither Redis nor NATS."""
+    return _alone
+
+
+def _alone(folder: Path) -> VenueProcess:
+    nowhere = "127.0.0.1:1"
+    return VenueProcess(folder, free_port(), f"redis://{nowhere}", f"nats://{nowhere}", "touch")
 
 
 @pytest.fixture

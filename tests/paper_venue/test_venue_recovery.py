@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
 from threading import Thread
@@ -17,6 +18,7 @@ import grpc
 import nats
 import pytest
 
+from fault_desk import NotHere, small_disk
 from own_time import seconds_to_end
 from stratops_api.v1 import order_execution_pb2 as pb
 from stratops_api.v1 import types_pb2 as types
@@ -267,3 +269,20 @@ def test_the_replay_hears_of_its_progress(
     listener.close()
     told = json.loads(heard["data"])
     assert (told["consumer"], told["streams"]) == ("venue", {"BTCUSDT/tick": 4})
+
+
+def test_a_venue_whose_book_cannot_be_written_ends_and_says_so(tmp_path: Path, alone: Any) -> None:
+    """Also while there is no NATS, to which its publisher connects for ever."""
+    try:
+        with small_disk(tmp_path / "book", 2) as folder:
+            venue = alone(folder)
+            with suppress(OSError), (folder / "filler").open("wb") as filler:
+                while True:
+                    filler.write(bytes(4_096))
+            with suppress(grpc.RpcError):
+                for number in range(1_000):
+                    venue.submit(**_order(number))
+            assert venue.process.wait(60) == 1
+    except NotHere as why:
+        pytest.skip(str(why))
+    assert venue.log.read_text().splitlines()[-1].startswith("paper_venue: book: ")
