@@ -41,7 +41,7 @@ CAUSE_WAIT_S = 1.0
 # Submissions being written; beyond it signals stay in the queue, so that a slow disk fills the
 # queue, and not the memory.
 _MOST_WRITING = 256
-_AT_A_TIME = 10  # decisions, before the loop may turn to others: who asks for books, or halts
+_AT_A_TIME = 25  # decisions, before the loop may turn to others: who asks for books, or halts
 
 
 class Admission:

@@ -26,7 +26,6 @@ _ACK_WAIT_S = 2.0  # then an unacknowledged fill comes again: to a restarted gat
 _MOST_UNACKNOWLEDGED = 10_000
 _PULL = 500
 _EXPIRES_S = 5.0
-_AT_A_TIME = 10  # fills, before the loop may turn to others
 _MOST_BYTES = 64 * 1024
 _LONGEST_TEXT = 200
 _MOST_DIGITS = 40
@@ -111,8 +110,6 @@ class FillReader:
             self._on_fill(message.data, message.reply)
         except Exception as error:  # noqa: BLE001  # the NATS client would note it, and go on
             self._on_fault(error)
-        if self._open % _AT_A_TIME == 0:
-            await asyncio.sleep(0)
 
     def _on_fill(self, payload: bytes, reply: str) -> None:
         self.received += 1

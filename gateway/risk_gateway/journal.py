@@ -25,7 +25,7 @@ from trading.values import value
 __all__ = ["Journal", "JournalLocked", "JournalUnusable", "OrderRow", "Record", "Seal"]
 
 _MOST_PER_COMMIT = 4_096
-_MOST_AT_ONCE = 10  # records that are told of before the loop may turn to others
+_MOST_AT_ONCE = 25  # records that are told of before the loop may turn to others
 _SWITCH_INTERVAL_S = 0.0005
 
 
