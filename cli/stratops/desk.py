@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from stratops import plan as plans
+from stratops.aside import aside
 from stratops.crew import Crew, all_stopped
 from stratops.ending import at_rest, compared
 from stratops.folder import DeskFolder, Running
@@ -193,7 +194,7 @@ class Desk:
         while True:
             await asyncio.sleep(POLL_S)
             # In a thread: it loads an author's code, which may hang for seconds.
-            checked = await asyncio.to_thread(watch.poll)
+            checked = await aside(watch.poll)
             if checked is not None:
                 self._take(checked)
 
