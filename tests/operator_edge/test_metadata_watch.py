@@ -1,7 +1,8 @@
 """A list in pages that is interrupted: it is begun again, and only a whole one counts."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import pytest
@@ -37,6 +38,17 @@ class Told:
     def reached(self, resource: Resource, refusal: str = "") -> None: ...
 
 
+@asynccontextmanager
+async def watching(api: SmallApi, told: Told) -> AsyncIterator[None]:
+    async with api.serving() as access, Cluster(access) as cluster:
+        watch = asyncio.create_task(MetadataWatch(cluster, REVISION, "", told, Clocks()).run())
+        try:
+            yield
+        finally:
+            watch.cancel()
+            await asyncio.gather(watch, return_exceptions=True)
+
+
 def _broken(request: web.Request) -> web.Response:
     return web.Response(status=500)
 
@@ -56,15 +68,8 @@ async def test_a_list_that_broke_off_after_its_first_page_is_finished(fault: Fau
         return faults.pop()(request) if request.query.get("continue") and faults else None
 
     api.instead = once_on_the_second_page
-    clocks = Clocks()
-    async with api.serving() as access, Cluster(access) as cluster:
-        watch = asyncio.create_task(MetadataWatch(cluster, REVISION, "", told, clocks).run())
-        try:
-            async with asyncio.timeout(60):
-                await told.whole.wait()
-        finally:
-            watch.cancel()
-            await asyncio.gather(watch, return_exceptions=True)
+    async with watching(api, told), asyncio.timeout(60):
+        await told.whole.wait()
     assert not faults
     assert len(told.uids) == MANY == len(told.taken)
 
@@ -91,11 +96,5 @@ async def test_a_watch_that_is_not_even_begun_is_asked_for_again(
 ) -> None:
     monkeypatch.setattr(metadata_watch, "_SILENT_S", 0.5)
     api = Frozen()
-    async with api.serving() as access, Cluster(access) as cluster:
-        watch = asyncio.create_task(MetadataWatch(cluster, REVISION, "", Told(), Clocks()).run())
-        try:
-            async with asyncio.timeout(60):
-                await api.watched_again.wait()
-        finally:
-            watch.cancel()
-            await asyncio.gather(watch, return_exceptions=True)
+    async with watching(api, Told()), asyncio.timeout(60):
+        await api.watched_again.wait()
