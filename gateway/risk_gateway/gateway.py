@@ -41,6 +41,7 @@ from risk_gateway.venue_file import routes_of
 from risk_gateway.venues import Venues, check_orders, check_symbols
 from stratops_api.v1.risk_gateway_pb2_grpc import add_RiskGatewayServicer_to_server
 from stratops_process import pages
+from stratops_process.ending import cause
 from trading.instruments import Instrument
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ class Gateway:
         self.subscription = self._subscription(intake)
         self.fault: asyncio.Future[None] = loop.create_future()
         self.address = ""
-        self.broken = ""  # why it can no longer be relied on, and ends
+        self.broken = ""  # why it ends, when it was not asked to
         self._listening = False
         self._cluster = self._cluster_side()
         self.callers = self._known_callers()
@@ -178,9 +179,18 @@ class Gateway:
                 self._watch(),
                 *beside,
             ):
-                tasks.create_task(work)
+                tasks.create_task(self._noted(work))
             if self._cluster is not None:
-                tasks.create_task(self._cluster.run())
+                tasks.create_task(self._noted(self._cluster.run()))
+
+    async def _noted(self, work: Coroutine[Any, Any, None]) -> None:
+        """Why the desk ends is known before it has ended, which may take its time."""
+        try:
+            await work
+        except Exception as error:
+            first = cause(error)
+            self.broken = self.broken or str(first) or repr(first)
+            raise
 
     async def _tick(self) -> None:
         while True:
@@ -206,8 +216,6 @@ class Gateway:
             {self.fault, self.state.journal.failed}, return_when=asyncio.FIRST_COMPLETED
         )
         for failed in done:
-            self.broken = str(failed.exception())
-            log.error("broken", why=self.broken)
             failed.result()
 
     async def _serve(self) -> None:

@@ -81,8 +81,7 @@ def main() -> NoReturn:
 
 def _first(error: BaseException) -> BaseException:
     """The first cause; raised on when it is none that has one clear line."""
-    if isinstance(error, BaseExceptionGroup):
-        return _first(error.exceptions[0])
-    if not isinstance(error, _FAILED):
-        raise error
-    return error
+    first = ending.cause(error)
+    if not isinstance(first, _FAILED):
+        raise first
+    return first

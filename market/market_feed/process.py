@@ -52,11 +52,10 @@ def _late(_: object) -> NoReturn:
 
 def _cause(error: BaseException) -> BaseException:
     """The first; raised on when it is none that one line explains."""
-    if isinstance(error, ExceptionGroup):
-        return _cause(error.exceptions[0])
-    if not isinstance(error, _EXPECTED):
-        raise error
-    return error
+    first = ending.cause(error)
+    if not isinstance(first, _EXPECTED):
+        raise first
+    return first
 
 
 def _configure_log(level: str) -> None:

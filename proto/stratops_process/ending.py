@@ -67,6 +67,13 @@ def leave(name: str, reason: str, code: int) -> NoReturn:
     os._exit(code)
 
 
+def cause(error: BaseException) -> BaseException:
+    """The first of a group's errors, however deep it lies."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
 def say(name: str, reason: str) -> None:
     """One line on stderr. Kubernetes and `stratops up` show the last one as why a process ended."""
     line = " ".join(f"{name}: {reason}".split())[:_LONGEST]

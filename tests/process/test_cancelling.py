@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from stratops_process.cancelling import cancellable
+from stratops_process.ending import cause
 
 
 class Deaf:
@@ -47,3 +48,10 @@ async def test_who_is_cancelled_is_so_whatever_the_work_makes_of_it(times: int) 
     assert done
     assert waiting.cancelled()
     assert deaf.heard == times + 1
+
+
+def test_the_cause_is_the_first_of_all_however_deep() -> None:
+    first = ValueError("first")
+    inner = ExceptionGroup("inner", [first, KeyError("second")])
+    assert cause(ExceptionGroup("outer", [inner, OSError("third")])) is first
+    assert cause(first) is first
