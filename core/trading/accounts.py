@@ -86,7 +86,7 @@ class StrategyAccount:
         self.is_funded = True  # or its capital is no money: it only observes
         self.days = UTC_DAYS  # by which a loss is a day's
         self._reservations = Reservations()
-        self._at_work: Counter[str] = Counter()  # orders by symbol; none of none
+        self._at_work: Counter[str] = Counter()  # orders by symbol, where there are any
         self._told: dict[str, Line] = {}  # by symbol, what the pools know
         self._holdings: Mapping[str, Line] | None = None  # None: one has moved
         self._pools = pools or Pools(instruments)
@@ -303,7 +303,7 @@ class StrategyAccount:
             self._reservations.release(order.client_order_id)
         else:
             self._reservations.hold(order)
-        self._put_to_work(order.symbol, -1 if aside else 1)
+        self._count_at_work(order.symbol, -1 if aside else 1)
         self._tell(order.symbol)
 
     # ---- what happened
@@ -554,7 +554,7 @@ class StrategyAccount:
             raise UnknownOrder(f"{self.strategy} has no order {client_order_id} at work")
         return order
 
-    def _put_to_work(self, symbol: str, more: int) -> None:
+    def _count_at_work(self, symbol: str, more: int) -> None:
         at_work = self._at_work[symbol] + more
         if at_work:
             self._at_work[symbol] = at_work
@@ -564,7 +564,7 @@ class StrategyAccount:
     def _keep(self, order: Order) -> Order:
         self._reservations.hold(order)
         at_work = bool(order.is_open or order.outstanding)
-        self._put_to_work(order.symbol, at_work - (order.client_order_id in self.orders))
+        self._count_at_work(order.symbol, at_work - (order.client_order_id in self.orders))
         if at_work:
             self.orders[order.client_order_id] = order
         else:

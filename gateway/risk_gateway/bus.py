@@ -3,6 +3,7 @@
 import asyncio
 import ssl
 from collections.abc import Callable, Coroutine
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -122,16 +123,18 @@ class Bus:
         async def on_closed() -> None:
             closed.set()
 
+        user, password = self._credentials()
+        said = ""
+
         async def on_reconnected() -> None:
+            nonlocal said
+            said = ""
             log.info("bus_reconnected")
             for call in self._reconnected:
                 call()
 
         async def on_disconnected() -> None:
             log.warning("bus_disconnected")
-
-        user, password = self._credentials()
-        said = ""
 
         async def on_error(error: Exception) -> None:
             nonlocal said
@@ -155,11 +158,19 @@ class Bus:
         )
 
     def _credentials(self) -> tuple[Read | None, Read | None]:
-        """Read anew by the client each time that it says who it is, which raises OSError."""
+        """Read anew by the client each time that it says who it is."""
         if self._folder is None or not (self._folder / USERNAME).exists():
             return None, None
         user, password = self._folder / USERNAME, self._folder / PASSWORD
-        return lambda: user.read_text().strip(), lambda: password.read_text().strip()
+        return partial(_read, user), partial(_read, password)
+
+
+def _read(file: Path) -> str:
+    """Empty while it cannot be read: the server refuses that, and is asked again."""
+    try:
+        return file.read_text().strip()
+    except OSError:
+        return ""
 
 
 async def ensure_stream(client: Client, name: str, subject: str) -> None:

@@ -109,6 +109,16 @@ async def running(bus: Bus) -> AsyncIterator[Bus]:
         await asyncio.gather(task, return_exceptions=True)
 
 
+@asynccontextmanager
+async def connected(nats_of: Any, folder: Path) -> AsyncIterator[tuple[TlsNats, Bus, Path]]:
+    """The server, the bus, and our folder."""
+    server, url = nats_of(OLD)
+    ours = OLD.put_client(folder)
+    async with running(Bus(url, ours)) as bus:
+        await holds(lambda: bus.connected)
+        yield server, bus, ours
+
+
 async def holds(look: Callable[[], bool], within_s: float = 60) -> None:
     async with asyncio.timeout(within_s):
         while not look():
@@ -137,10 +147,7 @@ async def test_a_bus_that_does_not_prove_itself_is_not_spoken_to(
 async def test_rotated_certificates_are_used_at_the_next_connection(
     nats_of: Any, tmp_path: Path
 ) -> None:
-    server, url = nats_of(OLD)
-    ours = OLD.put_client(tmp_path / "ours")
-    async with running(Bus(url, ours)) as bus:
-        await holds(lambda: bus.connected)
+    async with connected(nats_of, tmp_path / "ours") as (server, bus, ours):
         server.stop()
         await holds(lambda: not bus.connected)
         NEW.put_client(ours)
@@ -148,15 +155,15 @@ async def test_rotated_certificates_are_used_at_the_next_connection(
         await holds(lambda: bus.connected)
 
 
-async def test_a_password_that_changed_is_read_however_long_the_old_one_was_refused(
-    nats_of: Any, tmp_path: Path
+@pytest.mark.parametrize("meanwhile", ["the old one", "none"])
+async def test_a_password_that_changed_is_read_however_long_it_was_refused(
+    nats_of: Any, tmp_path: Path, meanwhile: str
 ) -> None:
-    server, url = nats_of(OLD)
-    ours = OLD.put_client(tmp_path / "ours")
-    async with running(Bus(url, ours)) as bus:
-        await holds(lambda: bus.connected)
+    async with connected(nats_of, tmp_path / "ours") as (server, bus, ours):
         server.stop()
         server.password = "rotated"
+        if meanwhile == "none":
+            (ours / "password").unlink()
         server.start(OLD)
         await holds(lambda: not bus.connected)
         with pytest.raises(TimeoutError):
